@@ -1,0 +1,54 @@
+"""Putting a network together: its own copies of the layers, their initial values, and whether loss and output fit."""
+
+from __future__ import annotations
+
+import copy
+from collections.abc import Sequence
+
+from .exceptions import ConfigurationError
+from .initializers import initial_values
+from .layers import Activation, Dense, Dropout
+from .losses import Loss
+from .parameters import ParameterVector
+from .randomness import keyed_generator
+
+_POSITIVE = ("exp", "softplus", "sigmoid", "softmax")
+
+
+def copied_layers(layers: Sequence[Dense | Dropout]) -> tuple[Dense | Dropout, ...]:
+    """Copies of the layers, so that one description can serve several networks."""
+    kept = tuple(layers) if isinstance(layers, Sequence) else (layers,)
+    if not kept:
+        raise ConfigurationError("a network needs at least one layer, received none")
+    for layer in kept:
+        if not isinstance(layer, Dense | Dropout):
+            raise ConfigurationError(f"a layer is Dense(…) or Dropout(…), received {layer!r}")
+    if not isinstance(kept[-1], Dense):
+        raise ConfigurationError(f"the last layer must be Dense, received {kept[-1]!r}")
+    return tuple(copy.copy(layer) for layer in kept)
+
+
+def check_pair(output: Activation, loss: Loss) -> None:
+    """Refuse a loss that does not go with the activation of the last layer."""
+    if loss.name == "cross_entropy" and output.name not in loss.pairs:
+        raise ConfigurationError(
+            f"cross_entropy goes with a softmax or sigmoid output, received {output.name!r}: "
+            "change the last layer's activation, or the loss"
+        )
+    if loss.positive and output.builtin and output.name not in _POSITIVE:
+        raise ConfigurationError(
+            f"the loss {loss.name!r} needs outputs above 0, received the activation {output.name!r}: "
+            "use exp or softplus in the last layer"
+        )
+
+
+def set_initial_values(layers: Sequence[Dense | Dropout], parameters: ParameterVector, seed: int) -> None:
+    """Draw every weight and bias, each from its own stream: keyed by seed, layer, and 0 for weights, 1 for biases."""
+    for index, layer in enumerate(layers):
+        if not isinstance(layer, Dense):
+            continue
+        for which, (name, init) in enumerate((("weight", layer.weight_init), ("bias", layer.bias_init))):
+            if name == "weight" or layer.has_bias:
+                view = parameters.view(f"{index}.{name}")
+                rng = keyed_generator(seed, "initial values", index, which)
+                view[...] = initial_values(init, rng, view.shape, layer.inputs, layer.units)

@@ -1,0 +1,408 @@
+"""A feed-forward network, and back-propagation written out.
+
+The symbols, for layer l of a batch of n rows:
+
+    a_in   (n, inputs)      what the layer takes: the batch itself for the first layer
+    W, b   (inputs, units), (units,)
+    z      (n, units)       pre-activation
+    a      (n, units)       activation, what the layer gives
+    L      (n,)             loss of each row
+    delta  (n, units)       dL/dz
+
+    forward    z = a_in W + b          a = f(z)
+    backward   delta = dL/da ⊙ f′(z)   dL/dW = a_inᵀ delta   dL/db = Σ_rows delta   dL/da_in = delta Wᵀ
+
+`Network.forward_pass` and `Network.backward_pass` are these lines. Training is done *to* a network, on a higher
+floor (`backlit.fit`). Source: Rumelhart, Hinton & Williams, "Learning representations by back-propagating
+errors" (1986).
+"""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Iterator, Sequence
+from typing import Any, Final, final
+
+import numpy as np
+
+from .assembly import check_pair, copied_layers, set_initial_values
+from .checks import float_dtype, not_negative, positive_whole
+from .exceptions import ConfigurationError, ShapeError
+from .layers import Dense, Dropout, layer_from_spec
+from .layers.activations import softmax_jacobian_product
+from .losses import LossLike, check_own_loss, get_loss, loss_from_spec
+from .parameters import Array, ParameterVector
+from .randomness import check_seed
+from .targets import check_inputs, check_sample_weight, encode_targets
+from .typing import Spec
+from .workspace import Workspace
+
+_INFERENCE_ELEMENTS: Final = 2**18  # numbers of the widest layer at once: about a megabyte, which a cache holds
+
+
+@final
+class Network:
+    """A chain of layers with a loss.
+
+    Parameters
+    ----------
+    layers : sequence of Dense and Dropout
+        From the input to the output; the last one is `Dense`. The network keeps copies.
+    inputs : int
+        Number of features of a row.
+    loss : str, Loss or pair, default="squared_error"
+        See `backlit.losses`. cross_entropy goes with softmax or sigmoid outputs.
+    l1, l2 : float, default=0.0
+        Penalties on the weights, never on the biases: l1 Σ|w| + (l2/2) Σ w², added to the mean loss.
+    dtype : {"float32", "float64"}, default="float32"
+    seed : int, default=0
+        Key of everything random: initial values, order of batches, dropout.
+    input_scale : float, default=1.0
+        Every input is multiplied by it, batch by batch: 1/255 lets images stay uint8.
+
+    Attributes
+    ----------
+    parameters : ParameterVector
+        ``.values`` and ``.gradients``, 1-D; ``.view("0.weight")`` is one parameter in its shape.
+    classes : ndarray or None
+        The labels in the order of the outputs, once labels have been seen in training.
+
+    Raises
+    ------
+    ConfigurationError
+        For a chain that cannot be: no layers, a last layer that is not Dense, a loss that does not go with the output.
+
+    Examples
+    --------
+    >>> net = Network([Dense(2), Dense(1)], inputs=2, loss="squared_error", dtype="float64")
+    >>> net.parameters.values[:] = [1, 1, 1, 1, 0, 0, 1, 1, 0]     # every weight 1, every bias 0
+    >>> net.forward([[1.0, 1.0]])
+    array([[4.]])
+    >>> net.loss([[1.0, 1.0]], [1.0])                              # ½ (4 − 1)²
+    4.5
+    >>> net.gradient([[1.0, 1.0]], [1.0])
+    array([3., 3., 3., 3., 3., 3., 6., 6., 3.])
+    """
+
+    def __init__(
+        self,
+        layers: Sequence[Dense | Dropout],
+        *,
+        inputs: int,
+        loss: LossLike = "squared_error",
+        l1: float = 0.0,
+        l2: float = 0.0,
+        dtype: str | type | np.dtype[Any] = "float32",
+        seed: int = 0,
+        input_scale: float = 1.0,
+    ) -> None:
+        self.layers = copied_layers(layers)
+        self.inputs = positive_whole("inputs", inputs)
+        self.outputs = self.layers[-1].outputs
+        self.loss_function = get_loss(loss)
+        self.l1 = not_negative("l1", l1)
+        self.l2 = not_negative("l2", l2)
+        self.dtype = float_dtype(dtype)
+        self.seed = check_seed(seed)
+        self.input_scale = not_negative("input_scale", input_scale)
+        self.classes: Array | None = None
+        self._build()
+        set_initial_values(self.layers, self.parameters, self.seed)
+
+    def _build(self) -> None:
+        shapes: dict[str, tuple[int, ...]] = {}
+        width = self.inputs
+        for index, layer in enumerate(self.layers):
+            for name, shape in layer.build(width).items():
+                shapes[f"{index}.{name}"] = shape
+            width = layer.outputs
+        self.outputs = width
+        check_pair(self.output_layer.activation, self.loss_function)
+        self._bind(ParameterVector(shapes, self.dtype))
+
+    def _bind(self, parameters: ParameterVector) -> None:
+        self.parameters = parameters
+        for index, layer in enumerate(self.layers):
+            layer.bind(parameters, index)
+        self._first_dense = next(i for i, layer in enumerate(self.layers) if isinstance(layer, Dense))
+        self._scratch = np.empty_like(parameters.values)
+        self._local = threading.local()  # each thread has workspaces of its own
+        self._loss_checked = self.loss_function.builtin
+
+    @property
+    def output_layer(self) -> Dense:
+        last = self.layers[-1]
+        if not isinstance(last, Dense):
+            raise ConfigurationError(f"the last layer must be Dense, received {last!r}")
+        return last
+
+    @property
+    def paired(self) -> bool:
+        """Whether loss and output activation are a pair with delta = a − y."""
+        return self.output_layer.activation.name in self.loss_function.pairs
+
+    # ── the lesson ───────────────────────────────────────────────────────────────────────────────────────
+
+    def forward_pass(self, work: Workspace, step: int | None = None) -> Array:
+        """Fill z and a of every layer from the batch in ``work.a[0]``; return the output, shape (n, outputs).
+
+        With a `step` number dropout is at work, with the mask of that step; without, this is inference.
+        """
+        for i, layer in enumerate(self.layers):
+            a_in, a = work.a[i], work.a[i + 1]  # (n, inputs), (n, units)
+            if isinstance(layer, Dense):
+                z = work.z[i]  # (n, units)
+                # z = a_in W + b
+                np.matmul(a_in, layer.weight, out=z)
+                if layer.bias is not None:
+                    z += layer.bias
+                # a = f(z)
+                layer.activation.f(z, a)
+            elif step is not None:
+                # a = a_in ⊙ m
+                layer.draw_mask(work.mask[i], work.uniform[i], (self.seed, i, step))
+                np.multiply(a_in, work.mask[i], out=a)
+            elif a is not a_in:
+                work.mask[i].fill(1.0)
+                a[...] = a_in
+        return work.a[-1]
+
+    def backward_pass(self, work: Workspace) -> None:
+        """Fill delta of every layer and the gradients of every parameter, summed over the rows of the batch.
+
+        The forward pass has been done, and the targets are in ``work.y``. In ``parameters.sums`` this leaves
+        [Σ_rows dL/dθ, Σ_rows L, Σ_rows 1]; `average` makes means of them. With sample weights w, every row
+        counts w times: Σ_rows w dL/dθ, Σ_rows w L, Σ_rows w.
+        """
+        sums, y, w = self.parameters.sums, work.y, work.weight
+        losses = self.row_losses(work)  # (n,)
+        sums[-2] = np.add.reduce(losses) if w is None else np.dot(w, losses)
+        sums[-1] = work.n if w is None else w.sum()
+
+        # At the output: dL/da from the loss; or, where loss and activation are a pair, dL/dz = a − y at once.
+        if self.paired:
+            np.subtract(work.a[-1], y, out=work.delta[-1])
+        else:
+            self.loss_function.gradient(work.a[-1], y, work.delta[-1], work.loss_scratch)
+        if w is not None:
+            work.delta[-1] *= w[:, None]
+
+        for i in range(len(self.layers) - 1, self._first_dense - 1, -1):
+            layer = self.layers[i]
+            a_in = work.a[i]  # (n, inputs)
+            delta = work.delta[i]  # (n, units); dL/da until it is multiplied by the slope
+            if isinstance(layer, Dense):
+                # delta = dL/dz = dL/da ⊙ f′(z)
+                if not (self.paired and layer is self.layers[-1]):
+                    if layer.activation.slope is None:
+                        softmax_jacobian_product(work.a[i + 1], delta, work.scratch[i])
+                    else:
+                        layer.activation.slope(work.z[i], work.a[i + 1], work.slope[i], work.scratch[i])
+                        delta *= work.slope[i]
+                # dL/dW = a_inᵀ delta            (inputs, n) (n, units): summed over the n rows
+                np.matmul(a_in.T, delta, out=layer.weight_gradient)
+                # dL/db = Σ_rows delta
+                if layer.bias is not None:
+                    np.add.reduce(delta, axis=0, out=layer.bias_gradient)
+                # dL/da_in = delta Wᵀ            (n, units) (units, inputs); nobody needs it below the first layer
+                if i > self._first_dense:
+                    np.matmul(delta, layer.weight.T, out=work.delta[i - 1])
+            else:
+                # a = a_in ⊙ m, so dL/da_in = dL/da ⊙ m
+                np.multiply(delta, work.mask[i], out=work.delta[i - 1])
+
+    def average(self) -> float:
+        """Make means of the sums, add the penalty, and return the loss.
+
+        gradient = Σ w dL/dθ / Σ w + l1 sign(θ) + l2 θ,   the penalty on weights only.
+        """
+        values, gradients = self.parameters.values, self.parameters.gradients  # (P,), (P,)
+        loss_sum, weight_sum = float(self.parameters.sums[-2]), float(self.parameters.sums[-1])
+        if weight_sum > 0.0:
+            gradients *= 1.0 / weight_sum
+            loss = loss_sum / weight_sum
+        else:
+            gradients.fill(0.0)  # a batch in which no row counts teaches nothing
+            loss = 0.0
+        w = self._scratch
+        if self.l2:
+            np.multiply(values, self.parameters.weight_mask, out=w)
+            loss += 0.5 * self.l2 * float(np.dot(w, w))
+            w *= self.l2
+            gradients += w
+        if self.l1:
+            np.multiply(values, self.parameters.weight_mask, out=w)
+            np.sign(w, out=w)
+            loss += self.l1 * float(np.dot(w, values))
+            w *= self.l1
+            gradients += w
+        return loss
+
+    # ── using it ─────────────────────────────────────────────────────────────────────────────────────────
+
+    def row_losses(self, work: Workspace) -> Array:
+        """The loss of each row of the batch, shape (n,), after a forward pass; without penalty."""
+        a, y = work.a[-1], work.y
+        if not self._loss_checked:
+            check_own_loss(self.loss_function, a, y)
+            self._loss_checked = True
+        if self.paired:
+            return self.loss_function.pairs[self.output_layer.activation.name](work.z[-1], a, y, work.loss_scratch)
+        return self.loss_function.value(a, y, work.loss_scratch)
+
+    def penalty(self) -> float:
+        """l1 Σ|w| + (l2/2) Σ w² over the weights."""
+        total = 0.0
+        for layer in self.layers:
+            if isinstance(layer, Dense):
+                w = layer.weight.astype(np.float64)
+                total += self.l1 * float(np.abs(w).sum()) + 0.5 * self.l2 * float(np.vdot(w, w))
+        return total
+
+    def forward(self, X: Any) -> Array:
+        """The outputs for X, shape (n, outputs), in inference mode (no dropout).
+
+        Works through X in pieces, so that no array of n rows but the result is made.
+        """
+        X = check_inputs(X, self.inputs)
+        result = np.empty((X.shape[0], self.outputs), self.dtype)
+        for rows, work in self.pieces(X.shape[0]):
+            work.load(X[rows])
+            result[rows] = self.forward_pass(work)
+        return result
+
+    def predict(self, X: Any) -> Array:
+        """The same as `forward`."""
+        return self.forward(X)
+
+    def loss(self, X: Any, y: Any, sample_weight: Any = None) -> float:
+        """The mean loss over the rows of X (weighted by `sample_weight`), penalty included; no dropout."""
+        X, Y, weight = self.check_data(X, y, sample_weight)
+        loss_sum = weight_sum = 0.0
+        for rows, work in self.pieces(X.shape[0]):
+            work.load(X[rows], Y[rows], None if weight is None else weight[rows])
+            self.forward_pass(work)
+            losses = self.row_losses(work).astype(np.float64)
+            loss_sum += float(losses.sum() if work.weight is None else np.dot(work.weight, losses))
+            weight_sum += float(work.n if work.weight is None else work.weight.sum())
+        return loss_sum / weight_sum + self.penalty()
+
+    def gradient(self, X: Any, y: Any, sample_weight: Any = None) -> Array:
+        """The gradient of `loss` with respect to every parameter: a 1-D copy in the order of ``parameters.values``."""
+        X, Y, weight = self.check_data(X, y, sample_weight)
+        work = self.workspace(X.shape[0])
+        work.load(X, Y, weight)
+        self.forward_pass(work)
+        self.backward_pass(work)
+        self.average()
+        return self.parameters.gradients.copy()
+
+    def check_data(self, X: Any, y: Any, sample_weight: Any = None) -> tuple[Array, Array, Array | None]:
+        """X, the target values Y of shape (n, outputs), and the sample weights; all checked."""
+        X = check_inputs(X, self.inputs)
+        Y, _ = self.encode(y, X.shape[0])
+        weight = check_sample_weight(sample_weight, X.shape[0])
+        return X, Y, None if weight is None else weight.astype(self.dtype)
+
+    def encode(self, y: Any, n: int) -> tuple[Array, Array | None]:
+        """The target values Y, shape (n, outputs), and the classes where y holds labels."""
+        output = self.output_layer
+        return encode_targets(
+            y, n, output.units, output.activation.name, self.loss_function.name, self.classes, self.dtype
+        )
+
+    def workspace(self, n: int, *, training: bool = True) -> Workspace:
+        """The arrays for a batch of n rows; made once, then used again by this thread."""
+        kept: dict[tuple[int, bool], Workspace] = self._local.__dict__.setdefault("workspaces", {})
+        key = (n, training)
+        if key not in kept:
+            while len(kept) >= 4:
+                del kept[next(iter(kept))]
+            kept[key] = Workspace(
+                self.layers, self.inputs, n, self.dtype, input_scale=self.input_scale, training=training
+            )
+        return kept[key]
+
+    def pieces(self, n: int) -> Iterator[tuple[slice, Workspace]]:
+        """Slices of n rows, each with a workspace for inference: what is computed stays in the cache."""
+        widest = max(self.inputs, *(layer.outputs for layer in self.layers))
+        size = min(n, max(1, _INFERENCE_ELEMENTS // widest))
+        for start in range(0, n, size):
+            stop = min(start + size, n)
+            yield slice(start, stop), self.workspace(stop - start, training=False)
+
+    def astype(self, dtype: str | type | np.dtype[Any]) -> Network:
+        """A copy of the network, in float32 or float64."""
+        state = self.__getstate__()
+        state["spec"] = {**state["spec"], "dtype": float_dtype(dtype).name}
+        other = Network.__new__(Network)
+        other.__setstate__(state)
+        return other
+
+    # ── description, copies, files ───────────────────────────────────────────────────────────────────────
+
+    def spec(self) -> Spec:
+        """The description, in values that JSON can hold; the parameters are not part of it."""
+        return {
+            "layers": [layer.spec() for layer in self.layers],
+            "inputs": self.inputs,
+            "loss": self.loss_function.spec(),
+            "l1": self.l1,
+            "l2": self.l2,
+            "dtype": self.dtype.name,
+            "seed": self.seed,
+            "input_scale": self.input_scale,
+            "classes": None if self.classes is None else self.classes.tolist(),
+        }
+
+    @classmethod
+    def from_spec(cls, spec: Spec) -> Network:
+        """The network of a description, with fresh initial values.
+
+        Examples
+        --------
+        >>> Network.from_spec(Network([Dense(3, "softmax")], inputs=2, loss="cross_entropy").spec())
+        Network(2 → Dense(3, 'softmax'), loss='cross_entropy', 9 parameters in float32)
+        """
+        settings = dict(spec)
+        classes = settings.pop("classes", None)
+        settings["layers"] = [layer_from_spec(layer) for layer in settings["layers"]]
+        settings["loss"] = loss_from_spec(settings["loss"])
+        network = cls(**settings)
+        network.classes = None if classes is None else np.array(classes)
+        return network
+
+    # Views do not survive copying, pickling or joblib: what is kept is the description and the values,
+    # and the views are bound again.
+    def __getstate__(self) -> dict[str, Any]:
+        state: dict[str, Any] = {"spec": self.spec(), "values": self.parameters.values.copy()}
+        own = {
+            str(i): layer.activation
+            for i, layer in enumerate(self.layers)
+            if isinstance(layer, Dense) and not layer.activation.builtin
+        }
+        if own or not self.loss_function.builtin:
+            state["own"] = {"activations": own, "loss": self.loss_function}
+        return state
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        spec = dict(state["spec"])
+        if "own" in state:
+            specs = [dict(layer) for layer in spec["layers"]]
+            for index, activation in state["own"]["activations"].items():
+                specs[int(index)]["activation"] = activation
+            classes = spec.pop("classes")
+            settings = {**spec, "layers": [layer_from_spec(s) for s in specs], "loss": state["own"]["loss"]}
+            fresh = Network(**settings)
+            fresh.classes = None if classes is None else np.array(classes)
+        else:
+            fresh = Network.from_spec(spec)
+        self.__dict__.update(fresh.__dict__)
+        values = np.asarray(state["values"])
+        if values.shape != self.parameters.values.shape:
+            raise ShapeError(f"the network has {self.parameters.size} parameters, received {values.shape}")
+        self.parameters.values[:] = values
+
+    def __repr__(self) -> str:
+        chain = " → ".join([str(self.inputs), *(repr(layer) for layer in self.layers)])
+        return f"Network({chain}, loss={self.loss_function.name!r}, {self.parameters.size} parameters in {self.dtype})"

@@ -1,0 +1,156 @@
+"""One vector holds every parameter of a network; a second one holds every gradient.
+
+An optimiser step, a checkpoint, "restore the best epoch", L-BFGS and a finite-difference check are then
+each one operation on one array. Layers see their own part through views, so a parameter is never rebound:
+write through the view (``weight[...] = …``, ``values[:] = best``).
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from typing import Any, final
+
+import numpy as np
+
+from .exceptions import ParameterNameError, nearest
+
+#: An array of floating-point numbers (or whatever the place says).
+Array = np.ndarray[Any, np.dtype[Any]]
+
+
+@final
+class ParameterVector:
+    """All parameters of a network in one contiguous vector, all gradients in another.
+
+    Parameters
+    ----------
+    shapes : mapping of str to tuple of int
+        The shape of each parameter by name, in order: ``{"0.weight": (784, 30), "0.bias": (30,)}``.
+    dtype : numpy dtype
+        float32 or float64.
+
+    Attributes
+    ----------
+    values : ndarray, shape (size,)
+        Every parameter. Write into it, never replace it.
+    gradients : ndarray, shape (size,)
+        The gradient of the loss with respect to `values`, same order.
+    sums : ndarray, shape (size + 2,)
+        The buffer below `gradients`. While a batch is worked on it holds gradients *summed* over samples,
+        and in its two tail slots the sum of the losses and the sum of the sample weights: one allreduce of
+        this one array is right for shards of unequal size.
+    weight_mask : ndarray, shape (size,)
+        1 where the parameter is a weight, 0 where it is a bias. Penalties and weight decay multiply by it.
+    names : list of str
+        Parameter names in the order of `values`.
+
+    Examples
+    --------
+    >>> p = ParameterVector({"0.weight": (2, 3), "0.bias": (3,)}, np.dtype("float64"))
+    >>> p.view("0.weight")[1, 2] = 7.0
+    >>> p.values
+    array([0., 0., 0., 0., 0., 7., 0., 0., 0.])
+    >>> p.locate(5)
+    ('0.weight', (1, 2))
+    """
+
+    def __init__(self, shapes: Mapping[str, tuple[int, ...]], dtype: np.dtype[Any]) -> None:
+        self._shapes = dict(shapes)
+        self._slices: dict[str, slice] = {}
+        start = 0
+        for name, shape in self._shapes.items():
+            stop = start + math.prod(shape)
+            self._slices[name] = slice(start, stop)
+            start = stop
+        self._bind(np.zeros(start, dtype), np.zeros(start + 2, dtype))
+
+    def _bind(self, values: Array, sums: Array) -> None:
+        self._values = values
+        self._sums = sums
+        self._gradients = sums[: values.size]
+        self._weight_mask = np.zeros_like(values)
+        for name, where in self._slices.items():
+            if name.endswith(".weight"):
+                self._weight_mask[where] = 1.0
+
+    # Read-only names: `parameters.values = x` would leave every layer looking at the old array.
+    @property
+    def values(self) -> Array:
+        return self._values
+
+    @property
+    def gradients(self) -> Array:
+        return self._gradients
+
+    @property
+    def sums(self) -> Array:
+        return self._sums
+
+    @property
+    def weight_mask(self) -> Array:
+        return self._weight_mask
+
+    @property
+    def names(self) -> list[str]:
+        return list(self._shapes)
+
+    @property
+    def shapes(self) -> dict[str, tuple[int, ...]]:
+        return dict(self._shapes)
+
+    @property
+    def size(self) -> int:
+        return int(self._values.size)
+
+    @property
+    def dtype(self) -> np.dtype[Any]:
+        return self._values.dtype
+
+    def slice(self, name: str) -> slice:
+        """Where the parameter stands in `values`.
+
+        Raises
+        ------
+        ParameterNameError
+            If there is no parameter of that name; the nearest names are offered.
+        """
+        if name not in self._slices:
+            raise ParameterNameError(f"there is no parameter {name!r}: {nearest(name, self._slices)}")
+        return self._slices[name]
+
+    def view(self, name: str) -> Array:
+        """The parameter `name` in its own shape: a view into `values`, not a copy."""
+        return self._values[self.slice(name)].reshape(self._shapes[name])
+
+    def gradient_view(self, name: str) -> Array:
+        """The gradient of the parameter `name` in its own shape: a view into `gradients`."""
+        return self._gradients[self.slice(name)].reshape(self._shapes[name])
+
+    def locate(self, position: int) -> tuple[str, tuple[int, ...]]:
+        """The name and the index of the number at `position` in `values`."""
+        for name, where in self._slices.items():
+            if where.start <= position < where.stop:
+                index = np.unravel_index(position - where.start, self._shapes[name])
+                return name, tuple(int(i) for i in index)
+        raise ParameterNameError(
+            f"position {position} is outside the {self.size} parameters: choose 0 to {self.size - 1}"
+        )
+
+    # copy, deepcopy, pickle and joblib would copy `gradients` as an array of its own, cut off from `sums`.
+    def __getstate__(self) -> dict[str, Any]:
+        return {
+            "shapes": self._shapes,
+            "slices": self._slices,
+            "values": self._values.copy(),
+            "sums": self._sums.copy(),
+        }
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        self._shapes = state["shapes"]
+        self._slices = state["slices"]
+        self._bind(state["values"], state["sums"])
+
+    def __repr__(self) -> str:
+        parts = ", ".join(f"{name} {shape}" for name, shape in self._shapes.items())
+        return f"ParameterVector({self.size} parameters in {self.dtype}: {parts})"

@@ -1,0 +1,91 @@
+"""A progress bar, by rich, on stderr; silent when nobody is looking."""
+
+from __future__ import annotations
+
+import sys
+import time
+from typing import Any, final
+
+from .callbacks import Callback, Training
+
+
+@final
+class ProgressBar(Callback):
+    """Epoch, losses and time left, redrawn at most ten times a second.
+
+    It shows itself on a terminal and in a notebook; into a file or a pipe nothing is written.
+
+    Examples
+    --------
+    >>> ProgressBar().on_steps_end  # doctest: +ELLIPSIS
+    <bound method ...>
+    """
+
+    def __init__(self) -> None:
+        self._bar: Any = None
+
+    def on_fit_begin(self, training: Training) -> None:
+        self._bar = None
+        self._first = training.epoch - 1
+        if not (sys.stderr.isatty() or "ipykernel" in sys.modules):
+            return
+        from rich.console import Console
+        from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
+
+        self._bar = Progress(
+            TextColumn("epoch {task.fields[epoch]}/{task.fields[epochs]}"),
+            BarColumn(),
+            TextColumn("{task.fields[losses]}"),
+            TimeElapsedColumn(),
+            TextColumn("left"),
+            TimeRemainingColumn(),
+            console=Console(stderr=True),
+            auto_refresh=False,
+        )
+        self._task = self._bar.add_task(
+            "training",
+            total=training.epochs - self._first,
+            epoch=training.epoch,
+            epochs=training.epochs,
+            losses="",
+        )
+        self._drawn = 0.0
+        self._bar.start()
+
+    def on_steps_end(self, training: Training, done: int, total: int) -> None:
+        self._draw(training, training.epoch - 1 - self._first + done / total)
+
+    def on_epoch_end(self, training: Training) -> None:
+        self._draw(training, training.epoch - self._first)
+
+    def on_fit_end(self, training: Training) -> None:
+        if self._bar is not None:
+            self._drawn = 0.0
+            self._draw(training, max(0, training.history.epochs - self._first))
+            self._bar.stop()
+            self._bar = None
+
+    def _draw(self, training: Training, done: float) -> None:
+        now = time.monotonic()
+        if self._bar is None or now - self._drawn < 0.1:
+            return
+        self._drawn = now
+        self._bar.update(
+            self._task,
+            completed=done,
+            epoch=min(training.epoch, training.epochs),
+            losses=_losses(training),
+            refresh=True,
+        )
+
+
+def _losses(training: Training) -> str:
+    if not training.history.epochs:
+        return ""
+    last = training.history.last()
+    text = f"loss {last['loss']:.4f}"
+    if "val_loss" in last:
+        text += f"  validation {last['val_loss']:.4f}"
+    if "val_accuracy" in last:
+        text += f"  accuracy {100 * last['val_accuracy']:.1f} %"
+    return text

@@ -1,0 +1,45 @@
+"""Names shared by every floor: what may be written where a name is asked for."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any, Literal, Protocol
+
+ActivationName = Literal[
+    "identity", "sigmoid", "tanh", "relu", "leaky_relu", "elu", "gelu", "softplus", "silu", "exp", "softmax"
+]
+InitializerName = Literal[
+    "standard_normal", "scaled_normal", "glorot_uniform", "glorot_normal", "he_normal", "he_uniform", "zeros"
+]
+LossName = Literal[
+    "squared_error",
+    "mean_squared_error",
+    "cross_entropy",
+    "huber",
+    "absolute_error",
+    "poisson",
+    "quantile",
+    "hinge",
+]
+DtypeName = Literal["float32", "float64"]
+GradientName = Literal["backprop", "finite_difference", "central_difference"]
+EngineName = Literal["auto", "reference", "compiled"]
+
+#: A description that JSON can hold: how networks, layers and losses are written to a file.
+Spec = dict[str, Any]
+
+#: A learning rate as a function of training time, in epochs (2.5 is the middle of the third epoch).
+ScheduleFunction = Callable[[float], float]
+
+
+class BatchSource(Protocol):
+    """Rows that are made when they are asked for: augmented images, say.
+
+    `fetch` writes the rows numbered `rows` into `out`, shape (len(rows), n_features).
+    The same `epoch` and rows must give the same numbers, so that a resumed run equals an unbroken one.
+    """
+
+    @property
+    def shape(self) -> tuple[int, int]: ...
+
+    def fetch(self, rows: Any, out: Any, *, epoch: int) -> None: ...

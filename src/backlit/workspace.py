@@ -1,0 +1,129 @@
+"""The arrays that one batch passes through, allocated once per batch size and used again."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any, final
+
+import numpy as np
+
+from .layers import Dense, Dropout
+from .parameters import Array
+from .typing import BatchSource
+
+
+@final
+class Workspace:
+    """Every intermediate result of one batch of n rows. Forward fills a and z, backward fills slope and delta.
+
+    Layer l takes ``a[l]``, shape (n, inputs), and gives ``a[l + 1]``, shape (n, units): ``a[0]`` is the batch itself.
+
+    Attributes
+    ----------
+    a : list of ndarray
+        Activations; a[l + 1] is the output of layer l.
+    z : list of ndarray
+        Pre-activations of layer l, (n, units).
+    slope : list of ndarray
+        f′(z) of layer l, (n, units). Not filled for softmax, and for an output whose delta is a − y.
+    delta : list of ndarray
+        dL/dz of layer l, (n, units), for each row by itself (times its sample weight): not yet divided by n.
+        For Dropout, dL/da of its output.
+    mask : dict of int to ndarray
+        Factors of the Dropout layers, by layer.
+    y : ndarray, shape (n, outputs)
+        Target values.
+    weight : ndarray, shape (n,), or None
+        Sample weights; None counts every row once.
+    """
+
+    def __init__(
+        self,
+        layers: Sequence[Dense | Dropout],
+        inputs: int,
+        n: int,
+        dtype: np.dtype[Any],
+        *,
+        input_scale: float = 1.0,
+        training: bool = True,
+    ) -> None:
+        self.n = n
+        self.dtype = dtype
+        self.input_scale = input_scale
+        self._input: Array | None = None
+        self._raw: Array | None = None
+        self.a: list[Array] = [np.empty((0, inputs), dtype)]
+        self.z: list[Array] = []
+        self.slope: list[Array] = []
+        self.delta: list[Array] = []
+        self.mask: dict[int, Array] = {}
+        self.uniform: dict[int, Array] = {}
+        for index, layer in enumerate(layers):
+            shape = (n, layer.outputs)
+            if isinstance(layer, Dropout):
+                self.z.append(np.empty((0, layer.outputs), dtype))
+                self.a.append(np.empty(shape, dtype) if training else self.a[-1])
+                if training:
+                    self.mask[index] = np.ones(shape, dtype)
+                    self.uniform[index] = np.empty(shape, np.float32)
+            else:
+                self.z.append(np.empty(shape, dtype))
+                self.a.append(np.empty(shape, dtype))
+            self.slope.append(np.empty(shape if training and isinstance(layer, Dense) else (0, 0), dtype))
+            self.delta.append(np.empty(shape if training else (0, 0), dtype))
+        outputs = layers[-1].outputs
+        # One flat piece of memory that every layer, and the loss, works in.
+        widest = max(2 * outputs, *(layer.outputs for layer in layers))
+        memory = np.empty(n * widest, dtype)
+        self.scratch = [memory[: n * layer.outputs].reshape(n, layer.outputs) for layer in layers]
+        self.loss_scratch = memory[: 2 * n * outputs].reshape(2, n, outputs)
+        self._y = np.empty((n, outputs), dtype)
+        self.y = self._y
+        self._weight = np.empty(n, dtype)
+        self.weight: Array | None = None
+
+    def _own_input(self) -> Array:
+        if self._input is None:
+            self._input = np.empty((self.n, self.a[0].shape[1]), self.dtype)
+        return self._input
+
+    def load(self, X: Array, Y: Array | None = None, weight: Array | None = None) -> None:
+        """Take n rows as they stand, shapes (n, inputs), (n, outputs), (n,): without a copy where the dtype fits."""
+        if X.dtype == self.dtype and self.input_scale == 1.0:
+            self._set_input(X)
+        else:
+            # a_0 = X · input_scale
+            self._set_input(np.multiply(X, self.input_scale, out=self._own_input(), casting="unsafe"))
+        if Y is not None:
+            self.y = Y
+            self.weight = weight
+
+    def gather(self, X: Array, Y: Array, weight: Array | None, rows: Array) -> None:
+        """Take the given rows of a whole data set, which stays in the type it came in (uint8 images, say)."""
+        # mode="clip" lets `take` write straight into `out`; the rows are known to be in range.
+        if X.dtype == self.dtype and self.input_scale == 1.0:
+            self._set_input(np.take(X, rows, axis=0, out=self._own_input(), mode="clip"))
+        else:
+            if self._raw is None or self._raw.dtype != X.dtype:
+                self._raw = np.empty((self.n, X.shape[1]), X.dtype)
+            np.take(X, rows, axis=0, out=self._raw, mode="clip")
+            self._set_input(np.multiply(self._raw, self.input_scale, out=self._own_input(), casting="unsafe"))
+        self.y = np.take(Y, rows, axis=0, out=self._y, mode="clip")
+        self.weight = None if weight is None else np.take(weight, rows, out=self._weight, mode="clip")
+
+    def _set_input(self, batch: Array) -> None:
+        # A leading Dropout in inference shares its input's array: keep both names on the same batch.
+        shared = [i for i in range(1, len(self.a)) if self.a[i] is self.a[0]]
+        self.a[0] = batch
+        for i in shared:
+            self.a[i] = batch
+
+    def fetch(self, source: BatchSource, Y: Array, weight: Array | None, rows: Array, epoch: int) -> None:
+        """Take the given rows of a source that makes them when asked."""
+        out = self._own_input()
+        source.fetch(rows, out, epoch=epoch)
+        if self.input_scale != 1.0:
+            out *= self.input_scale
+        self._set_input(out)
+        self.y = np.take(Y, rows, axis=0, out=self._y, mode="clip")
+        self.weight = None if weight is None else np.take(weight, rows, out=self._weight, mode="clip")
