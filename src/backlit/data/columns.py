@@ -1,0 +1,314 @@
+"""What the columns of a table are: numbers or categories, found by their content.
+
+Rows are counted from 1, the first row of data, in every message.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Mapping, Sequence
+from typing import TYPE_CHECKING, Final, Literal
+
+from ..exceptions import ConfigurationError, NonFiniteError, TableError, nearest
+
+if TYPE_CHECKING:
+    import polars as pl
+
+#: "empty" is a column without a single value: there is nothing in it to learn from.
+Kind = Literal["numeric", "categorical", "empty"]
+
+#: Up to so many distinct values, a column (or a target) of numbers may stand for classes.
+FEW_VALUES: Final = 20
+
+# "00000" and "02208" are codes, "0" and "0.5" are numbers.
+_LEADING_ZERO: Final = r"^[+-]?0\d+$"
+_COMMA_NUMBER: Final = r"^[+-]?\d+(,\d+)+(\.\d+)?$"
+_NUMBER: Final = re.compile(r"[+-]?(\d+\.?\d*|\.\d+)([eE][+-]?\d+)?")
+
+
+def find_kinds(
+    frame: pl.DataFrame,
+    *,
+    numeric: Iterable[str | int] = (),
+    categorical: Iterable[str | int] = (),
+) -> dict[str, Kind]:
+    """The kind of each column, found by its content.
+
+    - *numeric*: every value that is there is a finite decimal number, and none is a code with leading
+      zeros such as "02208".
+    - *categorical*: text; also mostly numbers with some text between them, when there are at most 20
+      distinct values ("0", "1", "2", "3+").
+    - *empty*: no value at all. `typed` leaves such columns out.
+
+    Parameters
+    ----------
+    frame : polars.DataFrame
+        As `read_table` gives it, without the target.
+    numeric, categorical : iterable of str or int
+        Columns whose kind is decided: names, or numbers from 0 (from the end where negative).
+
+    Raises
+    ------
+    TableError
+        Mostly numbers, with text between them and more than 20 distinct values; numbers written with
+        commas; text in a column said to be numeric. The sentence names column, row and value.
+    NonFiniteError
+        An infinity among numbers.
+    ConfigurationError
+        One column said to be both.
+
+    Examples
+    --------
+    >>> import polars as pl
+    >>> frame = pl.DataFrame(
+    ...     {"age": ["39", "50", None], "zip": ["02208", "11300", "0"], "sex": ["F", "M", "F"]}
+    ... )
+    >>> find_kinds(frame)
+    {'age': 'numeric', 'zip': 'categorical', 'sex': 'categorical'}
+    >>> find_kinds(frame, categorical=["age"], numeric=[1])
+    {'age': 'categorical', 'zip': 'numeric', 'sex': 'categorical'}
+    """
+    said_numeric = {resolve_column(frame.columns, which) for which in numeric}
+    said_categorical = {resolve_column(frame.columns, which) for which in categorical}
+    for name in frame.columns:
+        if name in said_numeric and name in said_categorical:
+            raise ConfigurationError(f"column {name!r} is said to be both numeric and categorical: choose one")
+
+    kinds: dict[str, Kind] = {}
+    for column in frame.get_columns():
+        if column.null_count() == len(column):
+            kinds[column.name] = "empty"
+        elif column.name in said_categorical:
+            kinds[column.name] = "categorical"
+        elif column.name in said_numeric:
+            require_numbers(column)
+            kinds[column.name] = "numeric"
+        else:
+            kinds[column.name] = found_kind(column, f"--categorical {column.name!r}")
+    return kinds
+
+
+def found_kind(column: pl.Series, override: str) -> Literal["numeric", "categorical"]:
+    """The kind of one column that holds at least one value: the rule of `find_kinds`.
+
+    `override` is what to pass on the command line to have categories: errors offer it.
+    """
+    import polars as pl
+
+    numbers = parse_numbers(column)  # null where missing or text, infinite where infinite
+    if column.dtype == pl.String:
+        present = len(column) - column.null_count()
+        finite = int(numbers.is_finite().sum())
+        infinite = int(numbers.is_infinite().sum())
+        if finite + infinite < present or finite == 0:
+            if finite * 2 > present and column.drop_nulls().n_unique() > FEW_VALUES:
+                raise _text_among_numbers(column, numbers, override)
+            _refuse_comma_numbers(column, present, override)
+            return "categorical"
+        if has_codes(column):
+            return "categorical"
+    _refuse_infinity(column, numbers)
+    return "numeric"
+
+
+def typed(frame: pl.DataFrame, kinds: Mapping[str, Kind]) -> pl.DataFrame:
+    """Exactly the columns of `kinds`, in that order, in the type of their kind.
+
+    The columns of `frame` may come in any order, with others between them.
+
+    Parameters
+    ----------
+    frame : polars.DataFrame
+        As `read_table` gives it: the table for training, or a later one.
+    kinds : mapping of str to str
+        From `find_kinds`, on the table for training. Columns of kind "empty" are left out.
+
+    Returns
+    -------
+    polars.DataFrame
+        Numeric columns Float64, NaN where missing; categorical columns String, null where missing.
+
+    Raises
+    ------
+    TableError
+        Columns that `frame` lacks (all are named), or text where numbers are expected (row and column are).
+    NonFiniteError
+        An infinity, naming row and column.
+
+    Examples
+    --------
+    >>> import polars as pl
+    >>> frame = pl.DataFrame({"sex": ["F", "M"], "note": ["a", "b"], "age": ["39", None]})
+    >>> typed(frame, {"age": "numeric", "sex": "categorical"}).rows()
+    [(39.0, 'F'), (nan, 'M')]
+    """
+    import polars as pl
+
+    wanted = [name for name in kinds if kinds[name] != "empty"]
+    lacking = [name for name in wanted if name not in frame.columns]
+    if lacking:
+        plural = "s" if len(lacking) > 1 else ""
+        raise TableError(
+            f"the table lacks the column{plural} {', '.join(repr(name) for name in lacking)}: "
+            f"it has {_listed(frame.columns)}"
+        )
+    columns = []
+    for name in wanted:
+        column = frame.get_column(name)
+        if kinds[name] == "numeric":
+            columns.append(require_numbers(column).fill_null(float("nan")))
+        else:
+            columns.append(as_text(column))
+    return pl.DataFrame(columns)
+
+
+def resolve_column(names: Sequence[str], which: str | int) -> str:
+    """The name of a column given by its name, or by its number.
+
+    Parameters
+    ----------
+    names : sequence of str
+        The columns' names.
+    which : str or int
+        A name, or a number from 0 (-1 is the last column). A column whose name is that very text wins.
+
+    Raises
+    ------
+    TableError
+        No such column, with the names nearest to it.
+
+    Examples
+    --------
+    >>> resolve_column(["age", "sex", "class"], "-1")
+    'class'
+    >>> resolve_column(["age", "sex", "class"], "sex")
+    'sex'
+    """
+    text = str(which).strip()
+    if text in names:
+        return text
+    if re.fullmatch(r"[+-]?\d+", text):
+        number = int(text)
+        if not -len(names) <= number < len(names):
+            raise TableError(
+                f"there is no column number {number}: the table has {len(names)} columns, "
+                f"0 to {len(names) - 1} or -{len(names)} to -1"
+            )
+        return names[number]
+    if len(names) <= 30:
+        raise TableError(f"there is no column {text!r}: {nearest(text, names)}")
+    hint = nearest(text, names)
+    if not hint.startswith("did you mean"):
+        hint = f"the table has {len(names)} columns, {names[0]!r} to {names[-1]!r}"
+    raise TableError(f"there is no column {text!r}: {hint}")
+
+
+def looks_like_data(names: Sequence[str], frame: pl.DataFrame | None = None) -> str | None:
+    """A remark, where the row that named the columns looks like data, otherwise None.
+
+    A name that is a number or a missing value is suspicious, and so is, where `frame` is given, one that
+    occurs among the values of its own column. Names that just count (0, 1, 2, …) are not.
+
+    Examples
+    --------
+    >>> looks_like_data(["39", "State-gov", "77516"])
+    "the first row looks like data ('39' is no name for a column): pass --no-header if it is"
+    >>> looks_like_data(["age", "workclass", "0", "1", "2"]) is None
+    True
+    """
+    suspicious = [name for name in names if _NUMBER.fullmatch(name)]
+    if len(suspicious) > 2 and suspicious in ([str(k + first) for k in range(len(suspicious))] for first in (0, 1)):
+        suspicious = []
+    suspicious += [name for name in names if name in ("?", "NA", "NaN", "nan", "null")]
+    if not suspicious and frame is not None:
+        import polars as pl
+
+        texts = [c for c in frame.get_columns() if c.dtype == pl.String]
+        suspicious = [column.name for column in texts if (column == column.name).any()]
+    if not suspicious:
+        return None
+    name = suspicious[0]
+    return f"the first row looks like data ({name!r} is no name for a column): pass --no-header if it is"
+
+
+def has_codes(column: pl.Series) -> bool:
+    """Whether a column of text holds a code with leading zeros, such as "007"."""
+    return bool(column.str.contains(_LEADING_ZERO).any())
+
+
+def parse_numbers(column: pl.Series) -> pl.Series:
+    """The column as Float64: null where missing or not a number, infinite where infinite."""
+    import polars as pl
+
+    return column.cast(pl.Float64, strict=False).fill_nan(None)
+
+
+def require_numbers(column: pl.Series) -> pl.Series:
+    """The column as Float64, null where missing; text and infinities are refused, naming row and value."""
+    numbers = parse_numbers(column)
+    # A NaN in a column of floats is a missing value, not text.
+    missing = column.is_null() | column.is_nan() if column.dtype.is_float() else column.is_null()
+    text = numbers.is_null() & ~missing
+    if text.any():
+        row = first_row(text)
+        raise TableError(
+            f"column {column.name!r} should hold numbers, received {column[row]!r} in row {row + 1}: "
+            "mend it, or pass --missing if it stands for a missing value"
+        )
+    _refuse_infinity(column, numbers)
+    return numbers
+
+
+def as_text(column: pl.Series) -> pl.Series:
+    """The column as String: numbers as one writes them, so that 3.0 is "3"."""
+    import polars as pl
+
+    if column.dtype == pl.String:
+        return column
+    if not column.dtype.is_numeric():
+        return column.cast(pl.String)
+    numbers = parse_numbers(column)
+    # Beyond 2**53 not every whole number has a Float64 of its own.
+    whole = (numbers == numbers.floor()) & (numbers.abs() < 2.0**53)
+    texts = numbers.cast(pl.Int64, strict=False).cast(pl.String)
+    return texts.zip_with(whole.fill_null(value=False), numbers.cast(pl.String))
+
+
+def first_row(mask: pl.Series) -> int:
+    """The first row, from 0, where the mask is true."""
+    return int(mask.arg_true()[0])
+
+
+def _refuse_infinity(column: pl.Series, numbers: pl.Series) -> None:
+    infinite = numbers.is_infinite()
+    if infinite.any():
+        row = first_row(infinite.fill_null(value=False))
+        raise NonFiniteError(
+            f"column {column.name!r} holds an infinity ({column[row]}) in row {row + 1}: "
+            "leave the row out, or put a number in its place"
+        )
+
+
+def _text_among_numbers(column: pl.Series, numbers: pl.Series, override: str) -> TableError:
+    row = first_row(numbers.is_null() & column.is_not_null())
+    value = column[row]
+    return TableError(
+        f"column {column.name!r} is mostly numbers, but row {row + 1} holds {value!r}: "
+        f"pass --missing {value!r} if it stands for a missing value, or {override} if these are categories"
+    )
+
+
+def _refuse_comma_numbers(column: pl.Series, present: int, override: str) -> None:
+    commas = column.str.contains(_COMMA_NUMBER)
+    if int(commas.sum()) * 2 > present:
+        row = first_row(commas.fill_null(value=False))
+        raise TableError(
+            f"column {column.name!r} holds numbers written with commas ({column[row]!r} in row {row + 1}): "
+            f"write them with a decimal point and nothing else, or pass {override} if these are categories"
+        )
+
+
+def _listed(names: Sequence[str]) -> str:
+    if len(names) <= 30:
+        return ", ".join(repr(name) for name in names)
+    return f"{len(names)} columns, {names[0]!r} to {names[-1]!r}"
