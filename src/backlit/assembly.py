@@ -5,12 +5,14 @@ from __future__ import annotations
 import copy
 from collections.abc import Sequence
 
+from .checks import positive_whole
 from .exceptions import ConfigurationError
 from .initializers import initial_values
-from .layers import Activation, Dense, Dropout
+from .layers import Activation, Dense, Dropout, layer_from_spec
 from .losses import Loss
 from .parameters import ParameterVector
 from .randomness import keyed_generator
+from .typing import Spec
 
 _POSITIVE = ("exp", "softplus", "sigmoid", "softmax")
 
@@ -40,6 +42,22 @@ def check_pair(output: Activation, loss: Loss) -> None:
             f"the loss {loss.name!r} needs outputs above 0, received the activation {output.name!r}: "
             "use exp or softplus in the last layer"
         )
+
+
+def parameter_shapes(spec: Spec) -> dict[str, tuple[int, ...]]:
+    """The shapes of the parameters of a network's description, by name, worked out before anything is allocated.
+
+    Examples
+    --------
+    >>> parameter_shapes({"inputs": 4, "layers": [{"kind": "Dense", "units": 3}, {"kind": "Dropout", "rate": 0.5}]})
+    {'0.weight': (4, 3), '0.bias': (3,)}
+    """
+    shapes: dict[str, tuple[int, ...]] = {}
+    width = positive_whole("inputs", spec["inputs"])
+    for index, layer in enumerate(layer_from_spec(layer) for layer in spec["layers"]):
+        shapes |= {f"{index}.{name}": shape for name, shape in layer.build(width).items()}
+        width = layer.outputs
+    return shapes
 
 
 def set_initial_values(layers: Sequence[Dense | Dropout], parameters: ParameterVector, seed: int) -> None:

@@ -25,6 +25,7 @@ from typing import Any, Final
 import numpy as np
 from scipy.special import xlogy
 
+from .checks import fraction, positive
 from .exceptions import ConfigurationError, DerivativeError, ShapeError, nearest
 from .parameters import Array
 from .typing import Spec
@@ -125,8 +126,7 @@ def huber(delta: float = 1.0) -> Loss:
     >>> huber(2.0).spec()
     {'name': 'huber', 'delta': 2.0}
     """
-    if not 0.0 < delta < np.inf:
-        raise ConfigurationError(f"huber's delta must be a number above 0, received {delta!r}")
+    delta = positive("huber's delta", delta)
 
     def value(a: Array, y: Array, scratch: Array) -> Array:
         # with c = min(|r|, delta) both branches are c (|r| − ½ c)
@@ -139,7 +139,7 @@ def huber(delta: float = 1.0) -> Loss:
         np.subtract(a, y, out=out)
         np.clip(out, -delta, delta, out=out)
 
-    return Loss("huber", value, gradient, sides=lambda a, y: np.abs(a - y) > delta, settings={"delta": float(delta)})
+    return Loss("huber", value, gradient, sides=lambda a, y: np.abs(a - y) > delta, settings={"delta": delta})
 
 
 def quantile(q: float = 0.5) -> Loss:
@@ -150,8 +150,7 @@ def quantile(q: float = 0.5) -> Loss:
     >>> quantile(0.9).spec()
     {'name': 'quantile', 'q': 0.9}
     """
-    if not 0.0 < q < 1.0:
-        raise ConfigurationError(f"the quantile q must be between 0 and 1, received {q!r}")
+    q = fraction("the quantile q", positive("the quantile q", q))
 
     def value(a: Array, y: Array, scratch: Array) -> Array:
         r = np.subtract(y, a, out=scratch[0])
@@ -166,7 +165,7 @@ def quantile(q: float = 0.5) -> Loss:
         out *= 0.5
         out += 0.5 - q
 
-    return Loss("quantile", value, gradient, sides=lambda a, y: a > y, settings={"q": float(q)})
+    return Loss("quantile", value, gradient, sides=lambda a, y: a > y, settings={"q": q})
 
 
 # ── absolute error: dL/da = sign(a − y) ────────────────────────────────────────────────────────────────────
@@ -267,11 +266,16 @@ def get_loss(loss: LossLike) -> Loss:
         return _BUILTIN[loss]()
     if isinstance(loss, tuple | list) and len(loss) == 2 and all(callable(g) for g in loss):
         value, gradient = loss
+        name = getattr(value, "__name__", type(value).__name__)
 
         def write_gradient(a: Array, y: Array, out: Array, scratch: Array) -> None:
-            out[...] = gradient(a, y)
+            slopes = np.asarray(gradient(a, y))
+            if slopes.shape != a.shape:
+                raise ShapeError(
+                    f"the gradient given with the loss {name!r} must have the shape of a, {a.shape}, received {slopes.shape}"
+                )
+            out[...] = slopes
 
-        name = getattr(value, "__name__", type(value).__name__)
         return Loss(name, lambda a, y, scratch: np.asarray(value(a, y)), write_gradient, builtin=False)
     raise ConfigurationError(
         f"a loss is a name or a pair (value, gradient) of functions of (a, y), received {loss!r}: "
@@ -279,8 +283,10 @@ def get_loss(loss: LossLike) -> Loss:
     )
 
 
-def loss_from_spec(spec: Spec) -> Loss:
-    """The loss of a description that came from a file."""
+def loss_from_spec(spec: Spec | Loss) -> Loss:
+    """The loss of a description that came from a file; a `Loss` is passed through."""
+    if isinstance(spec, Loss):
+        return spec
     settings = dict(spec)
     name = settings.pop("name", None)
     if name not in _BUILTIN:
@@ -310,6 +316,7 @@ def check_own_loss(loss: Loss, a: Array, y: Array) -> None:
         difference = float(loss.value(up, y, scratch).sum() - loss.value(down, y, scratch).sum()) / (2.0 * h)
         if not abs(gradient[row, k] - difference) <= 1e-4 * max(1.0, abs(difference)):
             raise DerivativeError(
-                f"the gradient given with the loss {loss.name!r} is wrong: for output {k} of row {row}, a = {a[row, k]:.6g}"
-                f" and y = {y[row, k]:.6g}, it is {gradient[row, k]:.6g} where the finite difference is {difference:.6g}"
+                f"the gradient given with the loss {loss.name!r} is wrong: for output {k} of row {row}, "
+                f"a = {a[row, k]:.6g} and y = {y[row, k]:.6g}, it is {gradient[row, k]:.6g} "
+                f"where the finite difference is {difference:.6g}"
             )

@@ -19,14 +19,15 @@ errors" (1986).
 
 from __future__ import annotations
 
+import math
 import threading
 from collections.abc import Iterator, Sequence
 from typing import Any, Final, final
 
 import numpy as np
 
-from .assembly import check_pair, copied_layers, set_initial_values
-from .checks import float_dtype, not_negative, positive_whole
+from .assembly import check_pair, copied_layers, parameter_shapes, set_initial_values
+from .checks import float_dtype, not_negative, positive, positive_whole
 from .exceptions import ConfigurationError, ShapeError
 from .layers import Dense, Dropout, layer_from_spec
 from .layers.activations import softmax_jacobian_product
@@ -104,7 +105,7 @@ class Network:
         self.l2 = not_negative("l2", l2)
         self.dtype = float_dtype(dtype)
         self.seed = check_seed(seed)
-        self.input_scale = not_negative("input_scale", input_scale)
+        self.input_scale = positive("input_scale", input_scale)
         self.classes: Array | None = None
         self._build()
         set_initial_values(self.layers, self.parameters, self.seed)
@@ -369,6 +370,8 @@ class Network:
         settings["layers"] = [layer_from_spec(layer) for layer in settings["layers"]]
         settings["loss"] = loss_from_spec(settings["loss"])
         network = cls(**settings)
+        if classes is not None and len(classes) != max(2, network.outputs):
+            raise ConfigurationError(f"{network.outputs} outputs do not tell {len(classes)} classes apart")
         network.classes = None if classes is None else np.array(classes)
         return network
 
@@ -386,21 +389,17 @@ class Network:
         return state
 
     def __setstate__(self, state: dict[str, Any]) -> None:
-        spec = dict(state["spec"])
-        if "own" in state:
-            specs = [dict(layer) for layer in spec["layers"]]
-            for index, activation in state["own"]["activations"].items():
-                specs[int(index)]["activation"] = activation
-            classes = spec.pop("classes")
-            settings = {**spec, "layers": [layer_from_spec(s) for s in specs], "loss": state["own"]["loss"]}
-            fresh = Network(**settings)
-            fresh.classes = None if classes is None else np.array(classes)
-        else:
-            fresh = Network.from_spec(spec)
-        self.__dict__.update(fresh.__dict__)
+        own = state.get("own", {"activations": {}, "loss": state["spec"]["loss"]})
+        layers = [dict(layer) for layer in state["spec"]["layers"]]
+        for index, activation in own["activations"].items():
+            layers[int(index)]["activation"] = activation
+        spec = {**state["spec"], "layers": layers, "loss": own["loss"]}
+        # Before anything is made: a description from a file may promise more than its values hold.
         values = np.asarray(state["values"])
-        if values.shape != self.parameters.values.shape:
-            raise ShapeError(f"the network has {self.parameters.size} parameters, received {values.shape}")
+        expected = sum(math.prod(shape) for shape in parameter_shapes(spec).values())
+        if values.shape != (expected,):
+            raise ShapeError(f"the network has {expected} parameters, received values of shape {values.shape}")
+        self.__dict__.update(Network.from_spec(spec).__dict__)
         self.parameters.values[:] = values
 
     def __repr__(self) -> str:
