@@ -34,11 +34,23 @@ _ZIP: Final = b"PK\x03\x04"
 
 #: The types, beyond scikit-learn's, NumPy's and SciPy's own, that a saved estimator may hold.
 TRUSTED_TYPES: Final = (
-    "backlit.estimators.mlp.MLPClassifier",
-    "backlit.estimators.mlp.MLPRegressor",
+    "backlit.callbacks.EarlyStopping",
+    "backlit.callbacks.LearningRateLog",
+    "backlit.estimators.classifier.MLPClassifier",
+    "backlit.estimators.regressor.MLPRegressor",
     "backlit.history.History",
+    "backlit.lbfgs.LBFGS",
     "backlit.network.Network",
+    "backlit.optimizers.Adagrad",
+    "backlit.optimizers.Adam",
+    "backlit.optimizers.AdamW",
     "backlit.optimizers.OptimizerState",
+    "backlit.optimizers.RMSprop",
+    "backlit.optimizers.SGD",
+    "backlit.schedules.CosineDecay",
+    "backlit.schedules.ExponentialDecay",
+    "backlit.schedules.InverseDecay",
+    "backlit.schedules.StepDecay",
     "numpy.dtype",
 )
 
@@ -187,6 +199,8 @@ def _checked_header(data: bytes, name: str) -> dict[str, Any]:
             if begin != end or stop - begin != size:
                 raise ModelFileError(f"{damaged}: the place of {key!r} does not fit its shape")
             end = stop
+    except ModelFileError:
+        raise
     except (KeyError, TypeError, ValueError, AttributeError) as error:
         raise ModelFileError(f"{damaged}: its header does not describe parameters") from error
     if 8 + length + end != len(data):

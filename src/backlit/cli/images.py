@@ -1,0 +1,131 @@
+"""Images on the command line: bytes that stay bytes, scaled batch by batch inside the network."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from ..callbacks import Callback, EarlyStopping
+from ..data import read_image_folder, split_rows
+from ..data.arrays import read_arrays, read_features
+from ..evaluation import evaluate
+from ..exceptions import ConfigurationError, LabelError
+from ..layers import Dense, Dropout
+from ..network import Network
+from ..optimizers import Optimizer
+from ..parameters import Array
+from ..schedules import CosineDecay
+from ..trainer import fit
+from .train import IMAGE_VALIDATION, OPTIMIZERS, PATIENCE, Outcome, Settings
+
+
+def train_on_images(folder: str, settings: Settings) -> Outcome:
+    """MNIST's four files: train on part of the training images, validate on the rest, test on the t10k pair."""
+    images = read_image_folder(folder)
+    return _train(images.X_train, images.y_train, (images.X_test, images.y_test), settings, f"{images.shape}")
+
+
+def train_on_bytes(file: str, settings: Settings) -> Outcome:
+    """An .npz file whose X is uint8: treated as pictures, 0 to 255."""
+    X, y = read_arrays(file)
+    return _train(X, y, None, settings, f"({X.shape[1]},)")
+
+
+def _train(X: Array, y: Array, test: tuple[Array, Array] | None, settings: Settings, shape: str) -> Outcome:
+    held = settings.held_out(IMAGE_VALIDATION)
+    classes, Y = np.unique(y, return_inverse=True)
+    if len(classes) < 2:
+        raise LabelError(f"the images have only one label, {classes.tolist()[0]!r}: at least two are needed")
+    train, held_rows = np.arange(len(Y)), np.arange(0)
+    validation: tuple[Array, Array] | None = None
+    if isinstance(held, Path):
+        X_val, y_val = read_arrays(held)
+        validation = (X_val, known_labels(y_val, classes))
+    elif held:
+        train, held_rows = split_rows(len(Y), held, seed=settings.seed, labels=Y)
+        validation = (X[held_rows], Y[held_rows])
+        X, Y = X[train], Y[train]
+    layers: list[Dense | Dropout] = []
+    for units in settings.hidden:
+        init = "he_uniform" if settings.activation.endswith(("elu", "silu")) else "glorot_uniform"
+        layers.append(Dense(units, settings.activation, weight_init=init))
+        if settings.dropout:
+            layers.append(Dropout(settings.dropout))
+    net = Network(
+        [*layers, Dense(len(classes), "softmax")],
+        inputs=X.shape[1],
+        loss="cross_entropy",
+        seed=settings.seed,
+        input_scale=1.0 / 255.0,
+    )
+    callbacks: list[Callback] = [EarlyStopping(patience=PATIENCE)] if validation else []
+    history = fit(
+        net,
+        X,
+        Y,
+        epochs=settings.epochs,
+        batch_size=settings.batch_size or 64,
+        optimizer=_optimizer(settings),
+        validation=validation,
+        callbacks=callbacks,
+        engine=settings.engine,
+    )
+    metrics = {"train": _measure(net, X, Y)}
+    if validation is not None:
+        metrics["validation"] = _measure(net, *validation)
+    if test is not None:
+        metrics["test"] = _measure(net, test[0], known_labels(test[1], classes))
+    net.classes = classes
+    facts = {
+        "task": f"classification of images {shape}, {len(classes)} classes",
+        "images": f"{len(Y):,} to train, {0 if validation is None else len(validation[1]):,} to validate"
+        + ("" if test is None else f", {len(test[1]):,} to test"),
+    }
+    return Outcome(net, net, history, "classification", facts, metrics)
+
+
+def _optimizer(settings: Settings) -> Optimizer:
+    """The learning rate falls along half a cosine: on MNIST that is worth 0.2 points against a constant one."""
+    rate = settings.rate() if settings.learning_rate is not None else 2.0 * settings.rate()
+    made: Optimizer = OPTIMIZERS[settings.optimizer](CosineDecay(rate, settings.epochs))
+    return made
+
+
+def _measure(net: Network, X: Array, index: Array) -> dict[str, float]:
+    Y = np.zeros((len(index), net.outputs), net.dtype)
+    Y[np.arange(len(index)), index] = 1.0
+    return evaluate(net, X, Y)
+
+
+def known_labels(labels: Array, classes: Array) -> Array:
+    """The numbers of the labels among the classes."""
+    unknown = ~np.isin(labels, classes)
+    if unknown.any():
+        row = int(np.argmax(unknown))
+        raise LabelError(
+            f"the label {labels.tolist()[row]!r} of image {row} is not among the {len(classes)} known classes"
+        )
+    return np.asarray(np.searchsorted(classes, labels))
+
+
+def read_images(file: str, net: Network, name: str) -> tuple[Array, Array | None]:
+    """The images to measure or to predict: the t10k pair of a folder, or an .npz file."""
+    y: Array | None
+    if Path(file).is_dir():
+        images = read_image_folder(file)
+        X, y = images.X_test, images.y_test
+    elif file.endswith(".npz"):
+        X, y = read_features(file)
+    else:
+        raise ConfigurationError(
+            f"{name!r} is a network for images: give a folder of IDX files or an .npz file, received {file!r}"
+        )
+    if X.shape[1] != net.inputs:
+        raise ConfigurationError(f"{name!r} takes {net.inputs} numbers a row, but {file!r} has {X.shape[1]}")
+    return X, y
+
+
+def class_names(net: Network) -> Any:
+    return np.arange(net.outputs) if net.classes is None else net.classes
