@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass, field
-from typing import Any, final
+from typing import TYPE_CHECKING, Any, final
 
 from .checks import not_negative, positive_whole
 from .exceptions import ConfigurationError, nearest
@@ -12,6 +12,9 @@ from .history import History
 from .network import Network
 from .optimizers import Optimizer
 from .parameters import Array
+
+if TYPE_CHECKING:
+    from .engines.base import Job
 
 
 @final
@@ -33,6 +36,8 @@ class Training:
         (X, Y, weight), the targets in the form that the loss compares with the outputs; validation may be None.
     engine : str
         Name of the engine that runs the steps.
+    job : Job or None
+        The order of the rows, and the optimiser's state as the steps change it; None with LBFGS, which has no steps.
     """
 
     net: Network
@@ -41,9 +46,10 @@ class Training:
     epoch: int
     epochs: int
     data: tuple[Any, Array, Array | None]
-    validation: tuple[Array, Array, Array | None] | None
+    validation: tuple[Any, Array, Array | None] | None
     engine: str = "reference"
     stop_reason: str | None = field(default=None)
+    job: Job | None = None
 
     def stop(self, reason: str) -> None:
         """End training after this epoch."""
@@ -53,12 +59,20 @@ class Training:
 class Callback:
     """Override what you need; every method does nothing here.
 
+    Attributes
+    ----------
+    every_steps : int or None
+        Where it is a number k, `on_steps_end` comes after every k-th step of the run (and at other times too); it may
+        change during the run.
+
     Examples
     --------
     >>> class Print(Callback):
     ...     def on_epoch_end(self, training):
     ...         print(training.epoch, training.history["loss"][-1])
     """
+
+    every_steps: int | None = None
 
     def on_fit_begin(self, training: Training) -> None:
         """Before the first step."""
@@ -106,17 +120,18 @@ class EarlyStopping(Callback):
         self.patience = positive_whole("patience", patience)
         self.min_delta = not_negative("min_delta", min_delta)
         self.restore_best = restore_best
+        self._best_values: Array | None = None
         self._sign = -1.0 if monitor.endswith(("accuracy", "r2")) else 1.0
 
     def on_fit_begin(self, training: Training) -> None:
+        self.best = math.inf
+        self.best_epoch = 0
+        self._best_values = None  # of this run: on_fit_end comes after a refusal below, too
         if self.monitor.startswith("val_") and training.validation is None:
             raise ConfigurationError(
                 f"EarlyStopping watches {self.monitor!r}, which needs validation data: "
                 "give fit(…, validation=(X, y)), or monitor='loss'"
             )
-        self.best = math.inf
-        self.best_epoch = 0
-        self._best_values: Array | None = None
 
     def on_epoch_end(self, training: Training) -> None:
         if self.monitor not in training.history:
@@ -164,6 +179,8 @@ class LearningRateLog(Callback):
 
     def on_fit_begin(self, training: Training) -> None:
         self.changes = []
+        if not hasattr(training.optimizer, "learning_rate"):
+            raise ConfigurationError(f"LearningRateLog has nothing to log: {training.optimizer!r} has no learning rate")
 
     def on_epoch_end(self, training: Training) -> None:
         rate = training.history["learning_rate"][-1]

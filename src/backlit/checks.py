@@ -23,9 +23,13 @@ def positive_whole(name: str, value: Any) -> int:
         ...
     backlit.exceptions.ConfigurationError: epochs must be a whole number of at least 1, received 2.5
     """
-    if isinstance(value, bool) or not hasattr(value, "__index__") or operator.index(value) < 1:
+    try:
+        whole = operator.index(value)
+    except TypeError:
+        whole = 0
+    if isinstance(value, bool) or whole < 1:
         raise ConfigurationError(f"{name} must be a whole number of at least 1, received {value!r}")
-    return operator.index(value)
+    return whole
 
 
 def not_negative(name: str, value: Any) -> float:
@@ -51,15 +55,15 @@ def fraction(name: str, value: Any) -> float:
 
 def one_of(name: str, value: Any, known: tuple[str, ...]) -> str:
     """One of the known names."""
-    if value not in known:
+    if not isinstance(value, str) or value not in known:
         raise ConfigurationError(f"{name} must be one of {', '.join(map(repr, known))}, received {value!r}")
-    return str(value)
+    return value
 
 
 def float_dtype(dtype: Any) -> np.dtype[Any]:
     """float32 or float64."""
     try:
-        found: np.dtype[Any] = np.dtype(dtype)
+        found: np.dtype[Any] = np.dtype("V" if dtype is None else dtype)  # np.dtype(None) is float64
     except TypeError:
         found = np.dtype("V")
     if found not in (np.dtype("float32"), np.dtype("float64")):

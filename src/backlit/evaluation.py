@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 
+from .engines.base import is_source
 from .network import Network
 from .parameters import Array
+from .workspace import Workspace
 
 
 def is_classification(net: Network, Y: Array) -> bool:
@@ -23,9 +27,18 @@ def predicted_index(net: Network, outputs: Array) -> Array:
     return (outputs[:, 0] > middle).astype(np.int64)
 
 
-def evaluate(net: Network, X: Array, Y: Array, weight: Array | None = None) -> dict[str, float]:
+def load_rows(work: Workspace, X: Any, Y: Array, weight: Array | None, rows: slice) -> None:
+    """Take consecutive rows of an array, or of a source, as the batch."""
+    if is_source(X):
+        work.fetch(X, Y, weight, np.arange(rows.start, rows.stop), epoch=0)
+    else:
+        work.load(X[rows], Y[rows], None if weight is None else weight[rows])
+
+
+def evaluate(net: Network, X: Any, Y: Array, weight: Array | None = None) -> dict[str, float]:
     """Loss and metrics on checked data: ``accuracy`` for classes, else ``r2`` and ``rmse``.
 
+    Where a row may belong to several classes, it is right when every one of them is (scikit-learn's subset accuracy).
     r2 = 1 − Σ (a − y)² / Σ (y − ȳ)², rmse = √ mean (a − y)², averaged over the outputs and weighted by `weight`.
     Without spread in y, r2 is 1 for a perfect fit and else 0, as in scikit-learn.
 
@@ -39,14 +52,17 @@ def evaluate(net: Network, X: Array, Y: Array, weight: Array | None = None) -> d
     outputs = np.empty((X.shape[0], net.outputs), net.dtype)
     loss_sum = weight_sum = 0.0
     for rows, work in net.pieces(X.shape[0]):
-        work.load(X[rows], Y[rows], None if weight is None else weight[rows])
+        load_rows(work, X, Y, weight, rows)
         outputs[rows] = net.forward_pass(work)
         losses = net.row_losses(work).astype(np.float64)
         loss_sum += float(losses.sum() if work.weight is None else np.dot(work.weight, losses))
         weight_sum += float(work.n if work.weight is None else work.weight.sum())
-    result = {"loss": loss_sum / weight_sum + net.penalty()}
+    result = {"loss": loss_sum / weight_sum + net.penalty(weight_sum)}
     if is_classification(net, Y):
-        correct = predicted_index(net, outputs) == predicted_index_of_targets(Y)
+        if Y.shape[1] > 1 and (Y.sum(axis=1) != 1.0).any():
+            correct = ((outputs > 0.5) == (Y > 0.5)).all(axis=1)
+        else:
+            correct = predicted_index(net, outputs) == predicted_index_of_targets(Y)
         return {**result, "accuracy": float(np.average(correct, weights=weight))}
     squares = np.average((outputs.astype(np.float64) - Y) ** 2, axis=0, weights=weight)  # (outputs,)
     spread = np.average((Y - np.average(Y, axis=0, weights=weight)) ** 2, axis=0, weights=weight)

@@ -16,9 +16,12 @@ A message is one sentence: what was wrong, what was received, what to do.
     ├── OutputError          (OSError)          a path that cannot be written
     ├── ModelFileError       (ValueError)       a model file that is damaged or foreign
     ├── ParameterNameError   (KeyError)         no parameter of that name
+    ├── HistoryNameError     (KeyError)         no column of that name in a history
     ├── DivergenceError      (ArithmeticError)  training whose loss left the finite numbers
     ├── NotFittedError       (AttributeError)   a result asked for before training
     └── MissingExtraError    (ImportError)      an optional package that is not installed
+
+    BacklitWarning           (UserWarning)      something that is done otherwise than was asked
 """
 
 from __future__ import annotations
@@ -79,6 +82,13 @@ class ParameterNameError(BacklitError, KeyError):
         return str(self.args[0])
 
 
+class HistoryNameError(BacklitError, KeyError):
+    """No column of that name in a history."""
+
+    def __str__(self) -> str:
+        return str(self.args[0])
+
+
 class DivergenceError(BacklitError, ArithmeticError):
     """Training whose loss stopped being finite, or exploded.
 
@@ -103,6 +113,10 @@ class NotFittedError(BacklitError, AttributeError):
 
 class MissingExtraError(BacklitError, ImportError):
     """An optional package that is not installed."""
+
+
+class BacklitWarning(UserWarning):
+    """Something is done otherwise than was asked."""
 
 
 def missing_extra(package: str, extra: str, purpose: str) -> MissingExtraError:

@@ -3,11 +3,13 @@
     forward   ∂L/∂θ_i ≈ (L(θ + ε e_i) − L(θ)) / ε               error of order ε
     central   ∂L/∂θ_i ≈ (L(θ + ε e_i) − L(θ − ε e_i)) / 2ε      error of order ε²
 
-The check runs in float64 on a copy of the network, with the same equations that training uses.
+The check runs in float64 on a copy of the network, with the same equations that training uses. What it found is a
+`GradientReport`.
 """
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, Final, Literal, final
@@ -15,17 +17,45 @@ from typing import Any, Final, Literal, final
 import numpy as np
 
 from .checks import one_of, positive, positive_whole
-from .layers import Dense
+from .frozenbatch import EPSILON, FrozenBatch, check_step, sides
+from .gradreport import (
+    AGREES,
+    DISAGREES,
+    UNCHECKABLE,
+    CheckedDirection,
+    CheckedParameter,
+    EpsilonSweep,
+    GradientReport,
+    agreed_digits,
+)
+from .layers import Dropout
 from .network import Network
-from .parameters import Array
+from .parameters import Array, ParameterVector
 from .randomness import keyed_generator
-from .workspace import Workspace
+from .surfaces import place
+
+__all__ = [
+    "AGREES",
+    "DISAGREES",
+    "UNCHECKABLE",
+    "CheckedDirection",
+    "CheckedParameter",
+    "EpsilonSweep",
+    "FiniteDifference",
+    "GradientReport",
+    "check_gradients",
+    "finite_difference_gradient",
+    "sides",
+    "stratified_sample",
+]
 
 Scheme = Literal["forward", "central"]
 
-AGREES: Final = "agrees"
-DISAGREES: Final = "disagrees"
-UNCHECKABLE: Final = "cannot be checked here"
+SAMPLE_LIMIT: Final = 5000  # more parameters than these are sampled unless asked otherwise
+
+_DIRECTIONS: Final = 3
+_SWEEP: Final = tuple(10.0**-k for k in range(1, 13))
+_SWEEP_PARAMETERS: Final = 40
 
 
 def finite_difference_gradient(
@@ -68,97 +98,30 @@ def finite_difference_gradient(
     return before
 
 
-@dataclass(frozen=True, slots=True)
-class CheckedParameter:
-    """One parameter's check."""
-
-    name: str
-    index: tuple[int, ...]
-    gradient: float
-    finite_difference: float
-    relative_error: float
-    verdict: str
-
-
-@final
-@dataclass(frozen=True)
-class GradientReport:
-    """What `check_gradients` found. Printing it shows a table.
-
-    Attributes
-    ----------
-    ok : bool
-        Every checked parameter agrees, those that cannot be checked here left aside.
-    worst : CheckedParameter
-        The one with the largest relative error among those that could be checked.
-    rows : list of CheckedParameter
-    total : int
-        Parameters of the network; ``len(rows)`` of them were checked.
-    epsilon, tolerance : float
-    """
-
-    rows: list[CheckedParameter]
-    total: int
-    epsilon: float
-    tolerance: float
-
-    @property
-    def ok(self) -> bool:
-        verdicts = {row.verdict for row in self.rows}
-        return AGREES in verdicts and DISAGREES not in verdicts
-
-    @property
-    def worst(self) -> CheckedParameter:
-        checkable = [row for row in self.rows if row.verdict != UNCHECKABLE]
-        return max(checkable or self.rows, key=lambda row: row.relative_error)
-
-    def __str__(self) -> str:
-        header = f"{'parameter':<12}{'checked':>9}{'agree':>7}{'disagree':>10}{'kink':>6}{'worst relative error':>22}"
-        lines = [header]
-        for name in dict.fromkeys(row.name for row in self.rows):
-            rows = [row for row in self.rows if row.name == name]
-            count = {
-                verdict: sum(row.verdict == verdict for row in rows) for verdict in (AGREES, DISAGREES, UNCHECKABLE)
-            }
-            worst = max((row.relative_error for row in rows if row.verdict != UNCHECKABLE), default=float("nan"))
-            lines.append(
-                f"{name:<12}{len(rows):>9}{count[AGREES]:>7}{count[DISAGREES]:>10}{count[UNCHECKABLE]:>6}{worst:>22.1e}"
-            )
-        worst_row = self.worst
-        place = f"{worst_row.name}[{', '.join(map(str, worst_row.index))}]"
-        lines.append(
-            f"{'ok' if self.ok else 'NOT ok'}: {len(self.rows)} of {self.total} parameters checked "
-            f"by central differences (ε = {self.epsilon:g}, float64); worst {place}: back-propagation {worst_row.gradient:.10g}, "
-            f"finite difference {worst_row.finite_difference:.10g}"
-        )
-        if any(row.verdict == UNCHECKABLE for row in self.rows):
-            lines.append(
-                "kink: a unit (or the loss) passes a point where it is not smooth between θ − ε and θ + ε; "
-                "no finite difference can be trusted there"
-            )
-        return "\n".join(lines)
-
-
 def check_gradients(
     net: Network,
     X: Any,
     y: Any,
     sample_weight: Any = None,
     *,
-    epsilon: float = 1e-5,
+    epsilon: float = EPSILON,
     tolerance: float = 1e-6,
     sample: int | None = None,
+    step: int | None = None,
+    sweep: bool = False,
     seed: int = 0,
 ) -> GradientReport:
     """Compare the gradient of every parameter with its central difference, in float64.
 
     The relative error is |g − d| / max(|g|, |d|, floor), where the floor is the gradient that the rounding of the loss
-    hides at this ε: 16 · 2⁻⁵² (|L| + 1) / ε / tolerance.
+    hides at this ε: 16 · 2⁻⁵² (|L| + 1) / ε / tolerance. Where it is above `tolerance`, the difference is taken again
+    at ε/10, ε/100 and ε/1000: that leaves a wrong gradient wrong, but steps over fewer kinks, and is narrow enough for
+    inputs that are not scaled.
 
     Parameters
     ----------
     net : Network
-        Of any dtype; the check works on a float64 copy, without dropout.
+        Of any dtype; the check works on a float64 copy.
     X, y, sample_weight : array_like
         As in ``net.gradient``.
     epsilon : float, default=1e-5
@@ -166,7 +129,12 @@ def check_gradients(
     tolerance : float, default=1e-6
         Largest relative error that counts as agreement.
     sample : int, optional
-        Check this many parameters, drawn at random with `seed`, instead of all.
+        Check this many parameters one by one, drawn with `seed` from every array in equal parts. Without it, all are
+        checked, or 5,000 where there are more. Along three random directions all are checked in any case.
+    step : int, optional
+        Check the gradient of training step number `step` (from 0), with its dropout mask; without, there is no dropout.
+    sweep : bool, default=False
+        Measure the error against ε too, in float64 and in float32: ``report.sweep``.
 
     Returns
     -------
@@ -174,65 +142,161 @@ def check_gradients(
 
     Examples
     --------
+    >>> from backlit.layers import Dense
     >>> net = Network([Dense(3, "tanh"), Dense(1)], inputs=2)
     >>> report = check_gradients(net, [[0.5, -1.0], [2.0, 0.3]], [1.0, 0.0])
     >>> report.ok, report.worst.relative_error < 1e-6
     (True, True)
+    >>> report.heatmap("0.weight").shape
+    (2, 3)
     """
-    epsilon, tolerance = positive("epsilon", epsilon), positive("tolerance", tolerance)
-    double = net.astype("float64")
-    values = double.parameters.values
-    X, Y, weight = double.check_data(X, y, sample_weight)
-    work = double.workspace(X.shape[0])
-    work.load(X, Y, weight)
-
-    double.forward_pass(work)
-    double.backward_pass(work)
-    loss = double.average()
-    gradient = double.parameters.gradients.copy()
-    floor = 16.0 * np.finfo(np.float64).eps * (abs(loss) + 1.0) / epsilon / tolerance
+    epsilon, tolerance, step = positive("epsilon", epsilon), positive("tolerance", tolerance), check_step(step)
+    limit = SAMPLE_LIMIT if sample is None else positive_whole("sample", sample)
+    data = net.check_data(X, y, sample_weight)
+    batch = FrozenBatch(net, *data, step)
+    parameters = batch.net.parameters
+    loss = batch.loss()
+    gradient = batch.gradient()
+    comparison = _Comparison(batch, loss, epsilon, tolerance, _obstacle(batch, loss))
 
     rows = []
-    for i in _positions(values.size, sample, seed):
-        kept = values[i]
-        values[i] = kept + epsilon
-        up, sides_up = _loss(double, work), sides(double, work)
-        values[i] = kept - epsilon
-        down, sides_down = _loss(double, work), sides(double, work)
-        values[i] = kept
-        # (L(θ + ε) − L(θ − ε)) / 2ε
-        difference = (up - down) / (2.0 * epsilon)
-        error = abs(gradient[i] - difference) / max(abs(gradient[i]), abs(difference), floor)
-        crossed = any((u != d).any() for u, d in zip(sides_up, sides_down, strict=True))
-        crossed |= bool(double.l1 and double.parameters.weight_mask[i] and abs(kept) <= epsilon)
-        verdict = AGREES if error <= tolerance else UNCHECKABLE if crossed else DISAGREES
-        name, index = double.parameters.locate(i)
-        rows.append(CheckedParameter(name, index, float(gradient[i]), difference, float(error), verdict))
-    return GradientReport(rows, values.size, epsilon, tolerance)
+    for i in stratified_sample(parameters, limit, seed):
+        g = float(gradient[i])
+        name, index = parameters.locate(i)
+        rows.append(CheckedParameter(name, index, g, *comparison.compare(g, i)))
+    directions = []
+    for number in range(_DIRECTIONS):
+        v = keyed_generator(seed, "sampling", 1, number).standard_normal(parameters.size)
+        v /= np.linalg.norm(v)
+        with np.errstate(invalid="ignore"):
+            g = float(np.dot(v, gradient))
+        directions.append(CheckedDirection(g, *comparison.compare(g, v)))
+    return GradientReport(
+        rows,
+        parameters.size,
+        epsilon,
+        tolerance,
+        directions,
+        parameters.shapes,
+        loss,
+        _dropout_note(net, step),
+        _sweep(net, data, step, gradient, epsilon, seed) if sweep else None,
+    )
 
 
-def _positions(size: int, sample: int | None, seed: int) -> list[int]:
-    if sample is None or positive_whole("sample", sample) >= size:
-        return list(range(size))
-    return sorted(keyed_generator(seed, "sampling").choice(size, sample, replace=False).tolist())
+@final
+@dataclass(frozen=True)
+class _Comparison:
+    """A gradient g beside its finite difference d."""
+
+    batch: FrozenBatch
+    loss: float
+    epsilon: float
+    tolerance: float
+    obstacle: str  # why nothing can be checked here, or empty
+
+    def compare(self, g: float, where: int | Array) -> tuple[float, float, str, str, float]:
+        """Finite difference, relative error, verdict, reason and agreed digits, at a position or along a direction."""
+        d = self._difference(where, self.epsilon)
+        if self.obstacle or not math.isfinite(d):
+            return d, math.nan, UNCHECKABLE, self.obstacle or "the loss at θ ± ε is not finite", math.nan
+        if not math.isfinite(g):
+            return d, math.inf, DISAGREES, "", 0.0
+        error = self._error(g, d, self.epsilon)
+        if error <= self.tolerance:
+            return d, error, AGREES, "", self._digits(g, d)
+        for smaller in (self.epsilon / 10, self.epsilon / 100, self.epsilon / 1000):
+            closer = self._difference(where, smaller)
+            error_closer = self._error(g, closer, self.epsilon)  # the floor stays: no more lenient than before
+            if error_closer <= self.tolerance:
+                return closer, error_closer, AGREES, "", self._digits(g, closer)
+        kink = self._kink(where, self.epsilon)
+        if kink and (self._kink(where, smaller) or self._error(g, closer, smaller) <= self.tolerance):
+            return d, error, UNCHECKABLE, kink, math.nan
+        return d, error, DISAGREES, "", self._digits(g, d)
+
+    def _difference(self, where: int | Array, epsilon: float) -> float:
+        return self.batch.central(where, epsilon) if isinstance(where, int) else self.batch.along(where, epsilon)
+
+    def _kink(self, where: int | Array, epsilon: float) -> str:
+        direction = where
+        if isinstance(direction, int):
+            direction = np.zeros_like(self.batch.values)
+            direction[where] = 1.0
+        return self.batch.kink_between(direction, epsilon)
+
+    def _noise(self, epsilon: float) -> float:
+        """The largest gradient that the rounding of the loss can hide."""
+        return float(16.0 * np.finfo(np.float64).eps * (abs(self.loss) + 1.0) / epsilon)
+
+    def _error(self, g: float, d: float, epsilon: float) -> float:
+        return abs(g - d) / max(abs(g), abs(d), self._noise(epsilon) / self.tolerance)
+
+    def _digits(self, g: float, d: float) -> float:
+        hidden = g != d and max(abs(g), abs(d)) <= self._noise(self.epsilon)
+        return math.nan if hidden else agreed_digits(g, d)
 
 
-def _loss(net: Network, work: Workspace) -> float:
-    net.forward_pass(work)
-    losses = net.row_losses(work)
-    mean = losses.mean() if work.weight is None else np.dot(work.weight, losses) / work.weight.sum()
-    return float(mean) + (net.penalty() if net.l1 or net.l2 else 0.0)
+def stratified_sample(parameters: ParameterVector, limit: int, seed: int) -> list[int]:
+    """Positions of about `limit` parameters: small arrays whole, large ones in equal parts, one at least of each.
+
+    Examples
+    --------
+    >>> from backlit.layers import Dense
+    >>> net = Network([Dense(30, "tanh"), Dense(2)], inputs=20)          # 600 + 30 + 60 + 2 parameters
+    >>> len(stratified_sample(net.parameters, 100, 0))
+    100
+    """
+    if limit >= parameters.size:
+        return list(range(parameters.size))
+    chosen: list[int] = []
+    names = sorted(parameters.names, key=lambda name: math.prod(parameters.shapes[name]))
+    for done, name in enumerate(names):
+        where = parameters.slice(name)
+        size = where.stop - where.start
+        share = min(size, max(1, (limit - len(chosen)) // (len(names) - done)))
+        found = keyed_generator(seed, "sampling", 0, done).choice(size, share, replace=False)
+        chosen += (where.start + found).tolist()
+    return sorted(chosen)
 
 
-def sides(net: Network, work: Workspace) -> list[Array]:
-    """On which side of its kink every relu-like unit and every loss term stands, after a forward pass."""
-    found: list[Array] = []
-    for layer, z in zip(net.layers, work.z, strict=True):
-        if isinstance(layer, Dense):
-            found.extend(z > kink for kink in layer.activation.kinks)
-    if net.loss_function.sides is not None:
-        found.append(net.loss_function.sides(work.a[-1], work.y))
-    return found
+def _obstacle(batch: FrozenBatch, loss: float) -> str:
+    """Why no gradient of this batch can be checked, or nothing."""
+    finite = np.isfinite(batch.values)
+    if not finite.all():
+        name, index = batch.net.parameters.locate(int(np.argmin(finite)))
+        return f"{place(name, index)} is {batch.values[np.argmin(finite)]}"
+    if not math.isfinite(loss):
+        return f"the loss is {loss}"
+    if batch.loss() != loss:
+        return (
+            "the loss differs between two passes over the same numbers: "
+            "something random, such as a dropout mask, is not frozen"
+        )
+    return ""
+
+
+def _dropout_note(net: Network, step: int | None) -> str:
+    if not any(isinstance(layer, Dropout) for layer in net.layers):
+        return ""
+    if step is None:
+        return "Dropout is left out, as in inference; with step=… the mask of that training step is frozen instead."
+    return f"Dropout is at work with the mask of step {step}, frozen."
+
+
+def _sweep(
+    net: Network, data: tuple[Array, Array, Array | None], step: int | None, gradient: Array, chosen: float, seed: int
+) -> EpsilonSweep:
+    positions = stratified_sample(net.parameters, _SWEEP_PARAMETERS, seed)
+    g = gradient[positions]
+    errors: dict[str, list[float]] = {}
+    for dtype in ("float64", "float32"):
+        batch = FrozenBatch(net, *data, step, dtype)
+        with np.errstate(all="ignore"):
+            differences = [np.array([batch.central(i, epsilon) for i in positions]) for epsilon in _SWEEP]
+            # ‖d − g‖ / ‖g‖
+            errors[dtype] = [float(np.linalg.norm(d - g) / np.linalg.norm(g)) for d in differences]
+    return EpsilonSweep(list(_SWEEP), errors["float64"], errors["float32"], chosen, len(positions))
 
 
 @final

@@ -6,7 +6,7 @@ import math
 from collections.abc import Iterator, Mapping
 from typing import Any, final
 
-from .exceptions import ConfigurationError, missing_extra, nearest
+from .exceptions import ConfigurationError, HistoryNameError, missing_extra, nearest
 from .optimizers import OptimizerState
 
 
@@ -53,9 +53,23 @@ class History(Mapping[str, list[float]]):
             column.append(float(values.get(name, math.nan)))
         self.epochs += 1
 
+    def amend(self, **values: float) -> None:
+        """Write further values into the row of the last epoch.
+
+        Examples
+        --------
+        >>> history = History()
+        >>> history.append(loss=0.5)
+        >>> history.amend(val_f1=0.75)
+        >>> history["val_f1"]
+        [0.75]
+        """
+        for name, value in values.items():
+            self._columns.setdefault(name, [math.nan] * self.epochs)[-1] = float(value)
+
     def __getitem__(self, name: str) -> list[float]:
         if name not in self._columns:
-            raise KeyError(f"the history has no {name!r}: {nearest(name, self._columns)}")
+            raise HistoryNameError(f"the history has no {name!r}: {nearest(name, self._columns)}")
         return self._columns[name]
 
     def __iter__(self) -> Iterator[str]:

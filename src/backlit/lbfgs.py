@@ -28,21 +28,25 @@ class LBFGS:
         Stop when the largest element of the gradient is below it.
     max_evaluations : int, default=15000
         Of loss and gradient.
+    loss_tolerance : float, default=1.4e-14
+        Stop when an iteration lowers the loss by less than this share of it (64 times the spacing of float64 at 1).
 
     Examples
     --------
-    >>> LBFGS(memory=5)
-    LBFGS(memory=5, tolerance=1e-05, max_evaluations=15000)
+    >>> LBFGS(memory=5).tolerance
+    1e-05
     """
 
     memory: int = 10
     tolerance: float = 1e-5
     max_evaluations: int = 15000
+    loss_tolerance: float = 64 * float(np.finfo(np.float64).eps)
 
     def __post_init__(self) -> None:
         positive_whole("memory", self.memory)
         not_negative("tolerance", self.tolerance)
         positive_whole("max_evaluations", self.max_evaluations)
+        not_negative("loss_tolerance", self.loss_tolerance)
 
 
 def minimize_lbfgs(
@@ -93,7 +97,7 @@ def minimize_lbfgs(
             "maxfun": settings.max_evaluations,
             "maxcor": settings.memory,
             "gtol": settings.tolerance,
-            "ftol": 64 * np.finfo(np.float64).eps,
+            "ftol": settings.loss_tolerance,
         },
     )
     return np.asarray(result.x), str(result.message)

@@ -55,6 +55,9 @@ class Network:
         See `backlit.losses`. cross_entropy goes with softmax or sigmoid outputs.
     l1, l2 : float, default=0.0
         Penalties on the weights, never on the biases: l1 Σ|w| + (l2/2) Σ w², added to the mean loss.
+    divide_penalty : bool, default=False
+        Add them to the *sum* of the losses instead: l1 and l2 are then divided by the rows of each batch (the sum of
+        their weights), as scikit-learn divides its alpha.
     dtype : {"float32", "float64"}, default="float32"
     seed : int, default=0
         Key of everything random: initial values, order of batches, dropout.
@@ -93,6 +96,7 @@ class Network:
         loss: LossLike = "squared_error",
         l1: float = 0.0,
         l2: float = 0.0,
+        divide_penalty: bool = False,
         dtype: str | type | np.dtype[Any] = "float32",
         seed: int = 0,
         input_scale: float = 1.0,
@@ -103,6 +107,7 @@ class Network:
         self.loss_function = get_loss(loss)
         self.l1 = not_negative("l1", l1)
         self.l2 = not_negative("l2", l2)
+        self.divide_penalty = bool(divide_penalty)
         self.dtype = float_dtype(dtype)
         self.seed = check_seed(seed)
         self.input_scale = positive("input_scale", input_scale)
@@ -215,7 +220,7 @@ class Network:
     def average(self) -> float:
         """Make means of the sums, add the penalty, and return the loss.
 
-        gradient = Σ w dL/dθ / Σ w + l1 sign(θ) + l2 θ,   the penalty on weights only.
+        gradient = Σ w dL/dθ / Σ w + l1 sign(θ) + l2 θ,   the penalty on weights only, times `penalty_share`.
         """
         values, gradients = self.parameters.values, self.parameters.gradients  # (P,), (P,)
         loss_sum, weight_sum = float(self.parameters.sums[-2]), float(self.parameters.sums[-1])
@@ -226,18 +231,26 @@ class Network:
             gradients.fill(0.0)  # a batch in which no row counts teaches nothing
             loss = 0.0
         w = self._scratch
-        if self.l2:
+        share = self.penalty_share(weight_sum)
+        l1, l2 = share * self.l1, share * self.l2
+        if l2:
             np.multiply(values, self.parameters.weight_mask, out=w)
-            loss += 0.5 * self.l2 * float(np.dot(w, w))
-            w *= self.l2
+            loss += 0.5 * l2 * float(np.dot(w, w))
+            w *= l2
             gradients += w
-        if self.l1:
+        if l1:
             np.multiply(values, self.parameters.weight_mask, out=w)
             np.sign(w, out=w)
-            loss += self.l1 * float(np.dot(w, values))
-            w *= self.l1
+            loss += l1 * float(np.dot(w, values))
+            w *= l1
             gradients += w
         return loss
+
+    def penalty_share(self, weight_sum: float) -> float:
+        """What l1 and l2 are multiplied by in a batch whose rows weigh `weight_sum` together: 1 unless divided."""
+        if not self.divide_penalty:
+            return 1.0
+        return 1.0 / weight_sum if weight_sum > 0.0 else 0.0
 
     # ── using it ─────────────────────────────────────────────────────────────────────────────────────────
 
@@ -251,14 +264,14 @@ class Network:
             return self.loss_function.pairs[self.output_layer.activation.name](work.z[-1], a, y, work.loss_scratch)
         return self.loss_function.value(a, y, work.loss_scratch)
 
-    def penalty(self) -> float:
-        """l1 Σ|w| + (l2/2) Σ w² over the weights."""
+    def penalty(self, weight_sum: float = 1.0) -> float:
+        """l1 Σ|w| + (l2/2) Σ w² over the weights; where it is divided, by `weight_sum`."""
         total = 0.0
         for layer in self.layers:
             if isinstance(layer, Dense):
                 w = layer.weight.astype(np.float64)
                 total += self.l1 * float(np.abs(w).sum()) + 0.5 * self.l2 * float(np.vdot(w, w))
-        return total
+        return total * self.penalty_share(weight_sum)
 
     def forward(self, X: Any) -> Array:
         """The outputs for X, shape (n, outputs), in inference mode (no dropout).
@@ -286,7 +299,7 @@ class Network:
             losses = self.row_losses(work).astype(np.float64)
             loss_sum += float(losses.sum() if work.weight is None else np.dot(work.weight, losses))
             weight_sum += float(work.n if work.weight is None else work.weight.sum())
-        return loss_sum / weight_sum + self.penalty()
+        return loss_sum / weight_sum + self.penalty(weight_sum)
 
     def gradient(self, X: Any, y: Any, sample_weight: Any = None) -> Array:
         """The gradient of `loss` with respect to every parameter: a 1-D copy in the order of ``parameters.values``."""
@@ -350,6 +363,7 @@ class Network:
             "loss": self.loss_function.spec(),
             "l1": self.l1,
             "l2": self.l2,
+            "divide_penalty": self.divide_penalty,
             "dtype": self.dtype.name,
             "seed": self.seed,
             "input_scale": self.input_scale,

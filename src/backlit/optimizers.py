@@ -231,7 +231,8 @@ class Adam:
         m ← β₁ m + (1 − β₁) g          m̂ = m / (1 − β₁ᵗ)
         v ← β₂ v + (1 − β₂) g²         v̂ = v / (1 − β₂ᵗ)          θ ← θ − η m̂ / (√v̂ + ε)
 
-    PyTorch does the same. scikit-learn and Keras add ε before the correction of v (the paper's ε̂).
+    PyTorch does the same. scikit-learn and Keras add ε before the correction of v, as the paper's ε̂ at the end of its
+    section 2: ``epsilon_hat=True`` does as they do.
 
     Examples
     --------
@@ -248,16 +249,22 @@ class Adam:
         beta_2: float = 0.999,
         epsilon: float = 1e-8,
         *,
+        epsilon_hat: bool = False,
         clip_norm: float | None = None,
     ) -> None:
         self.learning_rate = check_learning_rate(learning_rate)
         self.beta_1 = fraction("beta_1", beta_1)
         self.beta_2 = fraction("beta_2", beta_2)
         self.epsilon = positive("epsilon", epsilon)
+        self.epsilon_hat = bool(epsilon_hat)
         self.clip_norm = _clip(clip_norm)
 
     def update(self, values: Array, gradient: Array, weight_mask: Array, state: OptimizerState, rate: float) -> None:
-        _adam(values, gradient, state, rate, self.beta_1, self.beta_2, self.epsilon)
+        epsilon = self.epsilon
+        if self.epsilon_hat:
+            # √v + ε̂ is √(1 − β₂ᵗ) (√v̂ + ε) with
+            epsilon /= math.sqrt(1.0 - self.beta_2**state.step)
+        _adam(values, gradient, state, rate, self.beta_1, self.beta_2, epsilon)
 
     def __repr__(self) -> str:
         return f"Adam({self.learning_rate})"

@@ -17,7 +17,7 @@ from .exceptions import ConfigurationError
 
 Purpose = Literal["initial values", "shuffle", "dropout", "augmentation", "sampling", "split"]
 
-_PURPOSES: Final[dict[Purpose, int]] = {
+PURPOSES: Final[dict[Purpose, int]] = {
     "initial values": 1,
     "shuffle": 2,
     "dropout": 3,
@@ -57,6 +57,6 @@ def keyed_generator(seed: int, purpose: Purpose, first: int = 0, second: int = 0
     """
     # Philox has a 128-bit key and a 256-bit counter. Draws advance the low words of the counter;
     # the place stands in its two high words, so that streams never overlap.
-    key = np.array([seed, _PURPOSES[purpose]], dtype=np.uint64)
+    key = np.array([seed, PURPOSES[purpose]], dtype=np.uint64)
     counter = np.array([0, 0, first, second], dtype=np.uint64)
     return np.random.Generator(np.random.Philox(key=key, counter=counter))

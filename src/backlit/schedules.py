@@ -116,7 +116,7 @@ class CosineDecay:
         positive("initial", self.initial)
         not_negative("final", self.final)
         not_negative("warmup", self.warmup)
-        if not self.epochs > self.warmup:
+        if not positive("epochs", self.epochs) > self.warmup:
             raise ConfigurationError(f"epochs must be more than the warm-up of {self.warmup}, received {self.epochs!r}")
 
     def __call__(self, epoch: float) -> float:

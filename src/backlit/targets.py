@@ -30,7 +30,7 @@ def check_inputs(X: Any, inputs: int, what: str = "X") -> Array:
         ...
     backlit.exceptions.NonFiniteError: X has nan in row 0, column 1: remove or impute such values first
     """
-    array = np.asarray(X)
+    array = _as_array(X, what)
     if array.ndim != 2:
         hint = "X.reshape(1, -1) makes one row of it" if array.ndim == 1 else "one row a sample, one column a feature"
         raise ShapeError(f"{what} must be (n_samples, {inputs}), received shape {array.shape}: {hint}")
@@ -43,6 +43,13 @@ def check_inputs(X: Any, inputs: int, what: str = "X") -> Array:
     array = _numeric(array, what)
     check_finite(array, what)
     return array
+
+
+def _as_array(data: Any, what: str) -> Array:
+    try:
+        return np.asarray(data)
+    except ValueError as error:
+        raise ShapeError(f"{what} must have rows of equal length, received rows of several lengths") from error
 
 
 def _numeric(array: Array, what: str) -> Array:
@@ -75,7 +82,7 @@ def check_sample_weight(sample_weight: Any, n: int) -> Array | None:
     """Sample weights as an array of shape (n,): finite, not negative, not all zero."""
     if sample_weight is None:
         return None
-    weight = np.asarray(sample_weight, dtype=np.float64)
+    weight = _numeric(_as_array(sample_weight, "sample_weight"), "sample_weight").astype(np.float64)
     if weight.shape != (n,):
         raise ShapeError(f"sample_weight must be ({n},), one number for each row of X, received shape {weight.shape}")
     check_finite(weight, "sample_weight")
@@ -119,7 +126,7 @@ def encode_targets(
            [0., 1.],
            [1., 0.]]), array(['no', 'yes'], dtype='<U3'))
     """
-    array = np.asarray(y)
+    array = _as_array(y, "y")
     if array.ndim == 0 or array.shape[0] != n:
         raise ShapeError(f"y must have {n} rows, one for each row of X, received shape {array.shape}")
     if array.ndim == 2 and array.shape[1] == 1:
@@ -163,25 +170,28 @@ def _check_range(Y: Array, activation: str, loss: str) -> None:
         if activation == "softmax" and (np.abs(sums - 1.0) > 1e-4).any():
             row = int(np.argmax(np.abs(sums - 1.0)))
             raise LabelError(f"rows of y must add up to 1 for softmax, received {sums[row]:g} in row {row}")
+    elif loss == "hinge" and ((Y != 0) & (Y != 1)).any():
+        row, column = np.argwhere((Y != 0) & (Y != 1))[0]
+        raise LabelError(
+            f"hinge needs one-hot rows of 0 and 1, received {Y[row, column]} in row {row}, column {column}"
+        )
     elif loss == "poisson" and (Y < 0).any():
         row, column = np.argwhere(Y < 0)[0]
         raise DataError(f"poisson needs targets of at least 0, received {Y[row, column]} in row {row}, column {column}")
 
 
 def _encode_labels(labels: Array, outputs: int, classes: Array | None, dtype: np.dtype[Any]) -> tuple[Array, Array]:
+    if labels.dtype.kind == "O":
+        labels = _plain_labels(labels)
     if labels.dtype.kind == "f":
         check_finite(labels, "y")
         if (labels == np.floor(labels)).all():
             labels = labels.astype(np.int64)
-    if labels.dtype.kind == "O":
-        for row, value in enumerate(labels):
-            if value is None or value != value:
-                raise LabelError(f"y has no label in row {row} (received {value!r}): leave such rows out")
     count = 2 if outputs == 1 else outputs
     if classes is None:
         classes = _find_classes(labels, count)
     order = np.argsort(classes, kind="stable")
-    if (classes.dtype.kind in "US") != (labels.dtype.kind in "US") and labels.dtype.kind != "O":
+    if _sort_of(classes) != _sort_of(labels):
         raise LabelError(f"the label {labels.tolist()[0]!r} in row 0 is outside the classes {_listed(classes)}")
     found = np.searchsorted(classes[order], labels).clip(0, count - 1)
     index = order[found]
@@ -194,6 +204,22 @@ def _encode_labels(labels: Array, outputs: int, classes: Array | None, dtype: np
     Y = np.zeros((labels.size, outputs), dtype)
     Y[np.arange(labels.size), index] = 1.0
     return Y, classes
+
+
+def _plain_labels(labels: Array) -> Array:
+    """Labels that came as Python objects (a pandas column, say) in the type that they are."""
+    for row, value in enumerate(labels):
+        if value is None or value != value:
+            raise LabelError(f"y has no label in row {row} (received {value!r}): leave such rows out")
+    text = sum(isinstance(value, str) for value in labels)
+    if 0 < text < labels.size:
+        raise LabelError("the labels in y must be all numbers or all text, received a mixture")
+    return labels.astype(str) if text else np.array(labels.tolist()) if _is_numeric_object(labels) else labels
+
+
+def _sort_of(labels: Array) -> str:
+    """Numbers can be compared with numbers, text with text."""
+    return "number" if labels.dtype.kind in "biuf" else labels.dtype.kind
 
 
 def _listed(classes: Array) -> str:

@@ -7,6 +7,7 @@ for the second to be scheduled, which made training up to 28 times slower here. 
 from __future__ import annotations
 
 import functools
+import sys
 from contextlib import AbstractContextManager, nullcontext
 from typing import Any, Final
 
@@ -28,13 +29,13 @@ def blas_threads(net: Network, batch_size: int) -> AbstractContextManager[Any]:
     largest = max(batch_size * layer.inputs * layer.units for layer in net.layers if isinstance(layer, Dense))
     if largest >= SMALL_PRODUCT:
         return nullcontext()
-    limits: AbstractContextManager[Any] = _controller().limit(limits=1, user_api="blas")
+    limits: AbstractContextManager[Any] = _controller("scipy.linalg" in sys.modules).limit(limits=1, user_api="blas")
     return limits
 
 
 @functools.cache
-def _controller() -> Any:
-    """Finding the loaded BLAS libraries takes milliseconds: once is enough."""
+def _controller(with_scipy: bool) -> Any:
+    """Finding the loaded BLAS libraries takes milliseconds: once is enough, and again when SciPy has loaded its own."""
     from threadpoolctl import ThreadpoolController
 
     return ThreadpoolController()

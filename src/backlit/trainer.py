@@ -16,10 +16,11 @@ import numpy as np
 
 from .callbacks import Callback, Training
 from .checks import one_of, positive_whole
+from .divergence import BestParameters, check_last_step, divergence
 from .engines.base import Engine, Job, is_source, source_shape
-from .engines.reference import ReferenceEngine, load_batch
-from .evaluation import evaluate
-from .exceptions import ConfigurationError, DivergenceError, ShapeError
+from .engines.choose import ENGINES, choose_engine, warn_of_fallback
+from .evaluation import evaluate, load_rows
+from .exceptions import ConfigurationError, DataError, DivergenceError, ShapeError
 from .gradcheck import FiniteDifference
 from .history import History
 from .layers import Dropout
@@ -30,9 +31,10 @@ from .parameters import Array
 from .progress import ProgressBar
 from .schedules import rate_at
 from .targets import check_inputs, check_sample_weight
+from .threads import blas_threads
 
 _GRADIENTS: Final = ("backprop", "finite_difference", "central_difference")
-_ENGINES: Final = ("auto", "reference", "compiled")
+_SOURCE_ELEMENTS: Final = 2**24  # numbers that L-BFGS asks a source for at once
 
 
 def fit(
@@ -76,7 +78,11 @@ def fit(
     gradient : {"backprop", "finite_difference", "central_difference"} or FiniteDifference
         Where gradients come from. "finite_difference" nudges every parameter by 1e-4 and looks at the loss.
     callbacks : sequence of Callback
-    engine : {"auto", "reference"}, default="auto"
+    engine : {"auto", "reference", "compiled"}, default="auto"
+        "compiled" needs ``backlit[fast]`` and is as much faster as the network is small; what it cannot run (your own
+        activation, loss or optimiser, say) runs on the reference, with a warning. The first time ever it takes some
+        seconds to compile. "auto" takes it where the reference would need more than a few seconds. The two differ
+        in rounding: name one where every bit counts.
     progress : bool, default=True
         A progress bar on stderr, where that is a terminal.
     resume : History, optional
@@ -104,9 +110,10 @@ def fit(
     """
     epochs = positive_whole("epochs", epochs)
     optimizer = SGD(0.01) if optimizer is None else optimizer
-    chosen = _choose_engine(engine)
+    _check_kinds(net, optimizer, callbacks, resume)
+    one_of("engine", engine, ENGINES)
     difference = _gradient_method(gradient)
-    X, Y, weight = _training_data(net, X, y, sample_weight)
+    X, Y, weight = _checked_data(net, X, y, sample_weight)
     checked_validation = _validation_data(net, validation)
     history = History() if resume is None else resume.copy()
     training = Training(
@@ -117,10 +124,13 @@ def fit(
         epochs=history.epochs + epochs,
         data=(X, Y, weight),
         validation=checked_validation,
-        engine=chosen.name,
     )
     hooks = [*callbacks, ProgressBar()] if progress else list(callbacks)
     if isinstance(optimizer, LBFGS):
+        if difference is not None:
+            raise ConfigurationError("LBFGS takes its gradient from back-propagation: leave out gradient=")
+        if engine == "compiled":
+            warn_of_fallback("LBFGS has a loop of its own")
         return _fit_lbfgs(training, hooks, optimizer, epochs)
     job = Job(
         net=net,
@@ -133,7 +143,10 @@ def fit(
         shuffle=shuffle,
         gradient=difference,
     )
-    best = _Best(net)
+    training.job = job
+    chosen = choose_engine(engine, job, epochs)
+    training.engine = chosen.name
+    best = BestParameters(net, history.epochs)
     # The callbacks' end comes after an error and after Ctrl-C as well: a progress bar has to let go of the terminal.
     begun: list[Callback] = []
     try:
@@ -142,15 +155,16 @@ def fit(
             callback.on_fit_begin(training)
         for epoch in range(history.epochs, training.epochs):
             training.epoch = epoch + 1
-            _run_epoch(training, job, chosen, hooks, best)
+            with blas_threads(net, job.batch_size):
+                _run_epoch(training, job, chosen, hooks, best)
             for callback in hooks:
                 callback.on_epoch_end(training)
             if training.stop_reason is not None:
                 break
+        check_last_step(training, job, best)
         history.stopped = training.stop_reason
     except KeyboardInterrupt:
-        history.stopped = f"interrupted in epoch {training.epoch}"
-        warnings.warn(f"training was {history.stopped}; the network keeps what it has learnt so far", stacklevel=2)
+        _note_interruption(training)
     finally:
         history.state = job.state
         for callback in begun:
@@ -158,25 +172,30 @@ def fit(
     return history
 
 
-def _run_epoch(training: Training, job: Job, engine: Engine, hooks: list[Callback], best: _Best) -> None:
+def _run_epoch(training: Training, job: Job, engine: Engine, hooks: list[Callback], best: BestParameters) -> None:
     """One pass over the rows, and its row in the history."""
     epoch = training.epoch - 1
     started = time.perf_counter()
     order = job.order(epoch)
+    best.begin_epoch(epoch)
     losses: list[float] = []
     weights: list[float] = []
     done, pace = 0, 64
     while done < job.steps:
         chunk_started = time.perf_counter()
-        last = min(done + pace, job.steps)
+        # to the end of the chunk, of the epoch, or to the next step that a callback wants to see
+        asked = [hook.every_steps for hook in hooks if hook.every_steps]
+        last = min(done + pace, job.steps, *(done + every - job.state.step % every for every in asked))
         results = engine.run_steps(job, order, epoch, done, last)
         losses += results.losses
         weights += results.weights
         if results.diverged:
-            raise _divergence(training, job, order, epoch, done + len(results.losses) - 1, results.losses[-1], best)
+            if training.validation is None and len(losses) > 1:
+                best.note_training(float(np.mean(losses[:-1])))
+            raise divergence(training, job, order, len(losses) - 1, losses[-1], best)
         done = last
         if time.perf_counter() - chunk_started < 0.05:
-            pace *= 2  # as many steps at once as leave the progress bar moving
+            pace = min(2 * pace, job.steps)  # as many steps at once as leave the progress bar moving
         for callback in hooks:
             callback.on_steps_end(training, done, job.steps)
     counted = [loss for loss, weight in zip(losses, weights, strict=True) if weight > 0]
@@ -189,7 +208,10 @@ def _run_epoch(training: Training, job: Job, engine: Engine, hooks: list[Callbac
     }
     row |= _validate(training)
     training.history.append(**row, seconds=time.perf_counter() - started)
-    best.note(training.epoch, row.get("val_loss", row["loss"]))
+    if training.validation is None:
+        best.note_training(row["loss"])
+    else:
+        best.note(training.epoch, row["val_loss"], training.net.parameters.values)
 
 
 def _validate(training: Training) -> dict[str, float]:
@@ -199,74 +221,38 @@ def _validate(training: Training) -> dict[str, float]:
         return {f"val_{name}": value for name, value in evaluate(training.net, *training.validation).items()}
 
 
-class _Best:
-    """The parameters of the best epoch so far, to go back to when training diverges."""
-
-    def __init__(self, net: Network) -> None:
-        self.net = net
-        self.epoch = 0
-        self.loss = np.inf
-        self.values = net.parameters.values.copy()
-
-    def note(self, epoch: int, loss: float) -> None:
-        if loss < self.loss:
-            self.epoch, self.loss = epoch, loss
-            self.values[:] = self.net.parameters.values
-
-
-def _divergence(
-    training: Training, job: Job, order: Array, epoch: int, step: int, loss: float, best: _Best
-) -> DivergenceError:
-    """The error that says where the loss left the finite numbers; the best parameters are restored."""
-    net = training.net
-    rows = order[step * job.batch_size : (step + 1) * job.batch_size]
-    layer = _layer_where_it_began(job, rows, epoch)
-    net.parameters.values[:] = best.values
-    since = f"those of epoch {best.epoch}" if best.epoch else "the initial ones"
-    total = epoch * job.steps + step + 1
-    rate = rate_at(job.optimizer.learning_rate, epoch + step / job.steps)
-    return DivergenceError(
-        f"training diverged in epoch {epoch + 1}, step {total}: the loss became {loss:g}, beginning in layer {layer} "
-        f"({net.layers[layer]!r}); the best parameters, {since}, are restored: "
-        f"use a learning rate below {rate:g}, or scale the inputs and targets",
-        epoch=epoch + 1,
-        step=total,
-        layer=layer,
+def _note_interruption(training: Training) -> None:
+    training.history.stopped = f"interrupted in epoch {training.epoch}"
+    warnings.warn(
+        f"training was {training.history.stopped}; the network keeps what it has learnt so far",
+        stacklevel=3 if not isinstance(training.optimizer, LBFGS) else 4,
     )
-
-
-def _layer_where_it_began(job: Job, rows: Array, epoch: int) -> int:
-    """The first layer with a number that is not finite; or, where all are, the one with the largest."""
-    net = job.net
-    with np.errstate(all="ignore"):
-        work = load_batch(job, rows, epoch)
-        net.forward_pass(work, job.state.step)
-        largest = [float(np.abs(z).max()) if z.size else 0.0 for z in work.z]
-    for index, (z, a) in enumerate(zip(largest, work.a[1:], strict=True)):
-        if not np.isfinite(z) or not np.isfinite(a).all():
-            return index
-    return int(np.argmax(largest))
 
 
 def _fit_lbfgs(training: Training, hooks: list[Callback], optimizer: LBFGS, epochs: int) -> History:
     """L-BFGS has its own loop: every iteration sees all rows and counts as one epoch."""
     net, history = training.net, training.history
     X, Y, weight = training.data
-    if is_source(X):
-        raise ConfigurationError("LBFGS needs all rows at once: give X as an array, or choose another optimiser")
     if any(isinstance(layer, Dropout) for layer in net.layers):
         raise ConfigurationError(
             "LBFGS needs a loss that stays the same: leave out Dropout, or choose another optimiser"
         )
-    work = net.workspace(Y.shape[0])
-    work.load(X, Y, weight)
-    values = net.parameters.values
+    values, sums = net.parameters.values, net.parameters.sums
+    n = Y.shape[0]
+    at_once = max(1, _SOURCE_ELEMENTS // net.inputs) if is_source(X) else n
 
     def loss_and_gradient(theta: Array) -> tuple[float, Array]:
         values[:] = theta
+        total = np.zeros_like(sums)
         with np.errstate(over="ignore", invalid="ignore"):
-            net.forward_pass(work)
-            net.backward_pass(work)
+            for start in range(0, n, at_once):
+                rows = slice(start, min(start + at_once, n))
+                work = net.workspace(rows.stop - start)
+                load_rows(work, X, Y, weight, rows)
+                net.forward_pass(work)
+                net.backward_pass(work)
+                total += sums
+            sums[:] = total
             loss = net.average()
         return loss, net.parameters.gradients.astype(np.float64)
 
@@ -275,6 +261,7 @@ def _fit_lbfgs(training: Training, hooks: list[Callback], optimizer: LBFGS, epoc
     def on_iteration(theta: Array, loss: float) -> bool:
         nonlocal started
         values[:] = theta
+        reached[:] = theta
         now = time.perf_counter()
         row = {"loss": loss, "batch_loss_min": loss, "batch_loss_max": loss} | _validate(training)
         history.append(**row, seconds=now - started)
@@ -285,8 +272,11 @@ def _fit_lbfgs(training: Training, hooks: list[Callback], optimizer: LBFGS, epoc
         return training.stop_reason is not None
 
     start = values.copy()
+    reached = values.copy()  # after the last finished iteration; in a line search `values` is somewhere else
+    begun: list[Callback] = []
     try:
         for callback in hooks:
+            begun.append(callback)
             callback.on_fit_begin(training)
         theta, reason = minimize_lbfgs(optimizer, loss_and_gradient, start, epochs, on_iteration)
         values[:] = theta
@@ -298,17 +288,26 @@ def _fit_lbfgs(training: Training, hooks: list[Callback], optimizer: LBFGS, epoc
                 step=history.epochs,
                 layer=None,
             )
-        history.stopped = training.stop_reason or (reason if history.epochs < training.epochs else None)
+        history.stopped = training.stop_reason or (None if "ITERATIONS" in reason else reason)
+    except KeyboardInterrupt:
+        values[:] = reached
+        _note_interruption(training)
     finally:
-        for callback in hooks:
+        for callback in begun:
             callback.on_fit_end(training)
     return history
 
 
-def _choose_engine(engine: str) -> Engine:
-    if one_of("engine", engine, _ENGINES) == "compiled":
-        raise ConfigurationError("there is no compiled engine in this version: use engine='auto' or 'reference'")
-    return ReferenceEngine()
+def _check_kinds(net: Any, optimizer: Any, callbacks: Any, resume: Any) -> None:
+    """Refuse arguments of `fit` that are not what their name says."""
+    if not isinstance(net, Network):
+        raise ConfigurationError(f"fit trains a Network, received {net!r}")
+    if isinstance(optimizer, type) or not (isinstance(optimizer, LBFGS) or hasattr(optimizer, "update")):
+        raise ConfigurationError(f"optimizer must be an optimiser such as Adam(0.001), received {optimizer!r}")
+    if not isinstance(callbacks, Sequence) or not all(isinstance(callback, Callback) for callback in callbacks):
+        raise ConfigurationError(f"callbacks must be a list such as [EarlyStopping()], received {callbacks!r}")
+    if resume is not None and not isinstance(resume, History):
+        raise ConfigurationError(f"resume must be the History of an earlier fit, received {resume!r}")
 
 
 def _gradient_method(gradient: str | FiniteDifference) -> FiniteDifference | None:
@@ -320,7 +319,7 @@ def _gradient_method(gradient: str | FiniteDifference) -> FiniteDifference | Non
     return FiniteDifference(scheme="central" if name == "central_difference" else "forward")
 
 
-def _training_data(net: Network, X: Any, y: Any, sample_weight: Any) -> tuple[Any, Array, Array | None]:
+def _checked_data(net: Network, X: Any, y: Any, sample_weight: Any = None) -> tuple[Any, Array, Array | None]:
     if is_source(X):
         n, columns = source_shape(X)
         if columns != net.inputs:
@@ -335,7 +334,7 @@ def _training_data(net: Network, X: Any, y: Any, sample_weight: Any) -> tuple[An
     return X, Y, None if weight is None else weight.astype(net.dtype)
 
 
-def _validation_data(net: Network, validation: Sequence[Any] | None) -> tuple[Array, Array, Array | None] | None:
+def _validation_data(net: Network, validation: Sequence[Any] | None) -> tuple[Any, Array, Array | None] | None:
     if validation is None:
         return None
     if not isinstance(validation, tuple | list) or len(validation) not in (2, 3):
@@ -343,7 +342,10 @@ def _validation_data(net: Network, validation: Sequence[Any] | None) -> tuple[Ar
             f"validation must be (X, y) or (X, y, sample_weight), received {type(validation).__name__} "
             f"{'of length ' + str(len(validation)) if hasattr(validation, '__len__') else ''}".rstrip()
         )
-    return net.check_data(*validation)
+    try:
+        return _checked_data(net, *validation)
+    except DataError as error:
+        raise type(error)(f"in the validation data, {error}") from error
 
 
 def _optimizer_state(net: Network, optimizer: Optimizer, history: History) -> OptimizerState:

@@ -20,7 +20,7 @@ from ..parameters import Array
 from ..randomness import keyed_generator
 from ..typing import BatchSource
 
-#: A loss beyond this many times its first value ends training: it will not come back.
+#: A loss beyond this many times its usual size ends training: it will not come back.
 EXPLOSION = 1e6
 
 
@@ -38,7 +38,8 @@ class Job:
     gradient : FiniteDifference or None
         None is back-propagation.
     loss_limit : float
-        Set by the first step to `EXPLOSION` times its loss.
+        Set by the first step to `EXPLOSION` times its loss, or times max(1, y²) where that is more: the first
+        batch may be one that fits by chance.
     """
 
     net: Network
@@ -70,7 +71,7 @@ class Job:
 
     def set_limit(self, first_loss: float) -> None:
         if math.isinf(self.loss_limit) and math.isfinite(first_loss):
-            self.loss_limit = EXPLOSION * max(abs(first_loss), 1e-6)
+            self.loss_limit = EXPLOSION * max(abs(first_loss), 1.0, float(np.abs(self.Y).max()) ** 2)
 
 
 @final

@@ -56,7 +56,7 @@ def train_step(job: Job, rows: Array, epoch: int, rate: float) -> tuple[float, f
             net.forward_pass(work, job.state.step)
             losses = net.row_losses(work)
             mean = losses.mean() if work.weight is None else np.dot(work.weight, losses) / max(weight, 1e-300)
-            return float(mean) + net.penalty()
+            return float(mean) + net.penalty(weight)
 
         loss = finite_difference_gradient(
             batch_loss, parameters.values, job.gradient.nudge, job.gradient.scheme, parameters.gradients

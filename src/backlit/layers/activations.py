@@ -9,39 +9,15 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
-from dataclasses import dataclass
-from typing import Any, Final
+from typing import Final
 
 import numpy as np
-from scipy.special import expit, ndtr
 
 from ..exceptions import ConfigurationError, DerivativeError, ShapeError, nearest
 from ..parameters import Array
+from .activation import Activation
 
 LEAK: Final = 0.01  # slope of leaky_relu below zero. Maas et al. (2013)
-
-
-@dataclass(frozen=True, slots=True)
-class Activation:
-    """One activation: its name, its two functions, and where its slope jumps or bends.
-
-    Attributes
-    ----------
-    name : str
-    f : callable (z, out)
-    slope : callable (z, a, out, scratch), or None
-        None for softmax, whose units depend on each other: it has no slope, but a Jacobian.
-    kinks : tuple of float
-        Values of z where f is not smooth: a finite difference across one of them cannot be trusted.
-    builtin : bool
-        False for a user's own pair, which cannot be written to a file.
-    """
-
-    name: str
-    f: Callable[[Array, Array], Any]
-    slope: Callable[[Array, Array, Array, Array], Any] | None
-    kinks: tuple[float, ...] = ()
-    builtin: bool = True
 
 
 # identity: f(z) = z, f′(z) = 1
@@ -51,16 +27,6 @@ def _identity(z: Array, out: Array) -> None:
 
 def _identity_slope(z: Array, a: Array, out: Array, scratch: Array) -> None:
     out[...] = 1.0
-
-
-# sigmoid: f(z) = 1/(1 + e⁻ᶻ), f′(z) = a (1 − a). expit never overflows.
-def _sigmoid(z: Array, out: Array) -> None:
-    expit(z, out=out)
-
-
-def _sigmoid_slope(z: Array, a: Array, out: Array, scratch: Array) -> None:
-    np.subtract(1.0, a, out=out)
-    out *= a
 
 
 # tanh: f′(z) = 1 − a²
@@ -106,45 +72,6 @@ def _elu_slope(z: Array, a: Array, out: Array, scratch: Array) -> None:
     out += 1.0
 
 
-# gelu: f(z) = z Φ(z), f′(z) = Φ(z) + z φ(z), Φ and φ of the normal distribution; the exact form, not the
-# tanh approximation. Hendrycks & Gimpel (2016)
-def _gelu(z: Array, out: Array) -> None:
-    ndtr(z, out=out)
-    out *= z
-
-
-def _gelu_slope(z: Array, a: Array, out: Array, scratch: Array) -> None:
-    np.multiply(z, z, out=out)
-    out *= -0.5
-    np.exp(out, out=out)
-    out *= z
-    out *= 1.0 / math.sqrt(2.0 * math.pi)
-    ndtr(z, out=scratch)
-    out += scratch
-
-
-# softplus: f(z) = log(1 + eᶻ), f′(z) = sigmoid(z)
-def _softplus(z: Array, out: Array) -> None:
-    np.logaddexp(0.0, z, out=out)
-
-
-def _softplus_slope(z: Array, a: Array, out: Array, scratch: Array) -> None:
-    expit(z, out=out)
-
-
-# silu: f(z) = z σ(z), f′(z) = σ(z) + a (1 − σ(z)). Elfwing et al. (2017)
-def _silu(z: Array, out: Array) -> None:
-    expit(z, out=out)
-    out *= z
-
-
-def _silu_slope(z: Array, a: Array, out: Array, scratch: Array) -> None:
-    expit(z, out=scratch)
-    np.subtract(1.0, scratch, out=out)
-    out *= a
-    out += scratch
-
-
 # exp: f(z) = f′(z) = eᶻ, for rates (the poisson loss)
 def _exp(z: Array, out: Array) -> None:
     np.exp(z, out=out)
@@ -176,20 +103,18 @@ _BUILTIN: Final = {
     activation.name: activation
     for activation in (
         Activation("identity", _identity, _identity_slope),
-        Activation("sigmoid", _sigmoid, _sigmoid_slope),
         Activation("tanh", _tanh, _tanh_slope),
         Activation("relu", _relu, _relu_slope, kinks=(0.0,)),
         Activation("leaky_relu", _leaky_relu, _leaky_relu_slope, kinks=(0.0,)),
         Activation("elu", _elu, _elu_slope, kinks=(0.0,)),
-        Activation("gelu", _gelu, _gelu_slope),
-        Activation("softplus", _softplus, _softplus_slope),
-        Activation("silu", _silu, _silu_slope),
         Activation("exp", _exp, _exp_slope),
         Activation("softmax", _softmax, None),
     )
 }
 
-NAMES: Final = tuple(_BUILTIN)
+_SPECIAL: Final = ("sigmoid", "gelu", "softplus", "silu")  # in `special.py`, loaded when asked for
+
+NAMES: Final = (*_BUILTIN, *_SPECIAL)
 
 #: What `activation` takes: a name, or a user's own pair (f, df) of functions of z.
 ActivationLike = str | tuple[Callable[[Array], Array], Callable[[Array], Array]] | Activation
@@ -224,8 +149,12 @@ def get_activation(activation: ActivationLike) -> Activation:
     if isinstance(activation, Activation):
         return activation
     if isinstance(activation, str):
+        if activation in _SPECIAL:
+            from .special import SPECIAL
+
+            return SPECIAL[activation]
         if activation not in _BUILTIN:
-            raise ConfigurationError(f"there is no activation {activation!r}: {nearest(activation, _BUILTIN)}")
+            raise ConfigurationError(f"there is no activation {activation!r}: {nearest(activation, NAMES)}")
         return _BUILTIN[activation]
     if isinstance(activation, tuple | list) and len(activation) == 2 and all(callable(g) for g in activation):
         return _own_activation(*activation)

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-import operator
 from typing import final
 
+from ..checks import positive_whole
 from ..exceptions import ConfigurationError
 from ..initializers import Initializer, check_initializer
 from ..parameters import Array, ParameterVector
@@ -60,9 +60,7 @@ class Dense:
         bias_init: Initializer = "zeros",
         bias: bool = True,
     ) -> None:
-        if isinstance(units, bool) or not hasattr(units, "__index__") or operator.index(units) < 1:
-            raise ConfigurationError(f"units must be a whole number of at least 1, received {units!r}")
-        self.units = operator.index(units)
+        self.units = positive_whole("units", units)
         self.activation = get_activation(activation)
         if self.activation.name == "softmax" and self.units == 1:
             raise ConfigurationError("softmax over 1 unit is always 1: use 2 units, or 1 unit with sigmoid")

@@ -6,7 +6,7 @@ from typing import final
 
 import numpy as np
 
-from ..exceptions import ConfigurationError
+from ..checks import fraction
 from ..parameters import Array, ParameterVector
 from ..randomness import keyed_generator
 from ..typing import Spec
@@ -34,9 +34,7 @@ class Dropout:
     """
 
     def __init__(self, rate: float) -> None:
-        if isinstance(rate, bool) or not isinstance(rate, int | float | np.number) or not 0.0 <= rate < 1.0:
-            raise ConfigurationError(f"the dropout rate must be at least 0 and below 1, received {rate!r}")
-        self.rate = float(rate)
+        self.rate = fraction("the dropout rate", rate)
         self.inputs = 0
         self.outputs = 0
 

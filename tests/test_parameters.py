@@ -1,0 +1,142 @@
+"""One vector: layers hold views of it, through every way of copying."""
+
+from __future__ import annotations
+
+import copy
+import io
+import pickle
+from collections.abc import Callable
+
+import joblib
+import numpy as np
+import pytest
+
+import backlit as bl
+from backlit.exceptions import ParameterNameError
+from backlit.parameters import ParameterVector
+
+
+def network(**settings: object) -> bl.Network:
+    layers = [bl.Dense(4, "tanh"), bl.Dropout(0.5), bl.Dense(3, "sigmoid", bias=False), bl.Dense(2)]
+    return bl.Network(layers, inputs=5, **settings)
+
+
+def through_joblib(net: bl.Network) -> bl.Network:
+    file = io.BytesIO()
+    joblib.dump(net, file)
+    file.seek(0)
+    return joblib.load(file)
+
+
+WAYS: dict[str, Callable[[bl.Network], bl.Network]] = {
+    "new": lambda net: net,
+    "copy.copy": copy.copy,
+    "copy.deepcopy": copy.deepcopy,
+    "pickle": lambda net: pickle.loads(pickle.dumps(net)),
+    "joblib": through_joblib,
+    "astype": lambda net: net.astype("float64"),
+    "from_spec": lambda net: bl.Network.from_spec(net.spec()),
+}
+each_way = pytest.mark.parametrize("way", WAYS.values(), ids=WAYS)
+
+
+@each_way
+def test_layers_hold_views_of_the_vector(way: Callable[[bl.Network], bl.Network]) -> None:
+    net = way(network())
+    parameters = net.parameters
+    assert np.shares_memory(parameters.gradients, parameters.sums)
+    for index in (0, 2, 3):
+        layer = net.layers[index]
+        assert np.shares_memory(layer.weight, parameters.values)
+        assert np.shares_memory(layer.weight_gradient, parameters.gradients)
+        assert np.shares_memory(layer.weight, parameters.view(f"{index}.weight"))
+        assert np.shares_memory(layer.weight_gradient, parameters.gradient_view(f"{index}.weight"))
+        assert (layer.bias is None) == (index == 2)
+        if layer.bias is not None:
+            assert np.shares_memory(layer.bias, parameters.values)
+            assert np.shares_memory(layer.bias_gradient, parameters.sums)
+
+
+@each_way
+def test_writing_the_vector_changes_the_output(way: Callable[[bl.Network], bl.Network]) -> None:
+    net = way(network())
+    net.parameters.values[:] = 0.0
+    net.parameters.view("3.bias")[:] = [1.0, 2.0]
+    np.testing.assert_array_equal(net.forward(np.ones((1, 5))), [[1.0, 2.0]])
+
+
+@pytest.mark.parametrize("name", ["copy.copy", "copy.deepcopy", "pickle", "joblib", "astype"])
+def test_a_copy_has_the_same_values_and_its_own_memory(name: str) -> None:
+    net = network(dtype="float64")
+    net.parameters.values[:] = np.arange(net.parameters.size)
+    other = WAYS[name](net)
+    np.testing.assert_array_equal(other.parameters.values, net.parameters.values)
+    assert not np.shares_memory(other.parameters.values, net.parameters.values)
+    assert not np.shares_memory(other.parameters.sums, net.parameters.sums)
+
+
+@pytest.mark.parametrize("duplicate", [copy.copy, copy.deepcopy, lambda p: pickle.loads(pickle.dumps(p))])
+def test_the_vector_alone_keeps_its_views_in_a_copy(duplicate: Callable[[ParameterVector], ParameterVector]) -> None:
+    vector = network().parameters
+    vector.sums[:] = np.arange(vector.sums.size)
+    other = duplicate(vector)
+    assert np.shares_memory(other.gradients, other.sums)
+    assert not np.shares_memory(other.values, vector.values)
+    np.testing.assert_array_equal(other.sums, vector.sums)
+    np.testing.assert_array_equal(other.weight_mask, vector.weight_mask)
+    assert other.names == vector.names
+
+
+def test_a_network_keeps_copies_of_its_layers() -> None:
+    shared = bl.Dense(2)
+    first, second = bl.Network([shared], inputs=1), bl.Network([shared], inputs=1)
+    assert not np.shares_memory(first.layers[0].weight, second.layers[0].weight)
+
+
+@pytest.mark.parametrize("name", ["values", "gradients", "sums", "weight_mask"])
+def test_the_arrays_cannot_be_rebound(name: str) -> None:
+    vector = network().parameters
+    with pytest.raises(AttributeError, match="has no setter"):
+        setattr(vector, name, np.zeros(vector.size))
+
+
+def test_names_and_shapes_are_in_the_order_of_the_values() -> None:
+    vector = network().parameters
+    assert vector.names == ["0.weight", "0.bias", "2.weight", "3.weight", "3.bias"]
+    assert vector.shapes == {"0.weight": (5, 4), "0.bias": (4,), "2.weight": (4, 3), "3.weight": (3, 2), "3.bias": (2,)}
+    assert vector.size == 20 + 4 + 12 + 6 + 2
+    assert vector.sums.size == vector.size + 2
+    flat = np.concatenate([vector.view(name).ravel() for name in vector.names])
+    np.testing.assert_array_equal(flat, vector.values)
+
+
+def test_the_mask_is_one_on_weights_and_zero_on_biases() -> None:
+    vector = network().parameters
+    expected = np.concatenate([np.full(np.prod(vector.shapes[n]), float(n.endswith("weight"))) for n in vector.names])
+    np.testing.assert_array_equal(vector.weight_mask, expected)
+
+
+def test_every_position_is_located_where_its_view_has_it() -> None:
+    vector = network(dtype="float64").parameters
+    vector.values[:] = np.arange(vector.size)
+    for position in range(vector.size):
+        name, index = vector.locate(position)
+        assert vector.view(name)[index] == position
+
+
+@pytest.mark.parametrize(
+    ("ask", "message"),
+    [
+        (lambda v: v.view("0.weights"), "there is no parameter '0.weights': did you mean '0.weight'"),
+        (lambda v: v.view("1.weight"), "there is no parameter '1.weight': did you mean"),
+        (lambda v: v.gradient_view("zzz"), "there is no parameter 'zzz': known are '0.weight', '0.bias'"),
+        (lambda v: v.locate(44), "position 44 is outside the 44 parameters: choose 0 to 43"),
+        (lambda v: v.locate(-1), "position -1 is outside the 44 parameters: choose 0 to 43"),
+    ],
+    ids=["close name", "no such layer", "far name", "too large", "negative"],
+)
+def test_an_unknown_parameter_is_named_with_its_nearest(ask: Callable[[ParameterVector], object], message: str) -> None:
+    with pytest.raises(ParameterNameError) as caught:
+        ask(network().parameters)
+    assert str(caught.value).startswith(message)
+    assert isinstance(caught.value, KeyError)
