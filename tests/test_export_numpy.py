@@ -1,0 +1,531 @@
+"""The generated script against Backlit: run where neither Backlit nor SciPy can be imported, it trains to the same."""
+
+from __future__ import annotations
+
+import ast
+import subprocess
+import sys
+import warnings
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+import backlit as bl
+from backlit.cli.export import export
+from backlit.exceptions import ConfigurationError, MissingExtraError, ModelFileError, NotFittedError, OutputError
+from backlit.export.numpy import export_numpy
+from backlit.export.numpy_layout import number
+from backlit.export.numpy_script import MOST_AT_THE_TOP, MOST_IN_THE_SCRIPT
+from backlit.layers.activations import NAMES as ACTIVATIONS
+from backlit.losses import NAMES as LOSSES
+from backlit.losses import huber, quantile
+
+ROWS, BATCH, EPOCHS = 50, 16, 25  # 4 steps an epoch, the last of 2 rows: 100 steps
+
+# Run by a Python without site-packages that is given NumPy's folder alone.
+RUNNER = """
+import importlib.util, runpy, sys, warnings
+import numpy as np
+
+warnings.simplefilter("error")
+assert not any(importlib.util.find_spec(name) for name in ("backlit", "scipy", "sklearn"))
+script, given, result, epochs, batch_size = sys.argv[1:]
+with np.load(given) as data:
+    X, y = data["X"], data["y"]
+s = runpy.run_path(script)
+found = {"outputs": s["forward"](X), "loss": s["loss"](X, y)}
+for i, gradient in enumerate(s["gradients"](X, y)):
+    found[f"gradient{i}"] = gradient
+found["losses"] = s["train"](X, y, epochs=int(epochs), batch_size=int(batch_size))
+found |= {name: value for name, value in s.items() if name[0] in "Wb" and name[1:].isdigit()}
+np.savez(result, **found)
+"""
+
+
+@pytest.fixture(scope="session")
+def bare(tmp_path_factory: pytest.TempPathFactory) -> Callable[..., str]:
+    """A function that runs Python code with NumPy and the standard library, and nothing else, on the path."""
+    folder = tmp_path_factory.mktemp("numpy_alone")
+    installed = Path(np.__file__).parent
+    for part in (installed, installed.with_name("numpy.libs")):
+        if part.exists():
+            (folder / part.name).symlink_to(part)
+    start = f"import sys; sys.path.insert(0, {str(folder)!r}); "
+
+    def run(code: str, *arguments: Any) -> str:
+        command = [sys.executable, "-I", "-S", "-c", start + f"exec({code!r})", *map(str, arguments)]
+        done = subprocess.run(command, capture_output=True, text=True, check=False, timeout=120)
+        assert done.returncode == 0, done.stderr
+        return done.stdout
+
+    return run
+
+
+def data(net: bl.Network, kind: str = "real") -> tuple[np.ndarray, np.ndarray]:
+    """Rows, and targets of the kind that the network's loss asks for."""
+    rng = np.random.default_rng(3)
+    X = rng.standard_normal((ROWS, net.inputs))
+    if kind == "labels":
+        return X, rng.integers(0, max(2, net.outputs), ROWS)
+    if kind == "counts":
+        return X, rng.poisson(1.5, (ROWS, net.outputs)).astype(float)
+    if kind == "positive":
+        return X, rng.uniform(0.2, 3.0, (ROWS, net.outputs))
+    return X, rng.standard_normal((ROWS, net.outputs))
+
+
+def same_numbers(
+    bare: Callable[..., str],
+    folder: Path,
+    net: bl.Network,
+    X: np.ndarray,
+    y: np.ndarray,
+    optimizer: Any = None,
+    *,
+    batch: int = BATCH,
+    epochs: int = EPOCHS,
+    tolerance: float = 1e-12,
+) -> str:
+    """Export, train both, compare everything; returns the script."""
+    script = folder / "by_hand.py"
+    export_numpy(net, script, optimizer=optimizer)
+    np.savez(folder / "data.npz", X=X, y=y)
+    bare(RUNNER, script, folder / "data.npz", folder / "result.npz", epochs, batch)
+    with np.load(folder / "result.npz") as result:
+        found = dict(result)
+
+    def close(ours: Any, theirs: Any, what: str) -> None:
+        np.testing.assert_allclose(theirs, ours, rtol=tolerance, atol=tolerance, err_msg=what)
+
+    close(net.forward(X), found["outputs"], "outputs")
+    close(net.loss(X, y), found["loss"], "loss")
+    gradients = [found[f"gradient{i}"].ravel() for i in range(len(net.parameters.names))]
+    close(net.gradient(X, y), np.concatenate(gradients), "gradient")
+    before = net.parameters.values.copy()
+    history = bl.fit(
+        net,
+        X,
+        y,
+        epochs=epochs,
+        batch_size=batch,
+        optimizer=optimizer,
+        validation=(X, y),
+        engine="reference",
+        progress=False,
+    )
+    assert np.abs(net.parameters.values - before).max() > 1e-3  # there was something to follow
+    for name in net.parameters.names:
+        index, kind = name.split(".")
+        theirs = found[{"weight": "W", "bias": "b"}[kind] + index]
+        assert theirs.dtype == net.dtype
+        close(net.parameters.view(name), theirs, name)
+    close(history["val_loss"], found["losses"], "losses")
+    return script.read_text()
+
+
+def network(activation: str = "tanh", **more: Any) -> bl.Network:
+    settings: dict[str, Any] = {"inputs": 4, "dtype": "float64", "seed": 5} | more
+    return bl.Network([bl.Dense(7, activation), bl.Dense(2)], **settings)
+
+
+# ── every activation, loss, layer, penalty, optimiser ────────────────────────────────────────────────────────
+
+
+@pytest.mark.parametrize("activation", ACTIVATIONS)
+def test_every_activation(activation: str, bare: Callable[..., str], tmp_path: Path) -> None:
+    net = network(activation)
+    same_numbers(bare, tmp_path, net, *data(net), bl.SGD(0.05))
+
+
+@pytest.mark.parametrize("activation", ACTIVATIONS)
+def test_every_activation_at_the_output(activation: str, bare: Callable[..., str], tmp_path: Path) -> None:
+    net = bl.Network([bl.Dense(5, "tanh"), bl.Dense(3, activation)], inputs=4, dtype="float64", seed=6)
+    kind = "labels" if activation in ("softmax", "sigmoid") else "positive"
+    same_numbers(bare, tmp_path, net, *data(net, kind), bl.SGD(0.05))
+
+
+LOSS_CASES = [
+    ("squared_error", "identity", 2, "real"),
+    ("mean_squared_error", "identity", 3, "real"),
+    ("cross_entropy", "softmax", 3, "labels"),
+    ("cross_entropy", "sigmoid", 1, "labels"),
+    ("cross_entropy", "sigmoid", 3, "labels"),
+    ("huber", "identity", 2, "real"),
+    (huber(0.3), "identity", 2, "real"),
+    ("absolute_error", "identity", 2, "real"),
+    ("poisson", "exp", 1, "counts"),
+    ("poisson", "softplus", 2, "counts"),
+    ("quantile", "identity", 1, "real"),
+    (quantile(0.9), "tanh", 2, "real"),
+    ("hinge", "identity", 1, "labels"),
+    ("hinge", "identity", 3, "labels"),
+]
+
+
+@pytest.mark.parametrize(("loss", "activation", "outputs", "kind"), LOSS_CASES)
+def test_every_loss(
+    loss: Any, activation: str, outputs: int, kind: str, bare: Callable[..., str], tmp_path: Path
+) -> None:
+    net = bl.Network([bl.Dense(6, "tanh"), bl.Dense(outputs, activation)], inputs=3, loss=loss, dtype="float64", seed=7)
+    same_numbers(bare, tmp_path, net, *data(net, kind), bl.SGD(0.02))
+
+
+def test_no_loss_is_left_out() -> None:
+    tested = {loss if isinstance(loss, str) else loss.name for loss, *_ in LOSS_CASES}
+    assert tested == set(LOSSES)
+
+
+OPTIMIZERS = [
+    bl.SGD(0.05),
+    bl.SGD(0.05, clip_norm=0.3),
+    bl.SGD(0.02, momentum=0.9),
+    bl.SGD(0.02, momentum=0.9, nesterov=True),
+    bl.RMSprop(0.003, rho=0.8, epsilon=1e-7),
+    bl.Adagrad(0.05),
+    bl.Adam(0.01),
+    bl.Adam(0.01, 0.8, 0.99, epsilon_hat=True),
+    bl.AdamW(0.01, weight_decay=0.1),
+    bl.AdamW(0.01, weight_decay=0.0, clip_norm=1.0),
+    bl.SGD(bl.StepDecay(0.1, factor=0.5, every=7)),
+    bl.SGD(bl.ExponentialDecay(0.1, rate=0.9), momentum=0.5),
+    bl.Adam(bl.InverseDecay(0.02, rate=0.3, power=0.7)),
+    bl.AdamW(bl.CosineDecay(0.02, epochs=20, final=0.001, warmup=3)),
+    bl.RMSprop(bl.CosineDecay(0.003, epochs=25)),
+]
+
+
+@pytest.mark.parametrize("optimizer", OPTIMIZERS, ids=repr)
+def test_every_optimiser(optimizer: Any, bare: Callable[..., str], tmp_path: Path) -> None:
+    net = network("tanh", l2=0.01)
+    same_numbers(bare, tmp_path, net, *data(net), optimizer)
+
+
+@pytest.mark.parametrize("divided", [False, True])
+@pytest.mark.parametrize(("l1", "l2"), [(0.0, 0.1), (0.05, 0.0), (0.02, 0.1)])
+def test_penalties(l1: float, l2: float, divided: bool, bare: Callable[..., str], tmp_path: Path) -> None:
+    net = network(l1=l1, l2=l2, divide_penalty=divided)
+    same_numbers(bare, tmp_path, net, *data(net), bl.SGD(0.05))
+
+
+@pytest.mark.parametrize("batch", [1, 7, 25, 49, 50])
+def test_batch_sizes(batch: int, bare: Callable[..., str], tmp_path: Path) -> None:
+    net = network()
+    same_numbers(bare, tmp_path, net, *data(net), bl.SGD(0.02), batch=batch, epochs=-(-100 // -(-ROWS // batch)))
+
+
+LAYERS = {
+    "one": [bl.Dense(3, "softmax")],
+    "without biases": [bl.Dense(5, "relu", bias=False), bl.Dense(3, "softmax", bias=False)],
+    "dropout": [bl.Dense(9, "tanh"), bl.Dropout(0.3), bl.Dense(8, "relu"), bl.Dropout(0.5), bl.Dense(3, "softmax")],
+    "dropout first": [bl.Dropout(0.2), bl.Dense(6, "silu"), bl.Dense(3, "softmax")],
+    "two dropouts": [bl.Dropout(0.1), bl.Dropout(0.1), bl.Dense(3, "softmax")],
+    "softmax inside": [bl.Dense(6, "softmax"), bl.Dense(3, "softmax")],
+    "deep": [*(bl.Dense(4, "tanh") for _ in range(12)), bl.Dense(3, "softmax")],
+}
+
+
+@pytest.mark.parametrize("layers", LAYERS)
+def test_layers(layers: str, bare: Callable[..., str], tmp_path: Path) -> None:
+    net = bl.Network(LAYERS[layers], inputs=4, loss="cross_entropy", dtype="float64", seed=2**64 - 1)
+    same_numbers(bare, tmp_path, net, *data(net, "labels"), bl.SGD(0.1, momentum=0.5))
+
+
+def test_float32_and_scaled_bytes(bare: Callable[..., str], tmp_path: Path) -> None:
+    net = bl.Network(
+        [bl.Dense(8, "gelu"), bl.Dropout(0.2), bl.Dense(3, "softmax")],
+        inputs=5,
+        loss="cross_entropy",
+        l2=0.01,
+        input_scale=1 / 255,
+    )
+    X = np.random.default_rng(0).integers(0, 256, (ROWS, 5)).astype(np.uint8)
+    same_numbers(bare, tmp_path, net, X, data(net, "labels")[1], bl.AdamW(bl.CosineDecay(0.01, 25)), tolerance=2e-5)
+
+
+def test_scaled_in_float64(bare: Callable[..., str], tmp_path: Path) -> None:
+    net = network(input_scale=1 / 16)
+    X, y = data(net)
+    same_numbers(bare, tmp_path, net, 16 * X, y, bl.SGD(0.05))
+
+
+# ── labels ───────────────────────────────────────────────────────────────────────────────────────────────────
+
+
+@pytest.mark.parametrize(("outputs", "activation"), [(2, "softmax"), (3, "softmax"), (1, "sigmoid")])
+def test_labels_of_text(outputs: int, activation: str, bare: Callable[..., str], tmp_path: Path) -> None:
+    names = np.array(["New York, a 'city'", 'say "no"\n\\', "Zürich"])[: max(2, outputs)]
+    net = bl.Network([bl.Dense(outputs, activation)], inputs=4, loss="cross_entropy", dtype="float64")
+    X, y = data(net, "labels")
+    bl.fit(net, X, names[y], epochs=1, progress=False)
+    text = same_numbers(bare, tmp_path, net, X, names[y], bl.SGD(0.1))
+    assert "Zürich" in text or outputs != 3
+
+
+def test_hinge_with_labels_of_minus_one_and_one(bare: Callable[..., str], tmp_path: Path) -> None:
+    net = bl.Network([bl.Dense(1)], inputs=4, loss="hinge", dtype="float64")
+    X, y = data(net, "labels")
+    bl.fit(net, X, 2 * y - 1, epochs=1, progress=False)
+    same_numbers(bare, tmp_path, net, X, 2 * y - 1, bl.SGD(0.1))
+
+
+def test_a_label_outside_the_classes_is_refused(tmp_path: Path) -> None:
+    by_hand = loaded(bl.Network([bl.Dense(3, "softmax")], inputs=2, loss="cross_entropy"), tmp_path)
+    with pytest.raises(ValueError, match=r"not one of \[0, 1, 2\]"):
+        by_hand["loss"](np.ones((2, 2)), [0, 3])
+
+
+# ── estimators ───────────────────────────────────────────────────────────────────────────────────────────────
+
+
+@pytest.mark.parametrize("classes", [["a", "b", "c"], [-1, 1]])
+def test_a_classifier_with_its_own_solver(classes: list[Any], bare: Callable[..., str], tmp_path: Path) -> None:
+    X, _ = data(network())
+    y = np.array(classes)[np.random.default_rng(0).integers(0, len(classes), ROWS)]
+    classifier = bl.MLPClassifier((6,), max_iter=25, batch_size=16, alpha=0.1, random_state=0, n_iter_no_change=99)
+    classifier.set_params(learning_rate_init=0.01, engine="reference")
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # 25 epochs do not converge
+        classifier.set_params(max_iter=1).fit(X, y)
+        export_numpy(classifier, tmp_path / "start.py")
+        np.savez(tmp_path / "data.npz", X=X, y=y)
+        bare(RUNNER, tmp_path / "start.py", tmp_path / "data.npz", tmp_path / "result.npz", 25, 16)
+    net = classifier.network_
+    Y = (y[:, None] == classifier.classes_).astype(float)
+    adam = bl.Adam(0.01, epsilon_hat=True)
+    bl.fit(net, X, Y if net.outputs > 1 else Y[:, 1:], epochs=25, batch_size=16, optimizer=adam, progress=False)
+    with np.load(tmp_path / "result.npz") as result:
+        np.testing.assert_allclose(result["W0"], net.parameters.view("0.weight"), rtol=0, atol=1e-12)
+
+
+def test_a_regressor(tmp_path: Path) -> None:
+    X, y = data(network())
+    regressor = bl.MLPRegressor(hidden_layer_sizes=(3,), solver="lbfgs", max_iter=3, random_state=0)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        regressor.fit(X, y)
+    with pytest.raises(ConfigurationError, match="LBFGS is a line search"):
+        export_numpy(regressor, tmp_path / "by_hand.py")
+    by_hand = loaded(regressor, tmp_path, bl.SGD(0.1))
+    np.testing.assert_allclose(by_hand["forward"](X), regressor.predict(X), rtol=0, atol=1e-13)
+
+
+# ── the script as such ───────────────────────────────────────────────────────────────────────────────────────
+
+
+def loaded(model: Any, folder: Path, optimizer: Any = None) -> dict[str, Any]:
+    """The names that a script defines, here."""
+    import runpy
+
+    export_numpy(model, folder / "by_hand.py", optimizer=optimizer)
+    return runpy.run_path(str(folder / "by_hand.py"))
+
+
+def wide(dtype: str = "float32") -> bl.Network:
+    return bl.Network([bl.Dense(30, "sigmoid"), bl.Dense(10, "softmax")], inputs=100, loss="cross_entropy", dtype=dtype)
+
+
+def test_many_parameters_stand_in_a_file_beside_the_script(bare: Callable[..., str], tmp_path: Path) -> None:
+    net = wide("float64")
+    assert net.parameters.size > MOST_IN_THE_SCRIPT
+    text = same_numbers(bare, tmp_path, net, *data(net, "labels"), bl.SGD(0.1))
+    assert sorted(p.name for p in tmp_path.glob("by_hand*")) == ["by_hand.py", "by_hand_parameters.npz"]
+    assert len(text) < 12_000
+
+
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+@pytest.mark.parametrize("units", [2, 60])
+def test_parameters_in_the_script_are_exact(dtype: str, units: int, tmp_path: Path) -> None:
+    net = bl.Network([bl.Dense(units, "tanh", bias_init="glorot_uniform"), bl.Dense(2)], inputs=9, dtype=dtype)
+    assert (net.parameters.size > MOST_AT_THE_TOP) == (units == 60)
+    by_hand = loaded(net, tmp_path)
+    for name, theirs in (("0.weight", "W0"), ("0.bias", "b0"), ("1.weight", "W1"), ("1.bias", "b1")):
+        np.testing.assert_array_equal(by_hand[theirs], net.parameters.view(name))
+
+
+def test_numbers_in_full() -> None:
+    bits = np.random.default_rng(0).integers(0, 2**32, 20_000, dtype=np.uint64).astype(np.uint32)
+    values = bits.view(np.float32)
+    values = values[np.isfinite(values)]
+    again = np.array([float(number(v)) for v in values], dtype=np.float32)
+    np.testing.assert_array_equal(again, values)
+
+
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+def test_the_finite_difference_of_one_weight(dtype: str, tmp_path: Path) -> None:
+    net = bl.Network([bl.Dense(3, "tanh"), bl.Dense(2)], inputs=4, dtype=dtype, l2=0.1)
+    by_hand = loaded(net, tmp_path)
+    X, y = data(net)
+    kept = by_hand["W0"].copy()
+    measured = by_hand["finite_difference"](X, y, by_hand["W0"], (2, 1))
+    assert measured == pytest.approx(by_hand["gradients"](X, y)[0][2, 1], rel=1e-8 if dtype == "float64" else 2e-2)
+    np.testing.assert_array_equal(by_hand["W0"], kept)
+
+
+RUNS = {
+    "regression": network("relu"),
+    "classes": bl.Network(
+        [bl.Dense(60, "gelu"), bl.Dropout(0.1), bl.Dense(3, "softmax")], inputs=9, loss="cross_entropy", l2=0.1, l1=0.1
+    ),
+    "one unit": bl.Network([bl.Dense(1, "sigmoid")], inputs=3, loss="cross_entropy"),
+    "counts": bl.Network([bl.Dense(4, "elu"), bl.Dense(2, "exp")], inputs=3, loss="poisson", input_scale=0.5),
+    "hinge": bl.Network([bl.Dense(4, "silu"), bl.Dense(1)], inputs=3, loss="hinge", divide_penalty=True, l2=0.1),
+    "positive": bl.Network([bl.Dense(4, "leaky_relu"), bl.Dense(2, "softplus")], inputs=3, loss=huber(0.5)),
+    "wide": wide(),
+    "deep": bl.Network(LAYERS["deep"], inputs=4, loss="cross_entropy"),
+}
+
+
+@pytest.mark.parametrize("case", RUNS)
+@pytest.mark.parametrize("optimizer", [bl.SGD(0.1), bl.AdamW(bl.CosineDecay(0.01, 10, warmup=1), clip_norm=1.0)])
+def test_a_script_runs_by_itself_and_learns(
+    case: str, optimizer: Any, bare: Callable[..., str], tmp_path: Path
+) -> None:
+    script = tmp_path / "by_hand.py"
+    export_numpy(RUNS[case], script, optimizer=optimizer)
+    run = "import runpy, sys; runpy.run_path(sys.argv.pop(1), run_name='__main__')"
+    lines = bare(run, script).splitlines()
+    assert lines[0].startswith("dL/dW")
+    slope, measured = (float(word) for word in lines[0].split() if word[-1].isdigit())
+    assert measured == pytest.approx(slope, rel=0.05)
+    losses = [float(line.split()[-1]) for line in lines[1:]]
+    assert len(losses) == 11
+    assert losses[-1] < losses[0]
+
+
+def test_a_script_reads_a_file(bare: Callable[..., str], tmp_path: Path) -> None:
+    net = wide()
+    export_numpy(net, tmp_path / "by_hand.py")
+    X, y = data(net, "labels")
+    np.savez(tmp_path / "data.npz", X=X, y=y)
+    run = "import runpy, sys; runpy.run_path(sys.argv.pop(1), run_name='__main__')"
+    lines = bare(run, tmp_path / "by_hand.py", tmp_path / "data.npz").splitlines()
+    assert float(lines[1].split()[-1]) == pytest.approx(net.loss(X, y), abs=1e-5)
+
+
+@pytest.mark.parametrize("case", RUNS)
+@pytest.mark.parametrize("optimizer", OPTIMIZERS[::3], ids=repr)
+def test_ruff_finds_nothing(case: str, optimizer: Any, tmp_path: Path) -> None:
+    ruff = Path(sys.executable).with_name("ruff")
+    if not ruff.exists():
+        pytest.skip(f"ruff is not here: {ruff}")
+    export_numpy(RUNS[case], tmp_path / "by_hand.py", optimizer=optimizer)
+    done = subprocess.run([ruff, "check", "--isolated", "--no-cache", tmp_path], capture_output=True, text=True)
+    assert done.returncode == 0, done.stdout
+    lines = (tmp_path / "by_hand.py").read_text().splitlines()
+    assert max(len(line) for line in lines) <= 110
+    assert not any(line != line.rstrip() for line in lines)
+
+
+@pytest.mark.parametrize("case", RUNS)
+def test_no_loop_runs_over_layers(case: str, tmp_path: Path) -> None:
+    """The passes are unrolled: not one loop in them."""
+    export_numpy(RUNS[case], tmp_path / "by_hand.py")
+    tree = ast.parse((tmp_path / "by_hand.py").read_text())
+    passes = [f for f in tree.body if isinstance(f, ast.FunctionDef) and f.name in ("forward_pass", "gradients")]
+    assert len(passes) == 2
+    assert not any(isinstance(node, ast.For | ast.While | ast.comprehension) for f in passes for node in ast.walk(f))
+
+
+def test_odd_names_of_files(bare: Callable[..., str], tmp_path: Path) -> None:
+    script = tmp_path / 'my "quoted" back\\slash\\.py'
+    export_numpy(wide(), script)
+    compile(script.read_text(), str(script), "exec")  # a lone backslash in a string would warn, which is an error here
+    bare("import runpy, sys; runpy.run_path(sys.argv[1])", script)
+
+
+# ── refused ──────────────────────────────────────────────────────────────────────────────────────────────────
+
+
+def test_functions_of_the_users_own(tmp_path: Path) -> None:
+    own = bl.Network([bl.Dense(2, (np.sin, np.cos)), bl.Dense(1)], inputs=2)
+    with pytest.raises(ConfigurationError, match="the activation 'sin' of layer 0 is a function of your own"):
+        export_numpy(own, tmp_path / "x.py")
+
+    def cube(a: np.ndarray, y: np.ndarray) -> np.ndarray:
+        return np.sum(np.abs(a - y) ** 3, axis=1)
+
+    both = bl.Network(
+        [bl.Dense(2, (np.sin, np.cos)), bl.Dense(1)],
+        inputs=2,
+        loss=(cube, lambda a, y: 3 * np.abs(a - y) * (a - y)),
+    )
+    with pytest.raises(ConfigurationError, match="and the loss 'cube' are functions of your own"):
+        export_numpy(both, tmp_path / "x.py")
+    with pytest.raises(ConfigurationError, match="is a function of your own, whose source"):
+        export_numpy(network(), tmp_path / "x.py", optimizer=bl.SGD(lambda epoch: 0.1))
+    assert not list(tmp_path.iterdir())
+
+
+def test_what_is_no_network(tmp_path: Path) -> None:
+    from sklearn.linear_model import LinearRegression
+    from sklearn.pipeline import make_pipeline
+    from sklearn.preprocessing import StandardScaler
+
+    with pytest.raises(ConfigurationError, match="a pipeline prepares the columns first"):
+        export_numpy(make_pipeline(StandardScaler(), bl.MLPClassifier()), tmp_path / "x.py")
+    with pytest.raises(ConfigurationError, match="received LinearRegression"):
+        export_numpy(LinearRegression(), tmp_path / "x.py")
+    with pytest.raises(NotFittedError, match="call fit first"):
+        export_numpy(bl.MLPRegressor(), tmp_path / "x.py")
+    with pytest.raises(ConfigurationError, match="one of SGD"):
+        export_numpy(network(), tmp_path / "x.py", optimizer="adam")
+    with pytest.raises(OutputError, match="cannot be written"):
+        export_numpy(network(), tmp_path / "nowhere" / "x.py")
+    assert not list(tmp_path.iterdir())
+
+
+# ── the command line ─────────────────────────────────────────────────────────────────────────────────────────
+
+
+def test_the_command(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    bl.save(wide(), tmp_path / "net.backlit")
+    export(str(tmp_path / "net.backlit"), format="numpy", out=str(tmp_path / "net.py"))
+    assert "trains it on made-up rows" in capsys.readouterr().out
+    assert (tmp_path / "net_parameters.npz").exists()
+
+
+@pytest.mark.parametrize("target", ["sold", "price"])
+def test_the_command_on_a_model_of_a_table(target: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    from backlit.cli import run
+
+    rng = np.random.default_rng(0)
+    rows = [f"{a},{b},{'yes' if a > b else 'no'}" for a, b in rng.uniform(1, 9, (80, 2)).round(2)]
+    (tmp_path / "shop.csv").write_text("\n".join(["size,price,sold", *rows]) + "\n")
+    model = str(tmp_path / "shop.backlit")
+    arguments = ["train", str(tmp_path / "shop.csv"), "--target", target, "--epochs", "2", "--out", model]
+    assert run(arguments) == 0
+    capsys.readouterr()
+    export(model, format="numpy", out=str(tmp_path / "shop.py"))
+    remark = " ".join(capsys.readouterr().err.split())
+    assert "the script is the network alone: it takes the prepared columns size, " in remark
+    assert ("standardised target" in remark) == (target == "price")
+    assert "Adam" in (tmp_path / "shop.py").read_text()
+
+
+def test_the_command_without_onnx(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    bl.save(network(), tmp_path / "net.backlit")
+    monkeypatch.setitem(sys.modules, "onnxruntime", None)
+    with pytest.raises(MissingExtraError, match=r"pip install 'backlit\[onnx\]'"):
+        export(str(tmp_path / "net.backlit"), format="onnx", out=str(tmp_path / "net.onnx"))
+    with pytest.raises(OutputError, match="there is no folder"):
+        export(str(tmp_path / "net.backlit"), format="numpy", out=str(tmp_path / "no" / "net.py"))
+
+
+def test_the_command_refuses_a_pipeline_of_another_making(tmp_path: Path) -> None:
+    from sklearn.pipeline import make_pipeline
+    from sklearn.preprocessing import StandardScaler
+
+    X, y = data(network())
+    model = make_pipeline(StandardScaler(), bl.MLPRegressor(solver="lbfgs", tol=1e3)).fit(X, y)
+    bl.save(model, tmp_path / "own.backlit")
+    with pytest.raises(ModelFileError, match="was not made by `backlit train`"):
+        export(str(tmp_path / "own.backlit"), format="numpy", out=str(tmp_path / "own.py"))
+
+
+def test_labels_are_written_as_python_reads_them(tmp_path: Path) -> None:
+    net = bl.Network([bl.Dense(2, "softmax")], inputs=2, loss="cross_entropy")
+    net.classes = np.array([False, True])
+    assert loaded(net, tmp_path)["CLASSES"].tolist() == [False, True]
