@@ -17,7 +17,7 @@ from typing import Any, Final, Literal, final
 import numpy as np
 
 from .checks import one_of, positive, positive_whole
-from .frozenbatch import EPSILON, FrozenBatch, check_step, sides
+from .frozenbatch import EPSILON, FrozenBatch, check_step, hidden_gradient, sides
 from .gradreport import (
     AGREES,
     DISAGREES,
@@ -225,16 +225,11 @@ class _Comparison:
             direction[where] = 1.0
         return self.batch.kink_between(direction, epsilon)
 
-    def _noise(self, epsilon: float) -> float:
-        """The largest gradient that the rounding of the loss can hide."""
-        return float(16.0 * np.finfo(np.float64).eps * (abs(self.loss) + 1.0) / epsilon)
-
     def _error(self, g: float, d: float, epsilon: float) -> float:
-        return abs(g - d) / max(abs(g), abs(d), self._noise(epsilon) / self.tolerance)
+        return abs(g - d) / max(abs(g), abs(d), hidden_gradient(self.loss, epsilon) / self.tolerance)
 
     def _digits(self, g: float, d: float) -> float:
-        hidden = g != d and max(abs(g), abs(d)) <= self._noise(self.epsilon)
-        return math.nan if hidden else agreed_digits(g, d)
+        return agreed_digits(g, d, hidden_gradient(self.loss, self.epsilon))
 
 
 def stratified_sample(parameters: ParameterVector, limit: int, seed: int) -> list[int]:

@@ -22,8 +22,10 @@ MOST_DIGITS: Final = 16.0  # equal numbers agree to all the digits of float64
 _MAP_ROWS, _MAP_COLUMNS = 16, 24  # of a heat map on a page
 
 
-def agreed_digits(a: float, b: float) -> float:
+def agreed_digits(a: float, b: float, hidden: float = 0.0) -> float:
     """To how many decimal digits two numbers agree: −log10(|a − b| / max(|a|, |b|)), from 0 to 16.
+
+    NaN where they differ, but neither is larger than `hidden`: too small for the comparison to mean anything.
 
     Examples
     --------
@@ -34,7 +36,8 @@ def agreed_digits(a: float, b: float) -> float:
         return math.nan
     if a == b:
         return MOST_DIGITS
-    return min(MOST_DIGITS, max(0.0, -math.log10(abs(a - b) / max(abs(a), abs(b)))))
+    largest = max(abs(a), abs(b))
+    return math.nan if largest <= hidden else min(MOST_DIGITS, max(0.0, -math.log10(abs(a - b) / largest)))
 
 
 @final

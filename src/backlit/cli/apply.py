@@ -7,6 +7,7 @@ from typing import Annotated, Any
 
 import numpy as np
 
+from .. import lens
 from ..checks import positive_whole
 from ..evaluation import evaluate as evaluate_network
 from ..exceptions import ConfigurationError
@@ -14,6 +15,7 @@ from ..gradcheck import check_gradients
 from ..io import load, write_bytes
 from ..network import Network
 from ..parameters import Array
+from ..surfaces import plain
 from . import show
 from .images import class_names, known_labels, read_images
 from .tables import measure, network_estimator, read_rows, read_unlabelled, table_of
@@ -124,7 +126,7 @@ def check(model: str, file: str, /, *, rows: int = 32, json: Annotated[bool, Fla
     """
     net, X, y = network_and_rows(model, file, positive_whole("--rows", rows))
     report = check_gradients(net, X, y)
-    show.console(json).print(str(report))
+    lens.show(report, show.console(json))
     if json:
         worst = report.worst
         show.print_json(
@@ -132,7 +134,7 @@ def check(model: str, file: str, /, *, rows: int = 32, json: Annotated[bool, Fla
                 "ok": report.ok,
                 "checked": len(report.rows),
                 "parameters": report.total,
-                "worst": {"name": worst.name, "index": list(worst.index), "relative_error": worst.relative_error},
+                "worst": plain({"name": worst.name, "index": worst.index, "relative_error": worst.relative_error}),
             }
         )
     if not report.ok:
