@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
-from .mlp import MLPClassifier, MLPRegressor
+from .classifier import MLPClassifier
+from .displays import LossCurveDisplay
+from .regressor import MLPRegressor
+from .tracking import MLflowLog, OptunaPruning
 
-__all__ = ["MLPClassifier", "MLPRegressor"]
+__all__ = ["LossCurveDisplay", "MLPClassifier", "MLPRegressor", "MLflowLog", "OptunaPruning"]

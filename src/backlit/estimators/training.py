@@ -1,156 +1,169 @@
-"""From scikit-learn's settings to a network, an optimiser and a run: what both estimators share."""
+"""A run with scikit-learn's rules: what is held out, when it ends, what it leaves in the estimator."""
 
 from __future__ import annotations
 
 import warnings
-from collections.abc import Sequence
-from typing import Any, final
+from contextlib import AbstractContextManager, nullcontext
+from typing import Any, Final
 
 import numpy as np
+from sklearn.base import is_classifier
 from sklearn.exceptions import ConvergenceWarning
 from sklearn.model_selection import train_test_split
-from sklearn.utils import check_random_state
 
-from ..callbacks import Callback, EarlyStopping, Training
-from ..exceptions import ConfigurationError, nearest
+from ..callbacks import Callback
+from ..evaluation import evaluate
+from ..exceptions import ConfigurationError, DataError, DivergenceError
 from ..history import History
-from ..layers import Dense, Dropout
 from ..lbfgs import LBFGS
-from ..network import Network
-from ..optimizers import SGD, Adagrad, Adam, AdamW, Optimizer, RMSprop
-from ..parameters import Array
-from ..progress import ProgressBar
-from ..schedules import LearningRate
+from ..optimizers import Optimizer
 from ..trainer import fit
+from .building import make_network, make_optimizer, renew_network
+from .inputs import Rows
+from .rules import Scoring, StoppingRules
+from .tracking import EpochTasks
 
-_ACTIVATIONS = {"logistic": "sigmoid"}  # scikit-learn's name for it
+#: How far up the call of `fit` stands: warnings name the line of the caller.
+_CALLER: Final = 7
 
 
-def make_network(estimator: Any, inputs: int, outputs: int, activation: str, loss: str, n: int, dtype: Any) -> Network:
-    """The network that the estimator's settings describe.
+def train(
+    estimator: Any, rows: Rows, validation: Rows | None, given: tuple[Any, Any], *, first: bool, incremental: bool
+) -> None:
+    """Fit the estimator's network, with the rows as checked; sets every fitted attribute but classes and features.
 
-    scikit-learn divides alpha by the number of rows of a batch: l2 = alpha / batch size.
+    `given` are X and y as the caller gave them, for scikit-learn's callbacks.
     """
-    hidden = estimator.hidden_layer_sizes
-    sizes = list(hidden) if isinstance(hidden, Sequence | np.ndarray) else [hidden]
-    name = _ACTIVATIONS.get(estimator.activation, estimator.activation)
-    # Glorot & Bengio for tanh and sigmoid, He et al. for the relu family
-    init = "he_uniform" if name in ("relu", "leaky_relu", "elu", "gelu", "silu") else "glorot_uniform"
-    layers: list[Dense | Dropout] = []
-    for size in sizes:
-        layers.append(Dense(size, name, weight_init=init))
-        if estimator.dropout:
-            layers.append(Dropout(estimator.dropout))
-    layers.append(Dense(outputs, activation))
-    seed = int(check_random_state(estimator.random_state).randint(2**31 - 1))
-    rows = n if estimator.solver == "lbfgs" else batch_size(estimator, n)
-    return Network(layers, inputs=inputs, loss=loss, l2=estimator.alpha / rows, dtype=dtype, seed=seed)
-
-
-def batch_size(estimator: Any, n: int) -> int:
-    return min(200, n) if estimator.batch_size == "auto" else min(int(estimator.batch_size), n)
-
-
-def make_optimizer(estimator: Any, n: int) -> Optimizer | LBFGS:
-    """The optimiser of the name in `solver`."""
-    rate = _learning_rate(estimator, n)
-    match estimator.solver:
-        case "lbfgs":
-            return LBFGS(max_evaluations=estimator.max_fun, tolerance=estimator.tol)
-        case "sgd":
-            nesterov = estimator.nesterovs_momentum and estimator.momentum > 0
-            return SGD(rate, estimator.momentum, nesterov)
-        case "adam":
-            return Adam(rate, estimator.beta_1, estimator.beta_2, estimator.epsilon)
-        case "adamw":
-            return AdamW(rate, estimator.beta_1, estimator.beta_2, estimator.epsilon)
-        case "rmsprop":
-            return RMSprop(rate)
-        case "adagrad":
-            return Adagrad(rate)
-    known = ("lbfgs", "sgd", "adam", "adamw", "rmsprop", "adagrad")
-    raise ConfigurationError(f"there is no solver {estimator.solver!r}: {nearest(str(estimator.solver), known)}")
-
-
-def _learning_rate(estimator: Any, n: int) -> LearningRate:
-    initial, power = estimator.learning_rate_init, estimator.power_t
-    if estimator.learning_rate == "invscaling" and estimator.solver == "sgd":
-        # scikit-learn counts t in rows: η = initial / t^power, t from the first epoch's rows on
-        return lambda epoch: float(initial / max(1.0, np.floor(epoch) * n + 1.0) ** power)
-    if callable(estimator.learning_rate):
-        schedule: LearningRate = estimator.learning_rate
-        return schedule
-    return float(initial)
-
-
-@final
-class NoImprovement(Callback):
-    """scikit-learn's end of training: the loss has not become smaller by `tol` for more than `patience` epochs."""
-
-    def __init__(self, tol: float, patience: int) -> None:
-        self.tol = tol
-        self.patience = patience
-
-    def on_fit_begin(self, training: Training) -> None:
-        self.best = np.inf
-        self.waited = 0
-
-    def on_epoch_end(self, training: Training) -> None:
-        loss = training.history["loss"][-1]
-        self.waited = self.waited + 1 if loss > self.best - self.tol else 0
-        self.best = min(self.best, loss)
-        if self.waited > self.patience:
-            training.stop(f"the loss has not improved by {self.tol:g} for {self.patience} epochs")
-
-
-def run(
-    estimator: Any,
-    net: Network,
-    X: Array,
-    y: Array,
-    sample_weight: Array | None,
-    validation: tuple[Array, Array] | None,
-    labels: Array | None,
-) -> History:
-    """Train, with scikit-learn's rules for when to stop; sets ``n_iter_``, ``loss_``, ``loss_curve_``, …"""
-    callbacks = list(estimator.callbacks or ())
-    if estimator.early_stopping and validation is None:
-        rows = np.arange(len(y))
-        kept, held = train_test_split(
-            rows, test_size=estimator.validation_fraction, random_state=net.seed % 2**32, stratify=labels
+    if estimator.early_stopping and incremental and validation is None:
+        raise ConfigurationError(
+            "partial_fit does not support early_stopping=True: there is nothing to hold out of one batch; give X_val"
         )
-        validation = (X[held], y[held])
-        X, y = X[kept], y[kept]
-        sample_weight = None if sample_weight is None else sample_weight[kept]
-    if estimator.early_stopping:
-        monitor = "val_accuracy" if labels is not None else "val_loss"
-        callbacks.append(EarlyStopping(monitor, estimator.n_iter_no_change, estimator.tol))
-    elif estimator.solver != "lbfgs":
-        callbacks.append(NoImprovement(estimator.tol, estimator.n_iter_no_change))
-    if estimator.verbose:
-        callbacks.append(ProgressBar())
-    history = fit(
-        net,
-        X,
-        y,
-        epochs=estimator.max_iter,
-        batch_size=batch_size(estimator, len(y)),
-        optimizer=make_optimizer(estimator, len(y)),
-        validation=validation,
-        sample_weight=sample_weight,
-        shuffle=estimator.shuffle,
-        callbacks=callbacks,
-        engine=estimator.engine,
-        progress=False,
+    if first:
+        estimator.network_ = make_network(estimator, rows.X.shape[1], rows.X.dtype)
+        _begin(estimator)
+    else:
+        estimator.network_ = renew_network(estimator, estimator.network_)
+    if estimator.early_stopping and estimator.solver != "lbfgs" and validation is None:
+        rows, validation = _hold_out(estimator, rows)
+    optimizer = estimator._optimizer = make_optimizer(estimator)
+    estimator.n_iter_ = 0
+    rules = StoppingRules(estimator, rows.n)
+    callbacks: list[Callback] = [rules, *(estimator.callbacks or ())]
+    if estimator.scoring is not None and validation is not None:
+        callbacks.insert(0, Scoring(estimator, validation))
+    if not incremental and hasattr(estimator, "_skl_callbacks"):
+        callbacks.append(EpochTasks(estimator, *given))
+    with blas_limit(estimator.n_threads):
+        try:
+            fit(
+                estimator.network_,
+                rows.X,
+                rows.targets,
+                epochs=1 if incremental else estimator.max_iter,
+                batch_size=_batch_size(estimator, rows.n),
+                optimizer=optimizer,
+                validation=None if validation is None else (validation.X, validation.targets, validation.weight),
+                sample_weight=rows.weight,
+                shuffle=estimator.shuffle,
+                callbacks=callbacks,
+                engine=estimator.engine,
+                progress=False,
+                resume=_resumed(estimator.history_, optimizer),
+            )
+        except DivergenceError as error:
+            _diverged(estimator, error)
+    _finish(estimator, rows, stopped=rules.stopped, incremental=incremental)
+
+
+def blas_limit(n_threads: int | None) -> AbstractContextManager[Any]:
+    """A context in which BLAS uses at most `n_threads` threads; None leaves it alone."""
+    if n_threads is None:
+        return nullcontext()
+    from threadpoolctl import threadpool_limits
+
+    limits: AbstractContextManager[Any] = threadpool_limits(limits=n_threads, user_api="blas")
+    return limits
+
+
+def _begin(estimator: Any) -> None:
+    """The attributes of a run that has not begun."""
+    estimator.history_ = History()
+    estimator.t_ = 0
+    estimator.loss_curve_ = []
+    estimator.best_loss_ = np.inf
+    estimator.validation_scores_ = None
+    estimator.best_validation_score_ = None
+    estimator._no_improvement_count = 0
+    estimator._rate_cuts = 0
+
+
+def _hold_out(estimator: Any, rows: Rows) -> tuple[Rows, Rows]:
+    """`validation_fraction` of the rows kept apart: the same ones whenever this network is fitted on as many rows."""
+    two_classes = is_classifier(estimator) and rows.targets.ndim == 1 and estimator.n_outputs_ == 1
+    kept, held = train_test_split(
+        np.arange(rows.n),
+        test_size=estimator.validation_fraction,
+        random_state=estimator.network_.seed,
+        stratify=rows.targets.astype(bool)[:, None] if two_classes else None,  # two classes only, as in scikit-learn
     )
-    if history.stopped is None:
+    if len(held) < 2:
+        raise DataError("The validation set is too small. Increase 'validation_fraction' or the size of your dataset.")
+    return rows.take(kept), rows.take(held)
+
+
+def _batch_size(estimator: Any, n: int) -> int:
+    if estimator.solver == "lbfgs":
+        return n
+    if isinstance(estimator.batch_size, str):
+        return min(200, n)
+    if estimator.batch_size > n:
         warnings.warn(
-            f"{estimator.solver}: max_iter={estimator.max_iter} epochs reached before the loss stopped falling",
-            ConvergenceWarning,
-            stacklevel=3,
+            "Got `batch_size` less than 1 or larger than sample size. It is going to be clipped", stacklevel=_CALLER
         )
-    estimator.n_iter_ = history.epochs
-    estimator.loss_curve_ = history["loss"]
-    estimator.loss_ = history["loss"][-1]
-    estimator.best_loss_ = min(history["loss"])
+    return min(int(estimator.batch_size), n)
+
+
+def _resumed(history: History, optimizer: Optimizer | LBFGS) -> History:
+    """The history to go on from; without the optimiser's state where the solver has been changed."""
+    slots = () if isinstance(optimizer, LBFGS) else optimizer.slots
+    if history.state is not None and len(history.state.slots) != len(slots):
+        history = history.copy()
+        history.state = None
     return history
+
+
+def _diverged(estimator: Any, error: DivergenceError) -> None:
+    """With early stopping the best parameters are the result, with a warning; else there is none."""
+    if not estimator.early_stopping or estimator.solver == "lbfgs":
+        raise DataError(
+            "Solver produced non-finite parameter weights. The input data may contain large values and need to be "
+            f"preprocessed. ({error})"
+        ) from error
+    estimator.validation_scores_ = [*(estimator.validation_scores_ or []), float("nan")]
+    warnings.warn(f"Stochastic Optimizer: {error}", ConvergenceWarning, stacklevel=_CALLER)
+
+
+def _finish(estimator: Any, rows: Rows, *, stopped: bool, incremental: bool) -> None:
+    history = estimator.history_
+    estimator.loss_curve_ = list(history["loss"]) if history.epochs else []
+    if not estimator.loss_curve_:  # L-BFGS found nothing to do, or the first epoch diverged
+        with np.errstate(over="ignore", invalid="ignore"):
+            targets, _ = estimator.network_.encode(rows.targets, rows.n)
+            estimator.loss_ = evaluate(estimator.network_, rows.X, targets, rows.weight)["loss"]
+    if estimator.solver == "lbfgs":
+        if not str(history.stopped).startswith("CONVERGENCE"):
+            why = history.stopped or "STOP: TOTAL NO. OF ITERATIONS REACHED LIMIT"
+            warnings.warn(
+                f"lbfgs failed to converge after {estimator.n_iter_} iteration(s):\n{why}\n\n"
+                f"Increase the number of iterations to improve the convergence (max_iter={estimator.max_iter}), "
+                "or scale the data.",
+                ConvergenceWarning,
+                stacklevel=_CALLER,
+            )
+    elif not incremental and not stopped and history.stopped is None and estimator.n_iter_ == estimator.max_iter:
+        warnings.warn(
+            f"Stochastic Optimizer: Maximum iterations ({estimator.max_iter}) reached and the optimization hasn't "
+            "converged yet.",
+            ConvergenceWarning,
+            stacklevel=_CALLER,
+        )

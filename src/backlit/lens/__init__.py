@@ -12,9 +12,15 @@ from __future__ import annotations
 
 from .account import AccountLine, LossAccount
 from .delta import Term, UnitDelta
+from .diagnose import Comparison, Diagnosis, Finding, diagnose
+from .frames import Frame
+from .health import HealthMonitor, HealthReport, health
 from .ledger import Ledger, explain, loss_account
+from .player import Player
 from .plots import plot_check, plot_sweep
 from .proof import Proof
+from .recorder import Recorder
+from .recording import Recording
 from .shapes import ShapeLedger, ShapeStep, shapes
 from .step import ParameterStep, StepTaken
 from .terminal import show, styled
@@ -23,11 +29,20 @@ from .weight import RowShare, UnfoldedWeight
 
 __all__ = [
     "AccountLine",
+    "Comparison",
+    "Diagnosis",
+    "Finding",
+    "Frame",
+    "HealthMonitor",
+    "HealthReport",
     "LayerPass",
     "Ledger",
     "LossAccount",
     "ParameterStep",
+    "Player",
     "Proof",
+    "Recorder",
+    "Recording",
     "RowShare",
     "ShapeLedger",
     "ShapeStep",
@@ -36,7 +51,9 @@ __all__ = [
     "Trace",
     "UnfoldedWeight",
     "UnitDelta",
+    "diagnose",
     "explain",
+    "health",
     "loss_account",
     "plot_check",
     "plot_sweep",

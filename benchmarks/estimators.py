@@ -1,0 +1,127 @@
+"""`fit` with default parameters, ours beside scikit-learn's: time and score, in one interleaved run.
+
+    .venv/bin/python benchmarks/estimators.py [--seeds 10] [--only digits] [--engine auto] [--out FILE.md]
+
+For each seed both are fitted one after the other, the first one of them changing places, so that what else the machine
+does falls on both. Reported: the median time of a fit, the mean test score and its standard deviation over the seeds.
+"""
+
+from __future__ import annotations
+
+import argparse
+import os
+import statistics
+import time
+import warnings
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from sklearn import neural_network
+from sklearn.datasets import load_breast_cancer, load_diabetes, load_digits, make_classification
+from sklearn.exceptions import ConvergenceWarning
+from sklearn.model_selection import train_test_split
+from sklearn.preprocessing import StandardScaler
+
+import backlit as bl
+from backlit.data import read_image_folder
+
+Split = tuple[Any, Any, Any, Any]  # X_train, X_test, y_train, y_test
+
+
+def scaled(X: Any, y: Any) -> Split:
+    X_train, X_test, y_train, y_test = train_test_split(X, y, test_size=0.25, random_state=0)
+    scaler = StandardScaler().fit(X_train)
+    return scaler.transform(X_train), scaler.transform(X_test), y_train, y_test
+
+
+def diabetes() -> Split:
+    X, y = load_diabetes(return_X_y=True)
+    return scaled(X, (y - y.mean()) / y.std())
+
+
+def mnist() -> Split:
+    folder = Path(os.environ.get("BACKLIT_MNIST", Path(__file__).parent.parent.parent / "shared" / "data" / "mnist"))
+    if not folder.exists():
+        raise FileNotFoundError(f"MNIST is not in {folder}: set BACKLIT_MNIST")
+    images = read_image_folder(folder)
+    X, X_test = images.X_train[:10_000] / np.float32(255), images.X_test[:2_000] / np.float32(255)
+    return X, X_test, images.y_train[:10_000], images.y_test[:2_000]
+
+
+def wide_table() -> Split:
+    return scaled(*make_classification(100_000, 50, n_informative=20, random_state=0))
+
+
+DATA: dict[str, tuple[str, Callable[[], Split]]] = {
+    "digits": ("MLPClassifier", lambda: scaled(*load_digits(return_X_y=True))),
+    "breast_cancer": ("MLPClassifier", lambda: scaled(*load_breast_cancer(return_X_y=True))),
+    "diabetes": ("MLPRegressor", diabetes),
+    "MNIST 10k": ("MLPClassifier", mnist),
+    "100,000 × 50": ("MLPClassifier", wide_table),
+}
+
+
+def measure(make: Callable[[int], Any], data: Split, seed: int) -> tuple[float, float, int]:
+    """Seconds, test score and epochs of one fit."""
+    X_train, X_test, y_train, y_test = data
+    model = make(seed)
+    started = time.perf_counter()
+    model.fit(X_train, y_train)
+    seconds = time.perf_counter() - started
+    return seconds, model.score(X_test, y_test), model.n_iter_
+
+
+def compare(name: str, seeds: int, engine: str) -> str:
+    """One row of the table."""
+    kind, load = DATA[name]
+    data = load()
+    makers = {
+        "ours": lambda seed: getattr(bl, kind)(random_state=seed, engine=engine),
+        "theirs": lambda seed: getattr(neural_network, kind)(random_state=seed),
+    }
+    X, _, y, _ = data
+    makers["ours"](0).set_params(max_iter=1).fit(X[:500], y[:500])  # compiled, where there is something to compile
+    results: dict[str, list[tuple[float, float, int]]] = {"ours": [], "theirs": []}
+    for seed in range(seeds):
+        for who in ("ours", "theirs") if seed % 2 else ("theirs", "ours"):
+            results[who].append(measure(makers[who], data, seed))
+    cells = [name]
+    for who in ("theirs", "ours"):
+        seconds, scores, epochs = zip(*results[who], strict=True)
+        spread = statistics.stdev(scores) if seeds > 1 else 0.0
+        cells += [
+            f"{statistics.median(seconds):.2f} s",
+            f"{statistics.mean(epochs):.0f}",
+            f"{statistics.mean(scores):.4f} ± {spread:.4f}",
+        ]
+    times = [statistics.median(row[0] for row in results[who]) for who in ("theirs", "ours")]
+    return f"| {' | '.join(cells)} | {times[0] / times[1]:.1f}× |"
+
+
+HEAD = (
+    "| data | scikit-learn | epochs | score | Backlit | epochs | score | faster |\n"
+    "|---|---:|---:|---:|---:|---:|---:|---:|"
+)
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
+    parser.add_argument("--seeds", type=int, default=10)
+    parser.add_argument("--only", choices=DATA)
+    parser.add_argument("--engine", default="auto")
+    parser.add_argument("--out", type=Path, help="write the table there as well")
+    arguments = parser.parse_args()
+    warnings.simplefilter("ignore", ConvergenceWarning)
+    rows = [HEAD]
+    print(HEAD)
+    for name in [arguments.only] if arguments.only else DATA:
+        rows.append(compare(name, arguments.seeds, arguments.engine))
+        print(rows[-1], flush=True)
+    if arguments.out:
+        arguments.out.write_text("\n".join(rows) + "\n")
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,141 @@
+"""What a fitted network computes for new rows: its outputs, and the activations of its hidden layers."""
+
+from __future__ import annotations
+
+from typing import Any, final
+
+import numpy as np
+from scipy.sparse import issparse
+from sklearn.utils._set_output import ADAPTERS_MANAGER, _get_output_config
+from sklearn.utils.validation import check_is_fitted
+
+from ..exceptions import ConfigurationError, NotFittedError, ShapeError
+from ..layers import Dense
+from ..network import Network
+from ..parameters import Array
+from .inputs import check_X
+from .training import blas_limit
+
+
+def dense_layers(net: Network) -> list[Dense]:
+    """The layers that have weights."""
+    return [layer for layer in net.layers if isinstance(layer, Dense)]
+
+
+def activations(net: Network, X: Any, layer: int) -> Array:
+    """The activation of the layer of that index, shape (n, units), without dropout; X may be sparse."""
+    n = X.shape[0]
+    result = np.empty((n, net.layers[layer].outputs), net.dtype)
+    sparse = issparse(X)
+    for rows, work in net.pieces(n):
+        work.load(X[rows].toarray() if sparse else X[rows])
+        with np.errstate(over="ignore", invalid="ignore"):
+            net.forward_pass(work)
+        result[rows] = work.a[layer % len(net.layers) + 1]
+    return result
+
+
+def hidden_index(net: Network, layer: int) -> int:
+    """The index, among all layers, of a hidden layer counted from the input (0, 1, …) or from the output (-1, …)."""
+    hidden = [index for index, part in enumerate(net.layers) if isinstance(part, Dense)][:-1]
+    if not hidden:
+        raise ConfigurationError("the network has no hidden layer: give hidden_layer_sizes at least one size")
+    if isinstance(layer, bool) or not hasattr(layer, "__index__") or not -len(hidden) <= layer < len(hidden):
+        raise ConfigurationError(
+            f"layer must be a whole number from {-len(hidden)} to {len(hidden) - 1}, one of {len(hidden)} hidden "
+            f"layers, received {layer!r}"
+        )
+    return hidden[layer]
+
+
+def unit_names(estimator: Any, layer: int) -> Array:
+    """Names of a hidden layer's units: mlpclassifier0, mlpclassifier1, …"""
+    check_is_fitted(estimator, "network_")
+    net: Network = estimator.network_
+    units = net.layers[hidden_index(net, layer)].outputs
+    prefix = type(estimator).__name__.lower()
+    return np.array([f"{prefix}{unit}" for unit in range(units)], dtype=object)
+
+
+def in_container(estimator: Any, data: Array, X: Any, names: Array) -> Any:
+    """The columns in what `set_output` asked for.
+
+    scikit-learn's own wrapper around `transform` knows the names of one layer only.
+    """
+    chosen = _get_output_config("transform", estimator)["dense"]
+    if chosen == "default":
+        return data
+    adapter = ADAPTERS_MANAGER.adapters[chosen]
+    return adapter.create_container(data, X, columns=names, inplace=False)
+
+
+def outputs(estimator: Any, X: Any) -> Array:
+    """The outputs of a fitted estimator's network for X, shape (n, n_outputs)."""
+    check_is_fitted(estimator, "network_")
+    checked = check_X(estimator, X)
+    with blas_limit(estimator.n_threads):
+        return activations(estimator.network_, checked, -1)
+
+
+def hidden_activations(estimator: Any, X: Any, layer: int) -> Any:
+    """The activations of a hidden layer of a fitted estimator, in the container that `set_output` chose."""
+    check_is_fitted(estimator, "network_")
+    checked = check_X(estimator, X)
+    index = hidden_index(estimator.network_, layer)
+    with blas_limit(estimator.n_threads):
+        data = activations(estimator.network_, checked, index)
+    return in_container(estimator, data, X, unit_names(estimator, layer))
+
+
+@final
+class ParameterViews(list[Array]):
+    """Views of a network's parameters, one a layer; putting an array in a place writes through to the network.
+
+    Examples
+    --------
+    >>> weight = np.zeros((1, 2))
+    >>> views = ParameterViews([weight])
+    >>> views[0] = [[1.0, 2.0]]
+    >>> weight
+    array([[1., 2.]])
+    """
+
+    def __setitem__(self, index: Any, value: Any) -> None:
+        self[index][...] = value
+
+
+def weight_views(estimator: Any) -> ParameterViews:
+    """Views of the weights, layer by layer, each (inputs, units)."""
+    return ParameterViews(layer.weight for layer in dense_layers(_network(estimator)))
+
+
+def bias_views(estimator: Any) -> ParameterViews:
+    """Views of the biases, layer by layer, each (units,)."""
+    return ParameterViews(layer.bias for layer in dense_layers(_network(estimator)) if layer.bias is not None)
+
+
+def set_views(views: ParameterViews, arrays: Any) -> None:
+    """Write one array into each view; the shapes have to be the same."""
+    shapes = [np.shape(array) for array in arrays]
+    if shapes != [view.shape for view in views]:
+        raise ShapeError(f"the arrays must have the shapes {[view.shape for view in views]}, received {shapes}")
+    for view, array in zip(views, arrays, strict=True):
+        view[...] = array
+
+
+def _network(estimator: Any) -> Network:
+    # An AttributeError, so that hasattr(estimator, "coefs_") tells whether it is fitted.
+    if "network_" not in vars(estimator):
+        raise NotFittedError(f"this {type(estimator).__name__} has no parameters yet: call fit first")
+    net: Network = estimator.network_
+    return net
+
+
+def set_container(estimator: Any, transform: str | None) -> None:
+    """Remember what `transform` is to give, where scikit-learn looks for it."""
+    if transform is None:
+        return
+    known = ("default", *ADAPTERS_MANAGER.supported_outputs)
+    if transform not in known:
+        raise ConfigurationError(f"set_output knows {', '.join(sorted(set(known)))}, received {transform!r}")
+    estimator._sklearn_output_config = {"transform": transform}

@@ -1,0 +1,240 @@
+"""What comes into an estimator: checked as scikit-learn checks it, and brought into the form that training needs."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any, final
+
+import numpy as np
+from scipy.sparse import issparse
+from sklearn.preprocessing import LabelBinarizer
+from sklearn.utils import _safe_indexing, column_or_1d
+from sklearn.utils.multiclass import type_of_target, unique_labels
+from sklearn.utils.validation import _check_sample_weight, validate_data
+
+from ..exceptions import ConfigurationError, DataError, LabelError
+from ..parameters import Array
+from ..targets import check_sample_weight
+
+
+@final
+class SparseRows:
+    """A sparse matrix as a source of batches: only the rows of the batch at work are ever dense.
+
+    Examples
+    --------
+    >>> from scipy.sparse import csr_array
+    >>> out = np.empty((1, 3))
+    >>> SparseRows(csr_array([[0, 1, 0], [2, 0, 3]])).fetch(np.array([1]), out)
+    >>> out
+    array([[2., 0., 3.]])
+    """
+
+    def __init__(self, matrix: Any) -> None:
+        self.matrix = matrix.tocsr()
+
+    @property
+    def dtype(self) -> np.dtype[Any]:
+        found: np.dtype[Any] = self.matrix.dtype
+        return found
+
+    @property
+    def shape(self) -> tuple[int, int]:
+        return int(self.matrix.shape[0]), int(self.matrix.shape[1])
+
+    def fetch(self, rows: Array, out: Array, *, epoch: int = 0) -> None:
+        """Write the given rows into `out`, shape (len(rows), n_features)."""
+        out[...] = self.matrix[rows].toarray()
+
+    def take(self, rows: Array) -> SparseRows:
+        """A source of these rows alone."""
+        return SparseRows(self.matrix[rows])
+
+
+@final
+@dataclass
+class Rows:
+    """Rows ready for training.
+
+    Attributes
+    ----------
+    X : ndarray or SparseRows, shape (n, inputs)
+    targets : ndarray
+        Numbers of classes (n,), 0/1 columns (n, n_labels), or target values.
+    weight : ndarray, shape (n,), or None
+        Sample weights times class weights.
+    given : tuple or None
+        (X, y, sample_weight) as the caller gave them, where a scorer is to be called with them.
+    """
+
+    X: Any
+    targets: Array
+    weight: Array | None
+    given: tuple[Any, Any, Any] | None
+
+    @property
+    def n(self) -> int:
+        return int(self.targets.shape[0])
+
+    def take(self, rows: Array) -> Rows:
+        """These rows alone."""
+        given = self.given
+        weight = None if given is None or given[2] is None else _safe_indexing(given[2], rows)
+        return Rows(
+            self.X.take(rows) if isinstance(self.X, SparseRows) else self.X[rows],
+            self.targets[rows],
+            None if self.weight is None else self.weight[rows],
+            None if given is None else (_safe_indexing(given[0], rows), _safe_indexing(given[1], rows), weight),
+        )
+
+
+def check_X_y(estimator: Any, X: Any, y: Any, *, reset: bool, **checks: Any) -> tuple[Any, Any]:
+    """X and y as `sklearn.utils.validation.validate_data` lets them pass; y a column where it has one."""
+    X, y = validate_data(estimator, X, y, multi_output=True, reset=reset, **_x_checks(estimator), **checks)
+    if y.ndim == 2 and y.shape[1] == 1 and not issparse(y):
+        y = column_or_1d(y, warn=True)
+    return X, y
+
+
+def check_X(estimator: Any, X: Any) -> Any:
+    """X for a fitted estimator, with missing values filled in: an array or a sparse matrix."""
+    return fill_missing(estimator, validate_data(estimator, X, reset=False, **_x_checks(estimator)))
+
+
+def _x_checks(estimator: Any) -> dict[str, Any]:
+    return {
+        "accept_sparse": ["csr", "csc"],
+        "dtype": (np.float64, np.float32),
+        "order": "C",
+        "ensure_all_finite": "allow-nan" if estimator.impute_missing else True,
+    }
+
+
+def make_rows(estimator: Any, X: Any, targets: Array, weight: Array | None, given: tuple[Any, Any, Any]) -> Rows:
+    """Rows for training or validation; X has been checked and has no missing values left."""
+    return Rows(SparseRows(X) if issparse(X) else X, targets, weight, given if estimator.scoring is not None else None)
+
+
+def counted(rows: Rows) -> Rows:
+    """The rows whose weight is not zero: a row of weight 0 is a row left out, of every batch and of every split."""
+    if rows.weight is None or rows.weight.all():
+        return rows
+    if not rows.weight.any():
+        raise DataError("the weight of every row is zero: at least one row has to count")
+    return rows.take(np.flatnonzero(rows.weight))
+
+
+def check_weight(sample_weight: Any, X: Any) -> Array | None:
+    """Sample weights, shape (n,), or None: finite, not negative, not all zero."""
+    if sample_weight is None:
+        return None
+    return check_sample_weight(_check_sample_weight(sample_weight, X, dtype=np.float64), X.shape[0])
+
+
+# ── missing values ───────────────────────────────────────────────────────────────────────────────────────────
+
+
+def find_fill_values(estimator: Any, X: Any, weight: Array | None) -> None:
+    """Set ``fill_values_``, the (weighted) mean of each feature, and ``indicator_features_``, those with gaps."""
+    if not estimator.impute_missing:
+        return
+    _refuse_sparse(X)
+    present = ~np.isnan(X)  # (n, n_features)
+    w = np.ones(X.shape[0]) if weight is None else weight  # (n,)
+    count = w @ present
+    total = w @ np.where(present, X, 0.0)
+    estimator.fill_values_ = np.divide(total, count, out=np.zeros_like(total), where=count > 0.0)
+    estimator.indicator_features_ = np.flatnonzero((w[:, None] * ~present).any(axis=0))
+
+
+def fill_missing(estimator: Any, X: Any) -> Any:
+    """X with means in its gaps and a 0/1 column for each feature that had gaps in training, if that was asked for."""
+    if not estimator.impute_missing:
+        return X
+    _refuse_sparse(X)
+    gaps = np.isnan(X)
+    filled = np.where(gaps, estimator.fill_values_.astype(X.dtype), X)
+    return np.hstack([filled, gaps[:, estimator.indicator_features_].astype(X.dtype)])
+
+
+def _refuse_sparse(X: Any) -> None:
+    if issparse(X):
+        raise DataError(
+            "impute_missing needs dense X, received a sparse matrix: use SimpleImputer before the estimator"
+        )
+
+
+# ── labels ───────────────────────────────────────────────────────────────────────────────────────────────────
+
+
+def learn_classes(estimator: Any, y: Any, *, first: bool, incremental: bool) -> None:
+    """Set ``classes_``, or check y against those known, with scikit-learn's rules and messages."""
+    if not hasattr(estimator, "classes_") or (not estimator.warm_start and not incremental):
+        estimator.classes_ = LabelBinarizer().fit(y).classes_
+    else:
+        classes = unique_labels(y)
+        if estimator.warm_start:
+            if set(classes) != set(estimator.classes_):
+                raise LabelError(
+                    "warm_start can only be used where `y` has the same classes as in the previous call to fit. "
+                    f"Previously got {estimator.classes_}, `y` has {classes}"
+                )
+        elif np.setdiff1d(classes, estimator.classes_, assume_unique=True).size:
+            raise LabelError(
+                f"`y` has classes not in `self.classes_`. `self.classes_` has {estimator.classes_}. 'y' has {classes}."
+            )
+    if first:
+        estimator._multilabel = type_of_target(y).startswith("multilabel")
+
+
+def encode_labels(estimator: Any, y: Any, what: str = "y") -> Array:
+    """The number of each row's class, shape (n,), or 0/1 columns, shape (n, n_labels)."""
+    if estimator._multilabel:
+        array = np.asarray(y.toarray() if issparse(y) else y)
+        if array.ndim != 2 or array.shape[1] != len(estimator.classes_):
+            raise LabelError(f"{what} must have {len(estimator.classes_)} columns of 0 and 1, received {array.shape}")
+        return array
+    labels = np.asarray(y)
+    labels = column_or_1d(labels) if labels.ndim == 2 else labels
+    order = np.searchsorted(estimator.classes_, labels).clip(0, len(estimator.classes_) - 1)
+    unknown = estimator.classes_[order] != labels
+    if unknown.any():
+        row = int(np.argmax(unknown))
+        raise LabelError(
+            f"the label {labels.tolist()[row]!r} in row {row} of {what} is not among the classes {estimator.classes_}"
+        )
+    return np.asarray(order)
+
+
+def class_factors(estimator: Any, targets: Array, weight: Array | None, *, incremental: bool) -> Array | None:
+    """What `class_weight` multiplies the weight of each class by, shape (n_classes,), or None.
+
+    "balanced" is Σw / (K Σ_j w), for class j of K: every class then weighs the same. w are the sample weights.
+    """
+    chosen, classes = estimator.class_weight, estimator.classes_
+    if chosen is None:
+        return None
+    if estimator._multilabel:
+        raise ConfigurationError(
+            "class_weight is for one class a row, received rows of several labels: give sample_weight instead"
+        )
+    if isinstance(chosen, str):
+        if incremental:
+            raise ConfigurationError(
+                "class_weight 'balanced' is not supported for partial_fit, which never sees all rows: "
+                "give the weights as a dictionary"
+            )
+        sums = np.bincount(targets, weights=weight, minlength=len(classes))
+        # a class without rows has no weight to give
+        return np.asarray(np.where(sums > 0.0, sums.sum(), 0.0) / np.maximum(np.count_nonzero(sums) * sums, 1e-300))
+    unknown = [label for label in chosen if label not in classes]
+    if unknown:
+        raise ConfigurationError(f"class_weight names the class {unknown[0]!r}, which is not among {classes}")
+    return np.array([float(chosen.get(label, 1.0)) for label in classes.tolist()])
+
+
+def weigh(targets: Array, weight: Array | None, factors: Array | None) -> Array | None:
+    """Sample weights times class weights."""
+    if factors is None:
+        return weight
+    return np.asarray(factors[targets] if weight is None else factors[targets] * weight)
