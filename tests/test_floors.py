@@ -41,9 +41,9 @@ FLOORS = [
         {"parallel": "mpi4py", "threads": "threadpoolctl", "history": "matplotlib", "progress": "rich"},
     ),
     Floor("data", "numpy polars scipy sklearn"),
-    Floor("estimators", "numpy scipy sklearn threadpoolctl"),
-    Floor("io export", "numpy safetensors skops sklearn onnx"),
-    Floor("lens", "numpy scipy rich matplotlib"),
+    Floor("estimators", "numpy scipy sklearn threadpoolctl matplotlib optuna mlflow polars"),
+    Floor("io export", "numpy safetensors skops sklearn onnx onnxruntime skl2onnx pandas polars"),
+    Floor("lens", "numpy scipy rich matplotlib safetensors"),
     Floor("web demos cli __main__", "numpy cyclopts rich starlette uvicorn matplotlib sklearn polars"),
 ]
 PLACE = {unit: (floor, place) for floor, row in enumerate(FLOORS) for place, unit in enumerate(row.row.split())}

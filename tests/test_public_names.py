@@ -19,32 +19,46 @@ NAMES = [
     "Adam",
     "AdamW",
     "BacklitError",
+    "BacklitWarning",
     "Callback",
     "CosineDecay",
     "Dense",
+    "Diagnosis",
     "Dropout",
     "EarlyStopping",
     "ExponentialDecay",
     "FiniteDifference",
     "GradientReport",
+    "HealthMonitor",
     "History",
     "InverseDecay",
     "LearningRateLog",
+    "Ledger",
     "MLPClassifier",
     "MLPRegressor",
+    "Monitor",
     "Network",
     "ParameterVector",
     "RMSprop",
+    "Recorder",
+    "Recording",
     "StepDecay",
     "check_gradients",
     "data",
+    "diagnose",
+    "explain",
+    "export_numpy",
+    "export_onnx",
     "fit",
+    "health",
     "load",
+    "loss_account",
     "save",
+    "shapes",
 ]
 
 # Documented without an example: there is nothing to call, or the example stands with the function that returns it.
-WITHOUT_EXAMPLE = {"BacklitError", "data", "GradientReport", "load"}
+WITHOUT_EXAMPLE = {"BacklitError", "BacklitWarning", "data", "Diagnosis", "GradientReport", "Ledger", "load"}
 
 # Larger libraries, loaded where they are used: importing Backlit has to stay quick.
 HEAVY = ["sklearn", "polars", "rich", "matplotlib", "skops", "safetensors", "cyclopts", "numba"]

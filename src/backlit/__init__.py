@@ -13,11 +13,12 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 from .callbacks import Callback, EarlyStopping, LearningRateLog
-from .exceptions import BacklitError
+from .exceptions import BacklitError, BacklitWarning
 from .gradcheck import FiniteDifference, GradientReport, check_gradients
 from .history import History
 from .layers import Dense, Dropout
 from .lbfgs import LBFGS
+from .monitor import Monitor
 from .network import Network
 from .optimizers import SGD, Adagrad, Adam, AdamW, RMSprop
 from .parameters import ParameterVector
@@ -27,7 +28,21 @@ from .trainer import fit
 if TYPE_CHECKING:
     from . import data
     from .estimators import MLPClassifier, MLPRegressor
+    from .export.numpy import export_numpy
+    from .export.onnx import export_onnx
     from .io import load, save
+    from .lens import (
+        Diagnosis,
+        HealthMonitor,
+        Ledger,
+        Recorder,
+        Recording,
+        diagnose,
+        explain,
+        health,
+        loss_account,
+        shapes,
+    )
 
 __version__ = "0.1.0"
 
@@ -38,37 +53,63 @@ __all__ = [
     "Adam",
     "AdamW",
     "BacklitError",
+    "BacklitWarning",
     "Callback",
     "CosineDecay",
     "Dense",
+    "Diagnosis",
     "Dropout",
     "EarlyStopping",
     "ExponentialDecay",
     "FiniteDifference",
     "GradientReport",
+    "HealthMonitor",
     "History",
     "InverseDecay",
     "LearningRateLog",
+    "Ledger",
     "MLPClassifier",
     "MLPRegressor",
+    "Monitor",
     "Network",
     "ParameterVector",
     "RMSprop",
+    "Recorder",
+    "Recording",
     "StepDecay",
     "check_gradients",
     "data",
+    "diagnose",
+    "explain",
+    "export_numpy",
+    "export_onnx",
     "fit",
+    "health",
     "load",
+    "loss_account",
     "save",
+    "shapes",
 ]
 
 # The upper floors stand on larger libraries (scikit-learn, safetensors): they are loaded when first used.
 _UPPER_FLOORS = {
+    "Diagnosis": ".lens",
+    "HealthMonitor": ".lens",
+    "Ledger": ".lens",
     "MLPClassifier": ".estimators",
     "MLPRegressor": ".estimators",
+    "Recorder": ".lens",
+    "Recording": ".lens",
     "data": ".data",
+    "diagnose": ".lens",
+    "explain": ".lens",
+    "export_numpy": ".export.numpy",
+    "export_onnx": ".export.onnx",
+    "health": ".lens",
     "load": ".io",
+    "loss_account": ".lens",
     "save": ".io",
+    "shapes": ".lens",
 }
 
 

@@ -146,7 +146,7 @@ def _network_bytes(net: Network) -> bytes:
     metadata = {
         "format": "backlit",
         "format_version": str(FORMAT_VERSION),
-        "library_version": _library_version(),
+        "library_version": library_version(),
         "seed": str(net.seed),
         "network": json.dumps(net.spec()),
     }
@@ -157,7 +157,7 @@ def _read_network(data: bytes, name: str) -> Network:
     from safetensors import SafetensorError
     from safetensors.numpy import load as from_safetensors
 
-    header = _checked_header(data, name)
+    header = checked_header(data, name)
     spec = _network_spec(header.pop("__metadata__", None), name)
     try:
         shapes = parameter_shapes(spec)
@@ -176,7 +176,7 @@ def _read_network(data: bytes, name: str) -> Network:
     return net
 
 
-def _checked_header(data: bytes, name: str) -> dict[str, Any]:
+def checked_header(data: bytes, name: str) -> dict[str, Any]:
     """The header of a safetensors file: its size, its first byte, no key twice, dtypes, and offsets that fit."""
     damaged = f"{name} is not a Backlit model file, or is damaged"
     length = int.from_bytes(data[:8], "little")
@@ -185,7 +185,7 @@ def _checked_header(data: bytes, name: str) -> dict[str, Any]:
     if 8 + length > len(data):
         raise ModelFileError(f"{damaged}: it is cut short, {len(data)} bytes where its header alone has {8 + length}")
     try:
-        header = json.loads(data[8 : 8 + length], object_pairs_hook=_no_key_twice)
+        header = json.loads(data[8 : 8 + length], object_pairs_hook=no_key_twice)
     except (ValueError, RecursionError) as error:
         raise ModelFileError(f"{damaged}: its header cannot be read ({error})") from error
     end = 0
@@ -213,9 +213,9 @@ def _network_spec(metadata: Any, name: str) -> Spec:
         raise ModelFileError(
             f"{name} is a safetensors file, but not a Backlit model: it lacks the metadata that save writes"
         )
-    _check_version(metadata.get("format_version"), metadata.get("library_version"), name)
+    check_version(metadata.get("format_version"), metadata.get("library_version"), name)
     try:
-        spec = json.loads(str(metadata["network"]), object_pairs_hook=_no_key_twice)
+        spec = json.loads(str(metadata["network"]), object_pairs_hook=no_key_twice)
     except (KeyError, ValueError, RecursionError) as error:
         raise ModelFileError(f"the model file {name} is damaged: the network's description cannot be read") from error
     if not isinstance(spec, dict):
@@ -223,24 +223,24 @@ def _network_spec(metadata: Any, name: str) -> Spec:
     return spec
 
 
-def _no_key_twice(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+def no_key_twice(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
     found = dict(pairs)
     if len(found) != len(pairs):
         raise ValueError("a key stands twice")
     return found
 
 
-def _check_version(version: Any, library: Any, name: str) -> None:
+def check_version(version: Any, library: Any, name: str) -> None:
     if not (str(version).isascii() and str(version).isdigit()):
         raise ModelFileError(f"the model file {name} is damaged: {version!r} is not a format version")
     if int(version) > FORMAT_VERSION:
         raise ModelFileError(
             f"the model file {name} has format {version}, written by Backlit {library}: "
-            f"this is Backlit {_library_version()}, which reads format {FORMAT_VERSION}; upgrade it"
+            f"this is Backlit {library_version()}, which reads format {FORMAT_VERSION}; upgrade it"
         )
 
 
-def _library_version() -> str:
+def library_version() -> str:
     from importlib.metadata import version
 
     return version("backlit")
@@ -266,7 +266,7 @@ def _estimator_bytes(model: Any) -> bytes:
             f"{type(model).__name__} cannot be saved, because it holds {', '.join(foreign)}: "
             "functions and types of your own have no place in a file"
         )
-    description = {"format": "backlit", "format_version": FORMAT_VERSION, "library_version": _library_version()}
+    description = {"format": "backlit", "format_version": FORMAT_VERSION, "library_version": library_version()}
     buffer = BytesIO(data)
     with zipfile.ZipFile(buffer, "a") as archive:
         archive.writestr("backlit.json", json.dumps(description))
@@ -286,7 +286,7 @@ def _read_estimator(data: bytes, name: str) -> Any:
             description = json.loads(archive.read("backlit.json"))
             if not isinstance(description, dict) or description.get("format") != "backlit":
                 raise ModelFileError(f"{name} is a zip file, but not a Backlit model")
-            _check_version(description.get("format_version"), description.get("library_version"), name)
+            check_version(description.get("format_version"), description.get("library_version"), name)
             if archive.testzip() is not None:
                 raise ModelFileError(f"{damaged}: a part of it does not match its checksum")
     except (zipfile.BadZipFile, ValueError, NotImplementedError, RecursionError, EOFError) as error:

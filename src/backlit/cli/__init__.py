@@ -1,4 +1,4 @@
-"""The command line: `backlit train`, `evaluate`, `predict`, `check`, `demo`."""
+"""The command line: `backlit train`, `evaluate`, `predict`, `explain`, `check`, `export`, `demo`."""
 
 from __future__ import annotations
 
@@ -6,16 +6,25 @@ import os
 import sys
 import warnings
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, Final
 
 from cyclopts import App, CycloptsError
 
 from ..exceptions import BacklitError
 from . import show
 
+_COMMANDS: Final = {
+    "train:train": "Train a network on a table or on images, and save it.",
+    "apply:evaluate": "Measure a saved model on a file that holds the target too.",
+    "apply:predict": "Predict every row of a file, and write the predictions as CSV.",
+    "explain:explain": "Show what one step of back-propagation does with one row, and why.",
+    "apply:check": "Check back-propagation of a saved model against finite differences.",
+    "export:export": "Write a saved model as ONNX, or as one plain NumPy script.",
+}
+
 
 def make_app() -> App:
-    """The application with its commands; each is imported when it is called."""
+    """The application with its commands."""
     from importlib.metadata import version
 
     app = App(
@@ -23,11 +32,14 @@ def make_app() -> App:
         version=version("backlit"),
         help="Train small neural networks on your data, and see what back-propagation did.",
     )
-    app.command("backlit.cli.train:train")
-    app.command("backlit.cli.apply:evaluate")
-    app.command("backlit.cli.apply:predict")
-    app.command("backlit.cli.apply:check")
-    app.command("backlit.cli.demo:app", name="demo")
+    # The files of the commands load large libraries: each is imported when its command is called.
+    for place, text in _COMMANDS.items():
+        app.command(f"backlit.cli.{place}", help=text)
+    app.command(
+        "backlit.cli.demo:app",
+        name="demo",
+        help="Five small systems, trained as their write-ups have them, exact to the digit.",
+    )
     return app
 
 

@@ -9,10 +9,12 @@ from typing import Annotated, Any
 from cyclopts import App, Parameter
 from rich.console import Console
 
+from ..checks import positive_whole
 from ..demos import DEMOS, admissions, digits, digits_page, line, page, picture, planar, two_two_one
+from ..exceptions import ConfigurationError
 from . import show
 
-Flag = Annotated[bool, Parameter(negative=())]
+Flag = Annotated[bool, Parameter(negative=(), show_default=False)]
 
 app = App(name="demo", help="Five networks, each as a page: backlit demo NAME.")
 
@@ -154,13 +156,13 @@ def digits_command(
     quick
         Under 30 s: scikit-learn's 8×8 digits, or with --data 10,000 of its training images.
     full
-        The four published networks and every improvement on 100 hidden units, over three seeds: about half an hour.
+        Every improvement, and the published networks of 100 hidden units, over three seeds: about half an hour.
     data
         Folder with MNIST's four files.
     hidden
         Hidden units.
     epochs
-        Passes over the training images; 30 unless told, 8 with --quick.
+        Passes over the training images; 30 unless told, with --quick 8, or 4 of MNIST.
     seed
         The first seed.
     seeds
@@ -181,11 +183,16 @@ def digits_command(
     }
     chosen = [name for name, wanted in asked.items() if wanted] or list(asked)
     if full:
+        if quick or any(asked.values()) or hidden != 30 or epochs is not None:
+            raise ConfigurationError(
+                "--full says which networks are trained: leave out --quick, --hidden, --epochs and the improvements"
+            )
         rows = digits.full_rows()
     else:
-        base = digits.Settings(hidden=hidden, epochs=epochs or (8 if quick else 30))
+        usual = 30 if not quick else 8 if data is None else 4
+        base = digits.Settings(hidden=hidden, epochs=usual if epochs is None else epochs)
         rows = digits.ladder(base, chosen)
-    count = seeds or (3 if full else 1)
+    count = positive_whole("seeds", (3 if full else 1) if seeds is None else seeds)
     on_stderr = Console(stderr=True, highlight=False, markup=False)
 
     def say(row: digits.Row, number: int) -> None:

@@ -13,6 +13,7 @@ from ..data.arrays import read_arrays, read_features
 from ..evaluation import evaluate
 from ..exceptions import ConfigurationError, LabelError
 from ..layers import Dense, Dropout
+from ..lens import HealthMonitor
 from ..network import Network
 from ..optimizers import Optimizer
 from ..parameters import Array
@@ -61,6 +62,7 @@ def _train(X: Array, y: Array, test: tuple[Array, Array] | None, settings: Setti
         input_scale=1.0 / 255.0,
     )
     callbacks: list[Callback] = [EarlyStopping(patience=PATIENCE)] if validation else []
+    callbacks.append(HealthMonitor(show=True))
     history = fit(
         net,
         X,

@@ -22,6 +22,7 @@ from ..data import (
 )
 from ..data.arrays import read_features
 from ..exceptions import ConfigurationError, ModelFileError, TableError
+from ..lens import HealthMonitor
 from ..parameters import Array
 from ..progress import ProgressBar
 from . import show
@@ -134,6 +135,7 @@ def _fit(
     if len(y_val):
         callbacks.append(EarlyStopping(patience=PATIENCE))
         validation = {"X_val": columns.transform(X_val), "y_val": y_val}
+    callbacks.append(HealthMonitor(show=True))
     chosen: dict[str, Any] = {
         "hidden_layer_sizes": settings.hidden,
         "activation": settings.activation,
