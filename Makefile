@@ -4,7 +4,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip install -qq --disable-pip-version-check --progress-bar off
 
-.PHONY: demo test torture lint format bench clean
+.PHONY: demo test neighbours torture lint format bench clean
 
 $(BIN)/python:
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "Backlit needs Python 3.11 or later; this is " + sys.version.split()[0])'
@@ -22,6 +22,10 @@ demo: $(VENV)/.installed-plot
 test: $(VENV)/.installed-dev
 	@$(BIN)/python -m pytest -m 'not torture'
 
+# The tests with Optuna, MLflow, Dask, pyarrow and skl2onnx, which `make test` skips where they are not installed.
+neighbours: $(VENV)/.installed-dev $(VENV)/.installed-neighbours
+	@$(BIN)/python -m pytest tests/test_estimators_ecosystem.py tests/test_export_onnx.py
+
 torture: $(VENV)/.installed-dev
 	@$(BIN)/python -m pytest
 
@@ -34,8 +38,10 @@ format: $(VENV)/.installed-dev
 	@$(BIN)/ruff check --fix .
 	@$(BIN)/ruff format .
 
-bench: $(VENV)/.installed-bench
-	@$(BIN)/python benchmarks/run.py
+# The libraries that are compared fill a gigabyte: they have an environment of their own.
+bench:
+	@$(MAKE) --no-print-directory VENV=.venv-bench .venv-bench/.installed-bench
+	@.venv-bench/bin/python benchmarks/run.py $(BENCH)
 
 clean:
-	rm -rf $(VENV) build dist .pytest_cache .mypy_cache .ruff_cache
+	rm -rf $(VENV) .venv-bench build dist .pytest_cache .mypy_cache .ruff_cache

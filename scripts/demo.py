@@ -1,4 +1,4 @@
-"""`make demo`: a network learns handwritten digits, another one a table; both are saved and used to predict.
+"""`make demo`: a network learns handwritten digits, another one a table; both predict, and one row is explained.
 
 Everything runs through the command line, and every command is shown, so that you can type it yourself.
 """
@@ -65,7 +65,10 @@ def table() -> None:
     predictions = str(OUTPUT / "biopsies-predictions.csv")
     command("predict", model, file, "--out", predictions)
     console.print(pl.read_csv(predictions).head(3).write_csv().rstrip(), style="dim")
-    command("check", model, file, "--rows", "8")
+    # the row that the model is least sure of has the most to teach
+    row = int((pl.read_csv(predictions)["probability_malignant"] - 0.5).abs().arg_min() or 0)
+    heading(f"back-propagation of row {row}, the least certain, with the proof beside it")
+    command("explain", model, file, "--row", str(row), "--html", str(OUTPUT / f"biopsy-{row}.html"))
 
 
 def heading(text: str) -> None:

@@ -215,7 +215,7 @@ def test_validation_metrics_of_a_classification(weight: np.ndarray | None) -> No
 def test_bytes_with_an_input_scale_equal_numbers_scaled_before() -> None:
     images = np.random.default_rng(0).integers(0, 256, size=(23, 4), dtype=np.uint8)
     kept = images.copy()
-    scaled = (images * (1 / 255)).astype(np.float32)
+    scaled = images.astype(np.float32) * np.float32(1 / 255)
     raw, ready = network(input_scale=1 / 255), network()
     fit(raw, images, epochs=3)
     fit(ready, scaled, epochs=3)

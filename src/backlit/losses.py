@@ -312,7 +312,7 @@ def check_own_loss(loss: Loss, a: Array, y: Array) -> None:
     gradient = np.empty_like(a)
     loss.gradient(a, y, gradient, scratch)
     for row, k in np.ndindex(a.shape):
-        h = 1e-6 * max(1.0, abs(a[row, k]))
+        h = 1e-6 * max(1.0, abs(float(a[row, k])))
         up, down = a.copy(), a.copy()
         up[row, k] += h
         down[row, k] -= h

@@ -72,6 +72,7 @@ class Workspace:
             self.slope.append(np.empty(shape if training and isinstance(layer, Dense) else (0, 0), dtype))
             self.delta.append(np.empty(shape if training else (0, 0), dtype))
         outputs = layers[-1].outputs
+        self._inputs = [i for i, a in enumerate(self.a) if a is self.a[0]]
         # One flat piece of memory that every layer, and the loss, works in.
         widest = max(2 * outputs, *(layer.outputs for layer in layers))
         memory = np.empty(n * widest, dtype)
@@ -92,8 +93,7 @@ class Workspace:
         if X.dtype == self.dtype and self.input_scale == 1.0:
             self._set_input(X)
         else:
-            # a_0 = X · input_scale
-            self._set_input(np.multiply(X, self.input_scale, out=self._own_input(), casting="unsafe"))
+            self._set_scaled(X)
         if Y is not None:
             self.y = Y
             self.weight = weight
@@ -107,15 +107,18 @@ class Workspace:
             if self._raw is None or self._raw.dtype != X.dtype:
                 self._raw = np.empty((self.n, X.shape[1]), X.dtype)
             np.take(X, rows, axis=0, out=self._raw, mode="clip")
-            self._set_input(np.multiply(self._raw, self.input_scale, out=self._own_input(), casting="unsafe"))
+            self._set_scaled(self._raw)
         self.y = np.take(Y, rows, axis=0, out=self._y, mode="clip")
         self.weight = None if weight is None else np.take(weight, rows, out=self._weight, mode="clip")
 
+    def _set_scaled(self, X: Array) -> None:
+        # a_0 = X · input_scale, in the network's own dtype: bytes need no detour through float64
+        scaled = np.multiply(X, self.input_scale, out=self._own_input(), dtype=self.dtype, casting="unsafe")
+        self._set_input(scaled)
+
     def _set_input(self, batch: Array) -> None:
         # A leading Dropout in inference shares its input's array: keep both names on the same batch.
-        shared = [i for i in range(1, len(self.a)) if self.a[i] is self.a[0]]
-        self.a[0] = batch
-        for i in shared:
+        for i in self._inputs:
             self.a[i] = batch
 
     def fetch(self, source: BatchSource, Y: Array, weight: Array | None, rows: Array, epoch: int) -> None:

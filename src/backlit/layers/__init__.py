@@ -6,7 +6,8 @@ from typing import Any
 
 from ..exceptions import ConfigurationError, nearest
 from ..typing import Spec
-from .activations import Activation, get_activation
+from .activation import Activation
+from .activations import get_activation
 from .base import Layer
 from .dense import Dense
 from .dropout import Dropout
