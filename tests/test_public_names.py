@@ -53,6 +53,7 @@ NAMES = [
     "health",
     "load",
     "loss_account",
+    "report",
     "save",
     "shapes",
 ]

@@ -41,6 +41,7 @@ if TYPE_CHECKING:
         explain,
         health,
         loss_account,
+        report,
         shapes,
     )
 
@@ -87,6 +88,7 @@ __all__ = [
     "health",
     "load",
     "loss_account",
+    "report",
     "save",
     "shapes",
 ]
@@ -108,6 +110,7 @@ _UPPER_FLOORS = {
     "health": ".lens",
     "load": ".io",
     "loss_account": ".lens",
+    "report": ".lens",
     "save": ".io",
     "shapes": ".lens",
 }

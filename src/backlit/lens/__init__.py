@@ -21,6 +21,7 @@ from .plots import plot_check, plot_sweep
 from .proof import Proof
 from .recorder import Recorder
 from .recording import Recording
+from .report import report
 from .shapes import ShapeLedger, ShapeStep, shapes
 from .step import ParameterStep, StepTaken
 from .terminal import show, styled
@@ -57,6 +58,7 @@ __all__ = [
     "loss_account",
     "plot_check",
     "plot_sweep",
+    "report",
     "shapes",
     "show",
     "styled",
