@@ -132,6 +132,7 @@ class Network:
             layer.bind(parameters, index)
         self._first_dense = next(i for i, layer in enumerate(self.layers) if isinstance(layer, Dense))
         self._scratch = np.empty_like(parameters.values)
+        self._piece = max(1, _INFERENCE_ELEMENTS // max(self.inputs, *(layer.outputs for layer in self.layers)))
         self._local = threading.local()  # each thread has workspaces of its own
         self._loss_checked = self.loss_function.builtin
 
@@ -339,8 +340,7 @@ class Network:
 
     def pieces(self, n: int) -> Iterator[tuple[slice, Workspace]]:
         """Slices of n rows, each with a workspace for inference: what is computed stays in the cache."""
-        widest = max(self.inputs, *(layer.outputs for layer in self.layers))
-        size = min(n, max(1, _INFERENCE_ELEMENTS // widest))
+        size = min(n, self._piece)
         for start in range(0, n, size):
             stop = min(start + size, n)
             yield slice(start, stop), self.workspace(stop - start, training=False)

@@ -92,7 +92,7 @@ def start(hidden: int, seed: int) -> Network:
 def train(net: Network, hidden: int) -> Run:
     """Train on all 400 points."""
     flower = load("planar")
-        # The order of the sums decides the later digits (see above): the same engine whatever is installed.
+    # The order of the sums decides the later digits (see above): the same engine whatever is installed.
     settings: dict[str, Any] = {"engine": "reference", "batch_size": None, "progress": False}
     history = fit(net, flower.X, flower.y, epochs=ITERATIONS, optimizer=SGD(LEARNING_RATE), **settings)
     right = (net.forward(flower.X)[:, 0] > 0.5) == flower.y

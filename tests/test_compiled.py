@@ -1,0 +1,251 @@
+"""The compiled engine in `fit`: when it is chosen, what it leaves behind, and what it keeps on disk."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+import warnings
+from typing import Any
+
+import numpy as np
+import pytest
+
+import backlit as bl
+from backlit.engines import choose
+from backlit.engines.base import Job
+from backlit.exceptions import BacklitWarning, DivergenceError, MissingExtraError
+from backlit.optimizers import initial_state
+
+pytest.importorskip("numba", reason="the compiled engine needs backlit[fast]")
+from backlit.engines.compiled import CompiledEngine
+
+rng = np.random.default_rng(5)
+X = rng.normal(size=(83, 4))
+LABELS = rng.integers(0, 3, size=83)
+WEIGHT = rng.uniform(size=83)
+
+
+def network(**settings: Any) -> bl.Network:
+    layers = [bl.Dense(6, "tanh"), bl.Dropout(0.2), bl.Dense(3, "softmax")]
+    return bl.Network(layers, **{"inputs": 4, "loss": "cross_entropy", "seed": 9, **settings})
+
+
+def fit(net: bl.Network, X: Any = X, y: Any = LABELS, **settings: Any) -> bl.History:
+    defaults = {"epochs": 3, "batch_size": 8, "optimizer": bl.Adam(0.01), "engine": "compiled", "progress": False}
+    return bl.fit(net, X, y, **{**defaults, **settings})
+
+
+class EngineName(bl.Callback):
+    def on_fit_begin(self, training: Any) -> None:
+        self.name = training.engine
+
+
+# ── the choice ─────────────────────────────────────────────────────────────────────────────────────────────
+def job(rows: int = 83) -> Job:
+    net, rule = network(), bl.Adam()
+    Y = np.zeros((rows, 3), np.float32)
+    state = initial_state(rule, net.parameters.size, net.dtype)
+    return Job(net=net, X=np.zeros((rows, 4)), Y=Y, weight=None, optimizer=rule, state=state, batch_size=8)
+
+
+def test_auto_leaves_small_work_to_the_reference() -> None:
+    name = EngineName()
+    fit(network(), engine="auto", callbacks=[name])
+    assert name.name == "reference"
+
+
+def test_auto_compiles_where_the_reference_would_take_long() -> None:
+    assert choose.choose_engine("auto", job(), epochs=100).name == "reference"
+    assert choose.choose_engine("auto", job(), epochs=100_000).name == "compiled"
+    assert choose.choose_engine("auto", job(1_000_000), epochs=1).name == "compiled"
+
+
+def test_without_numba_auto_is_the_reference(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(choose, "find_spec", lambda name: None)
+    assert choose.choose_engine("auto", job(), epochs=100_000).name == "reference"
+
+
+def test_without_numba_compiled_names_the_extra(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(choose, "find_spec", lambda name: None)
+    with pytest.raises(MissingExtraError, match=r"the compiled engine needs numba.*pip install 'backlit\[fast\]'"):
+        fit(network())
+
+
+class Rows:
+    """A source that makes its rows when asked."""
+
+    shape = (83, 4)
+
+    def fetch(self, rows: np.ndarray, out: np.ndarray, *, epoch: int) -> None:
+        out[...] = X[rows]
+
+
+class OwnRule(bl.Callback):
+    """Not an optimiser of the library, though it does as SGD does."""
+
+    learning_rate = 0.1
+    clip_norm = None
+    slots = ()
+
+    def update(self, values: Any, gradient: Any, weight_mask: Any, state: Any, rate: float) -> None:
+        values -= rate * gradient
+
+    def __repr__(self) -> str:
+        return "OwnRule()"
+
+
+def own_squares(a: np.ndarray, y: np.ndarray) -> np.ndarray:
+    return ((a - y) ** 2).sum(axis=1)
+
+
+OBSTACLES: dict[str, tuple[dict[str, Any], dict[str, Any], str]] = {
+    "activation": ({"layers": [bl.Dense(6, (np.sin, np.cos)), bl.Dense(3, "softmax")]}, {}, "activation 'sin'"),
+    "loss": ({"loss": (own_squares, lambda a, y: 2 * (a - y))}, {}, "loss 'own_squares'"),
+    "optimiser": ({}, {"optimizer": OwnRule()}, r"optimiser OwnRule\(\)"),
+    "LBFGS": ({"layers": [bl.Dense(3, "softmax")]}, {"optimizer": bl.LBFGS()}, "LBFGS has a loop of its own"),
+    "differences": ({}, {"gradient": "finite_difference"}, "finite differences"),
+    "source": ({}, {"X": Rows()}, "makes its rows when asked"),
+}
+
+
+@pytest.mark.parametrize("what", OBSTACLES)
+def test_what_cannot_be_compiled_runs_on_the_reference_and_says_so_once(what: str) -> None:
+    described, settings, reason = OBSTACLES[what]
+    layers = described.get("layers", [bl.Dense(6, "tanh"), bl.Dropout(0.2), bl.Dense(3, "softmax")])
+    loss = described.get("loss", "cross_entropy")
+    nets = [bl.Network(layers, inputs=4, loss=loss, seed=9) for _ in range(2)]
+    with pytest.warns(BacklitWarning, match=f"the reference engine runs instead.*{reason}") as caught:
+        fit(nets[0], **settings)
+    assert len(caught) == 1
+    assert caught[0].filename == __file__
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        fit(nets[1], **settings, engine="auto")
+    np.testing.assert_array_equal(nets[0].parameters.values, nets[1].parameters.values)
+
+
+def test_importing_backlit_does_not_import_numba() -> None:
+    code = "import sys, backlit; sys.exit('numba' in sys.modules)"
+    assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
+
+
+# ── what it leaves behind ──────────────────────────────────────────────────────────────────────────────────
+def test_the_history_is_that_of_the_reference() -> None:
+    one, other = network(), network()
+    settings = {"validation": (X[:20], LABELS[:20]), "sample_weight": WEIGHT}
+    expected, found = fit(one, engine="reference", **settings), fit(other, **settings)
+    assert list(found) == list(expected)
+    for name in set(expected) - {"seconds"}:
+        np.testing.assert_allclose(found[name], expected[name], rtol=1e-5)
+    np.testing.assert_allclose(found.state.slots, expected.state.slots, atol=1e-6)
+    np.testing.assert_allclose(other.parameters.gradients, one.parameters.gradients, atol=1e-6)
+    assert found.state.step == expected.state.step == 33
+
+
+def test_it_is_called_by_its_name() -> None:
+    name = EngineName()
+    fit(network(), callbacks=[name])
+    assert name.name == "compiled"
+
+
+def test_two_epochs_and_three_are_five_to_the_bit() -> None:
+    whole, parts = network(), network()
+    fit(whole, epochs=5)
+    fit(parts, epochs=3, resume=fit(parts, epochs=2))
+    np.testing.assert_array_equal(parts.parameters.values, whole.parameters.values)
+
+
+def test_the_pieces_of_an_epoch_do_not_show() -> None:
+    whole, parts = job(), job()
+    CompiledEngine().run_steps(whole, whole.order(0), 0, 0, 11)
+    engine = CompiledEngine()
+    for first, last in ((0, 1), (1, 4), (4, 4), (4, 11)):
+        assert len(engine.run_steps(parts, parts.order(0), 0, first, last).losses) == last - first
+    np.testing.assert_array_equal(parts.net.parameters.values, whole.net.parameters.values)
+
+
+def test_early_stopping_stops_in_the_same_epoch() -> None:
+    y = rng.permutation(LABELS)  # nothing to learn
+    stopped = []
+    for engine in ("reference", "compiled"):
+        net = network(dtype="float64")
+        callback = bl.EarlyStopping(patience=3)
+        history = fit(net, epochs=100, validation=(X, y), engine=engine, callbacks=[callback])
+        stopped.append((history.epochs, history.best_epoch, history.stopped))
+    assert stopped[0] == stopped[1]
+    assert stopped[0][0] < 100
+
+
+@pytest.mark.filterwarnings("error")
+def test_divergence_is_the_same_error() -> None:
+    found = []
+    for engine in ("reference", "compiled"):
+        net = bl.Network([bl.Dense(8, "relu"), bl.Dense(1)], inputs=4, seed=2)
+        with pytest.raises(DivergenceError) as raised:
+            fit(net, X, X[:, 0] * X[:, 1], optimizer=bl.SGD(2.0), epochs=50, engine=engine)
+        found.append((raised.value.epoch, raised.value.step, raised.value.layer, net.parameters.values.copy()))
+    assert found[0][:3] == found[1][:3]
+    np.testing.assert_allclose(found[0][3], found[1][3], rtol=1e-5)
+
+
+def test_batches_in_which_no_row_counts() -> None:
+    weight = np.zeros(83)
+    weight[:5] = 1.0
+    nets = [network(l2=0.1), network(l2=0.1, dtype="float32")]
+    for net, engine in zip(nets, ("reference", "compiled"), strict=True):
+        fit(net, sample_weight=weight, engine=engine)
+    np.testing.assert_allclose(nets[0].parameters.values, nets[1].parameters.values, atol=1e-6)
+
+
+@pytest.mark.parametrize("kind", ["float64", "float32", "float16", "uint8", "int8", "int64", "bool", ">f4"])
+@pytest.mark.parametrize("layout", ["rows", "columns", "every other"])
+def test_inputs_of_any_type_and_layout(kind: str, layout: str) -> None:
+    data = np.abs(10 * X).astype(kind)
+    if layout == "columns":
+        data = np.asfortranarray(data)
+    elif layout == "every other":
+        data = np.repeat(data, 2, axis=1)[:, ::2]
+    nets = [network(input_scale=0.1) for _ in range(2)]
+    for net, engine in zip(nets, ("reference", "compiled"), strict=True):
+        fit(net, data, engine=engine)
+    np.testing.assert_allclose(nets[0].parameters.values, nets[1].parameters.values, atol=1e-6)
+
+
+def test_moments_that_fade_away_become_zero_instead_of_subnormal() -> None:
+    data = X.astype(np.float32)
+    data[8:, 0] = 0.0  # an input that is never active again after the first step
+    net = bl.Network([bl.Dense(4, "relu"), bl.Dense(3, "softmax")], inputs=4, loss="cross_entropy")
+    history = fit(net, data, epochs=200, shuffle=False, optimizer=bl.Adam(0.001, beta_2=0.9))
+    fit(net, data[8:], LABELS[8:], epochs=200, shuffle=False, optimizer=bl.Adam(0.001, beta_2=0.9), resume=history)
+    slots = np.abs(history.state.slots)
+    assert not ((slots > 0) & (slots < np.finfo(np.float32).tiny)).any()
+    assert slots.max() > 0
+
+
+# ── the cache ──────────────────────────────────────────────────────────────────────────────────────────────
+def test_a_second_process_finds_what_the_first_one_compiled() -> None:
+    fit(network())
+    code = """
+import numpy as np, backlit as bl
+from backlit.engines.compiled_step import run_steps
+net = bl.Network([bl.Dense(3, "softmax")], inputs=4, loss="cross_entropy")
+bl.fit(net, np.eye(4), [0, 1, 2, 0], epochs=1, engine="compiled", progress=False)
+print(sum(run_steps.stats.cache_hits.values()), sum(run_steps.stats.cache_misses.values()))
+"""
+    output = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout
+    assert output.split() == ["1", "0"]
+
+
+def test_without_a_folder_to_write_to_it_compiles_and_says_so() -> None:
+    code = """
+import warnings
+from numba.core import caching
+caching.CacheImpl._locator_classes = []
+with warnings.catch_warnings(record=True) as caught:
+    warnings.simplefilter("always")
+    from backlit.engines.compiled_step import run_steps
+print(*(str(w.message) for w in caught), callable(run_steps))
+"""
+    output = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout
+    assert "set NUMBA_CACHE_DIR" in output
+    assert output.split()[-1] == "True"

@@ -1,0 +1,152 @@
+"""The compiled engine equals the reference: the same start, order of rows and dropout masks give the same parameters.
+
+The grid is activation × loss × optimiser × penalty × depth × data × dtype. The quick run takes cases in which every two
+values of any two factors meet (pairwise testing); `make torture` takes them all.
+"""
+
+from __future__ import annotations
+
+import itertools
+from typing import Any
+
+import numpy as np
+import pytest
+
+import backlit as bl
+from backlit.engines.base import Job, StepResults
+from backlit.engines.reference import ReferenceEngine
+from backlit.layers.activations import NAMES as ACTIVATIONS
+from backlit.losses import NAMES as LOSSES
+from backlit.losses import huber, quantile
+from backlit.optimizers import initial_state
+
+pytest.importorskip("numba", reason="the compiled engine needs backlit[fast]")
+from backlit.engines.compiled import CompiledEngine
+
+TOLERANCE = {"float32": 1e-5, "float64": 1e-11}  # of the largest parameter
+ROWS, INPUTS, OUTPUTS, BATCH = 23, 4, 3, 5  # the last batch has 3 rows
+
+# Where a gradient is zero but for rounding, an adaptive rule with a tiny epsilon divides one rounding error by another:
+# here epsilon stands above the errors of float32.
+EPSILON = 1e-4
+OPTIMIZERS = {
+    "SGD": bl.SGD(0.05),
+    "momentum": bl.SGD(0.02, momentum=0.9),
+    "Nesterov": bl.SGD(bl.CosineDecay(0.02, epochs=2), momentum=0.8, nesterov=True),
+    "clipped": bl.SGD(0.05, clip_norm=0.05),
+    "RMSprop": bl.RMSprop(0.01, epsilon=EPSILON),
+    "Adagrad": bl.Adagrad(0.02, epsilon=EPSILON),
+    "Adam": bl.Adam(bl.ExponentialDecay(0.01, 0.5), epsilon=EPSILON),
+    "Adam, epsilon hat": bl.Adam(0.01, epsilon=1e-3, epsilon_hat=True, clip_norm=0.1),
+    "AdamW": bl.AdamW(0.01, epsilon=EPSILON, weight_decay=0.1),
+}
+PENALTIES: dict[str, dict[str, Any]] = {
+    "none": {},
+    "l1": {"l1": 0.01},
+    "l2": {"l2": 0.02},
+    "both": {"l1": 0.005, "l2": 0.01},
+    "divided": {"l1": 0.03, "l2": 0.05, "divide_penalty": True},
+}
+# The last layer's activation and the loss: pairs with delta = a − y, and every loss by itself.
+ENDS = [("softmax", "cross_entropy"), ("sigmoid", "cross_entropy"), ("exp", "poisson")]
+ENDS += [("same", loss) for loss in LOSSES if loss != "cross_entropy"]
+DEPTHS = (1, 2, 3, 4)
+DATA = ("plain", "weighted", "dropout", "uint8", "all rows")
+FACTORS: list[list[Any]] = [
+    list(ACTIVATIONS), ENDS, list(OPTIMIZERS), list(PENALTIES), list(DEPTHS), list(DATA), list(TOLERANCE),
+]  # fmt: skip
+
+
+def pairwise(factors: list[list[Any]], seed: int) -> list[tuple[Any, ...]]:
+    """Cases in which every two values of any two factors meet at least once: greedy, from random candidates."""
+    rng = np.random.default_rng(seed)
+    columns = list(itertools.combinations(range(len(factors)), 2))
+    missing = {(i, a, j, b) for i, j in columns for a in range(len(factors[i])) for b in range(len(factors[j]))}
+    cases = []
+    while missing:
+        i, a, j, b = min(missing)
+        best: tuple[int, ...] = ()
+        found: set[tuple[int, int, int, int]] = set()
+        for _ in range(30):
+            case = [int(rng.integers(len(values))) for values in factors]
+            case[i], case[j] = a, b
+            covered = {(k, case[k], m, case[m]) for k, m in columns} & missing
+            if len(covered) > len(found):
+                best, found = tuple(case), covered
+        missing -= found
+        cases.append(tuple(values[k] for values, k in zip(factors, best, strict=True)))
+    return cases
+
+
+def job(case: tuple[Any, ...]) -> Job:
+    activation, (output, loss), optimizer, penalty, depth, data, dtype = case
+    if output == "same":
+        # poisson needs outputs above 0
+        output = "softplus" if loss == "poisson" and activation not in ("exp", "sigmoid", "softmax") else activation
+    layers: list[Any] = []
+    for i in range(depth - 1):
+        layers.append(bl.Dense(6 - i, activation, bias=i != 1))
+        if data == "dropout":
+            layers.append(bl.Dropout(0.3))
+    if data == "dropout":
+        layers.insert(0, bl.Dropout(0.1))
+    net = bl.Network(
+        [*layers, bl.Dense(OUTPUTS, output, bias_init=0.1)],
+        inputs=INPUTS,
+        loss={"huber": huber(0.4), "quantile": quantile(0.7)}.get(loss, loss),
+        dtype=dtype,
+        seed=11,
+        input_scale=1 / 255 if data == "uint8" else 1.0,
+        **PENALTIES[penalty],
+    )
+    net.parameters.values[:] *= 0.3  # so that four layers of exp stay finite
+    rng = np.random.default_rng(3)
+    X = rng.integers(0, 256, (ROWS, INPUTS)).astype(np.uint8) if data == "uint8" else rng.normal(size=(ROWS, INPUTS))
+    labels = rng.integers(0, OUTPUTS, ROWS)
+    Y = np.eye(OUTPUTS)[labels] if loss in ("cross_entropy", "hinge") else rng.uniform(0.2, 1.5, (ROWS, OUTPUTS))
+    weight = rng.uniform(0.0, 2.0, ROWS).astype(dtype) if data == "weighted" else None
+    rule = OPTIMIZERS[optimizer]
+    return Job(
+        net=net,
+        X=X,
+        Y=Y.astype(dtype),
+        weight=weight,
+        optimizer=rule,
+        state=initial_state(rule, net.parameters.size, net.dtype),
+        batch_size=ROWS if data == "all rows" else BATCH,
+    )
+
+
+def train(engine: Any, job: Job) -> StepResults:
+    """One epoch."""
+    results: StepResults = engine.run_steps(job, job.order(0), 0, 0, job.steps)
+    assert not results.diverged
+    return results
+
+
+def check_equal(case: tuple[Any, ...]) -> None:
+    one, other = job(case), job(case)
+    start = one.net.parameters.values.copy()
+    expected, found = train(ReferenceEngine(), one), train(CompiledEngine(), other)
+    tolerance = TOLERANCE[case[-1]]
+    largest = np.abs(one.net.parameters.values).max()
+    assert np.abs(one.net.parameters.values - start).max() > 1e-5 * largest  # something has been learnt
+    np.testing.assert_allclose(other.net.parameters.values, one.net.parameters.values, rtol=0, atol=tolerance * largest)
+    np.testing.assert_allclose(found.losses, expected.losses, rtol=tolerance, atol=tolerance)
+    np.testing.assert_allclose(found.weights, expected.weights, rtol=1e-6)
+    assert other.state.step == one.state.step
+
+
+@pytest.mark.parametrize("case", pairwise(FACTORS, seed=0), ids=lambda case: "-".join(map(str, case)))
+def test_pairs(case: tuple[Any, ...]) -> None:
+    check_equal(case)
+
+
+@pytest.mark.torture
+@pytest.mark.parametrize("activation", ACTIVATIONS)
+@pytest.mark.parametrize("end", ENDS, ids="-".join)
+def test_grid(activation: str, end: tuple[str, str]) -> None:
+    """Every combination of activation, loss, optimiser, penalty, depth and dtype; the kinds of data take turns."""
+    grid = itertools.product(OPTIMIZERS, PENALTIES, DEPTHS, TOLERANCE)
+    for i, (optimizer, penalty, depth, dtype) in enumerate(grid):
+        check_equal((activation, end, optimizer, penalty, depth, DATA[i % len(DATA)], dtype))
