@@ -71,13 +71,15 @@ def run(arguments: Sequence[str]) -> int:
         if os.environ.get("BACKLIT_TRACEBACK"):
             raise
         return _fail(f"unexpected {type(error).__name__}: {error} (BACKLIT_TRACEBACK=1 shows where)")
+    show.release()
     return 0
 
 
 def _fail(message: str, code: int = 2) -> int:
+    show.release(shown=False)
     sys.stderr.write(f"backlit: {' '.join(message.split())}\n")
     return code
 
 
 def _one_line_warning(message: Any, category: Any, *place: Any, **more: Any) -> None:
-    show.remark(str(message))
+    show.note(str(message))

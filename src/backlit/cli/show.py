@@ -6,12 +6,13 @@ import json
 import sys
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, final
 
 from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
+from ..callbacks import Callback, Training
 from ..layers import Dense
 from ..network import Network
 
@@ -21,8 +22,35 @@ def console(as_json: bool = False) -> Console:
     return Console(stderr=as_json, highlight=False, soft_wrap=True)
 
 
+_held: list[str] = []
+
+
 def remark(text: str) -> None:
-    """One line on stderr about something that was decided or noticed."""
+    """Hold a line about something that was decided or noticed; `release` shows it.
+
+    Where the data cannot be used after all, the error is the one line that people get.
+    """
+    _held.append(text)
+
+
+def release(*, shown: bool = True) -> None:
+    """Print the lines held so far on stderr, or forget them."""
+    for text in _held:
+        if shown:
+            note(text)
+    _held.clear()
+
+
+@final
+class ReleaseRemarks(Callback):
+    """Shows the remarks held so far when training begins: by then data and settings are known to be good."""
+
+    def on_fit_begin(self, training: Training) -> None:
+        release()
+
+
+def note(text: str) -> None:
+    """Print one line on stderr at once."""
     Console(stderr=True, highlight=False, soft_wrap=True).print(
         Text("note: ", style="yellow") + Text(" ".join(text.split()))
     )

@@ -130,7 +130,7 @@ def _fit(
 
     columns = column_transformer(kinds)
     Z = columns.fit_transform(X)
-    callbacks: list[Callback] = [ProgressBar()]
+    callbacks: list[Callback] = [show.ReleaseRemarks(), ProgressBar()]
     validation: dict[str, Any] = {}
     if len(y_val):
         callbacks.append(EarlyStopping(patience=PATIENCE))
