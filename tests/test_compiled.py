@@ -211,6 +211,19 @@ def test_inputs_of_any_type_and_layout(kind: str, layout: str) -> None:
     np.testing.assert_allclose(nets[0].parameters.values, nets[1].parameters.values, atol=1e-6)
 
 
+def test_read_only_arrays_are_not_compiled_for_anew() -> None:
+    from backlit.engines.compiled_step import run_steps
+
+    fit(network())
+    known = len(run_steps.signatures)
+    frozen = X.astype(np.float32), np.eye(3, dtype=np.float32)[LABELS], WEIGHT.astype(np.float32)
+    for array in frozen:
+        array.flags.writeable = False
+    fit(network(), *frozen[:2], sample_weight=frozen[2])
+    fit(network(), *frozen[:2], sample_weight=frozen[2], batch_size=None)
+    assert len(run_steps.signatures) == known
+
+
 def test_moments_that_fade_away_become_zero_instead_of_subnormal() -> None:
     data = X.astype(np.float32)
     data[8:, 0] = 0.0  # an input that is never active again after the first step

@@ -130,7 +130,7 @@ def fit(
         if difference is not None:
             raise ConfigurationError("LBFGS takes its gradient from back-propagation: leave out gradient=")
         if engine == "compiled":
-            warn_of_fallback("LBFGS has a loop of its own")
+            warn_of_fallback("LBFGS has a loop of its own", stacklevel=3)
         return _fit_lbfgs(training, hooks, optimizer, epochs)
     job = Job(
         net=net,

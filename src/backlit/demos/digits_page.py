@@ -49,7 +49,7 @@ def show(results: DigitsResults, out: Console) -> None:
         "which chooses the epoch with the answers known.",
     )
     for r in results.rows:
-        _say_never(r, out)
+        _say_lost(r, out)
 
     page.heading(out, "Cost and accuracy after the last epoch")
     sets = ("train", "validation", "test")
@@ -75,14 +75,14 @@ def _last(r: RowResult, name: str) -> float:
     return statistics.fmean(run.monitor[name][-1] for run in r.runs)
 
 
-def _say_never(r: RowResult, out: Console) -> None:
-    """Name the digits that a network never recognises, because their outputs died."""
-    dead = [f"{', '.join(map(str, run.never_said))} (seed {run.seed})" for run in r.runs if run.never_said]
-    if dead:
+def _say_lost(r: RowResult, out: Console) -> None:
+    """Name the digits that a network hardly ever recognises, because their outputs died."""
+    lost = [f"{', '.join(map(str, run.lost_digits))} (seed {run.seed})" for run in r.runs if run.lost_digits]
+    if lost:
         page.paragraph(
             out,
-            f"{r.row.label}: never recognised {'; '.join(dead)}. With so many standard normal weights an output's z "
-            "starts far from 0, where the slope of the sigmoid is nearly 0 and squared error hardly moves it.",
+            f"{r.row.label}: hardly ever recognises {'; '.join(lost)}. With so many standard normal weights an "
+            "output's z starts far from 0, where the sigmoid is nearly flat and squared error hardly moves it.",
         )
 
 

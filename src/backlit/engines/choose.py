@@ -69,8 +69,10 @@ def obstacle(job: Job) -> str | None:
     return None
 
 
-def warn_of_fallback(reason: str) -> None:
-    warnings.warn(f"the reference engine runs instead of the compiled one: {reason}", BacklitWarning, stacklevel=4)
+def warn_of_fallback(reason: str, stacklevel: int = 4) -> None:
+    """The default speaks of the line that called `fit`, which called `choose_engine`."""
+    message = f"the reference engine runs instead of the compiled one: {reason}"
+    warnings.warn(message, BacklitWarning, stacklevel=stacklevel)
 
 
 def estimated_seconds(job: Job, epochs: int) -> float:

@@ -6,7 +6,7 @@ Here the network, the optimiser and the data are described by numbers and arrays
 from __future__ import annotations
 
 import math
-from typing import Final, final
+from typing import final
 
 import numpy as np
 
@@ -20,9 +20,6 @@ from .base import Job, StepResults
 from .compiled_layers import ACTIVATIONS
 from .compiled_losses import LOSSES
 from .compiled_optimizers import OPTIMIZERS, Rule
-
-#: How the one parameter of a loss is called, where it has one.
-_SETTINGS: Final = {"huber": "delta", "quantile": "q"}
 
 
 @final
@@ -59,11 +56,24 @@ class CompiledEngine:
 
 
 def _data(job: Job) -> step.Data:
-    # Rows whose numbers do not stand together are copied once; so are types that the step does not read.
+    # Numba compiles for each kind of array it meets, the read-only ones being another kind: all come in one form. Rows
+    # whose numbers do not stand together are copied once; so are types that the step does not read.
     known = [np.dtype(name) for name in step.INPUT_TYPES]
-    X = np.ascontiguousarray(job.X, None if job.X.dtype in known else job.net.dtype)
+    X = np.require(job.X if job.X.dtype in known else job.X.astype(job.net.dtype), requirements=["C", "A"])
     weight = np.empty(0, job.net.dtype) if job.weight is None else job.weight
-    return step.Data(X.view(np.uint8), known.index(X.dtype), job.net.input_scale, np.ascontiguousarray(job.Y), weight)
+    return step.Data(
+        X=_read_only(X.view(np.uint8)),
+        kind=known.index(X.dtype),
+        input_scale=job.net.input_scale,
+        Y=_read_only(np.require(job.Y, requirements=["C", "A"])),
+        weight=_read_only(np.require(weight, requirements=["C", "A"])),
+    )
+
+
+def _read_only(array: Array) -> Array:
+    view = array.view()
+    view.flags.writeable = False
+    return view
 
 
 def _batch(job: Job) -> step.Batch:
@@ -75,11 +85,8 @@ def _batch(job: Job) -> step.Batch:
         )
     work = net.workspace(n)
     work.load(job.X, job.Y, job.weight)
-    return step.Batch(
-        np.ascontiguousarray(work.a[0]),
-        np.ascontiguousarray(job.Y),
-        np.ones(n, net.dtype) if job.weight is None else job.weight,
-    )
+    weight = np.ones(n, net.dtype) if job.weight is None else job.weight
+    return step.Batch(*(np.require(array, requirements=["C", "A", "W"]) for array in (work.a[0], job.Y, weight)))
 
 
 def _chain(net: Network, n: int) -> step.Chain:
@@ -112,9 +119,7 @@ def _chain(net: Network, n: int) -> step.Chain:
         values=net.parameters.values,
         sums=net.parameters.sums,
         loss=LOSSES.index(f"{net.output_layer.activation.name} {loss.name}" if net.paired else loss.name),
-        setting=float(
-            net.outputs if loss.name == "mean_squared_error" else loss.settings.get(_SETTINGS.get(loss.name, ""), 0.0)
-        ),
+        setting=float(net.outputs if loss.name == "mean_squared_error" else next(iter(loss.settings.values()), 0.0)),
         l1=net.l1,
         l2=net.l2,
         divide_penalty=net.divide_penalty,
