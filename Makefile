@@ -22,7 +22,7 @@ demo: $(VENV)/.installed-plot
 test: $(VENV)/.installed-dev
 	@$(BIN)/python -m pytest -m 'not torture'
 
-# The tests with Optuna, MLflow, Dask, pyarrow and skl2onnx, which `make test` skips where they are not installed.
+# The tests with Optuna, MLflow, Dask and pyarrow, which `make test` skips where they are not installed.
 neighbours: $(VENV)/.installed-dev $(VENV)/.installed-neighbours
 	@$(BIN)/python -m pytest tests/test_estimators_ecosystem.py tests/test_export_onnx.py
 

@@ -28,7 +28,7 @@ try:
         calculate_linear_regressor_output_shapes,
     )
 except ImportError as error:
-    raise missing_extra("skl2onnx", "neighbours", "converting with skl2onnx") from error
+    raise missing_extra("skl2onnx", "onnx", "converting with skl2onnx") from error
 
 
 def _graph(operator: Any) -> tuple[Graph, str]:
