@@ -48,4 +48,4 @@ def _export_numpy(loaded: Any, model: str, out: str) -> None:
     names = list(loaded[:-1].get_feature_names_out())
     shown = ", ".join(names[:6]) + (f", … ({len(names)} in all)" if len(names) > 6 else "")
     target = "" if hasattr(estimator, "classes_") else ", and predicts the standardised target"
-    show.remark(f"the script is the network alone: it takes the prepared columns {shown}{target}")
+    show.note(f"the script is the network alone: it takes the prepared columns {shown}{target}")

@@ -107,7 +107,7 @@ def draw(results: DigitsResults, path: str) -> None:
     for r, curve in zip(results.rows, curves, strict=True):
         left.plot(range(1, len(curve) + 1), [100 * v for v in curve], linewidth=1.4, label=r.row.label)
     top = 100 * max(max(curve) for curve in curves)
-    left.set(xlabel="epoch", ylabel="test images right, %", title="one improvement more in each curve")
+    left.set(xlabel="epoch", ylabel="test images right, %", title=f"test accuracy, seed {results.seeds[0]}")
     left.set_ylim(max(0.0, min(100 * min(curve[-1] for curve in curves), top - 4) - 1), min(100.0, top + 0.5))
     left.grid(alpha=0.25)
     left.legend(frameon=False, fontsize="small", loc="lower right")
