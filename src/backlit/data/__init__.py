@@ -6,6 +6,7 @@ is to be learned; `images` reads MNIST's files; `builtin` holds small sets; `spl
 
 from __future__ import annotations
 
+from . import augment
 from .arrays import read_arrays
 from .builtin import BUILTIN, Dataset, load
 from .columns import find_kinds, looks_like_data, resolve_column, typed
@@ -20,6 +21,7 @@ __all__ = [
     "SUFFIXES",
     "Dataset",
     "ImageFolder",
+    "augment",
     "find_kinds",
     "find_mnist",
     "is_image_folder",
