@@ -95,7 +95,7 @@ def complaints(source: str, module: str) -> list[str]:
     floor, place = PLACE[unit]
     allowed = FLOORS[floor].allowed(unit)
     if module.startswith("engines/compiled"):
-        allowed.add("numba")
+        allowed |= {"llvmlite", "numba"}
     wrong = []
     for line, name in imports(source, tuple(folders)):
         top = name.split(".")[0]

@@ -180,12 +180,12 @@ def _run_epoch(training: Training, job: Job, engine: Engine, hooks: list[Callbac
     best.begin_epoch(epoch)
     losses: list[float] = []
     weights: list[float] = []
-    done, pace = 0, 64
+    done = 0
     while done < job.steps:
         chunk_started = time.perf_counter()
         # to the end of the chunk, of the epoch, or to the next step that a callback wants to see
         asked = [hook.every_steps for hook in hooks if hook.every_steps]
-        last = min(done + pace, job.steps, *(done + every - job.state.step % every for every in asked))
+        last = min(done + job.pace, job.steps, *(done + every - job.state.step % every for every in asked))
         results = engine.run_steps(job, order, epoch, done, last)
         losses += results.losses
         weights += results.weights
@@ -195,7 +195,7 @@ def _run_epoch(training: Training, job: Job, engine: Engine, hooks: list[Callbac
             raise divergence(training, job, order, len(losses) - 1, losses[-1], best)
         done = last
         if time.perf_counter() - chunk_started < 0.05:
-            pace = min(2 * pace, job.steps)  # as many steps at once as leave the progress bar moving
+            job.pace = min(2 * job.pace, job.steps)  # as many steps at once as leave the progress bar moving
         for callback in hooks:
             callback.on_steps_end(training, done, job.steps)
     counted = [loss for loss, weight in zip(losses, weights, strict=True) if weight > 0]

@@ -40,6 +40,8 @@ class Job:
     loss_limit : float
         Set by the first step to `EXPLOSION` times its loss, or times max(1, y²) where that is more: the first
         batch may be one that fits by chance.
+    pace : int
+        Steps that an engine is asked for at once; training finds out how many leave its progress visible.
     """
 
     net: Network
@@ -53,6 +55,7 @@ class Job:
     gradient: FiniteDifference | None = None
     communicator: SerialCommunicator = field(default_factory=SerialCommunicator)
     loss_limit: float = math.inf
+    pace: int = 64
 
     @property
     def n(self) -> int:

@@ -20,6 +20,7 @@ from .base import Job, StepResults
 from .compiled_layers import ACTIVATIONS
 from .compiled_losses import LOSSES
 from .compiled_optimizers import OPTIMIZERS, Rule
+from .compiled_products import empty_panel
 
 
 @final
@@ -42,7 +43,7 @@ class CompiledEngine:
         while first < last and not results.diverged:
             # The first loss of a run sets the limit for those after it.
             stop = first + 1 if math.isinf(job.loss_limit) else last
-            rates = np.array([rate_at(job.optimizer.learning_rate, epoch + i / job.steps) for i in range(first, stop)])
+            rates = _rates(job, epoch, first, stop)
             rows = order[first * job.batch_size : stop * job.batch_size]
             losses, weights = np.empty(rates.size), np.empty(rates.size)
             looked_at = step.run_steps(*self._plan, rows, rates, job.state.step, job.loss_limit, losses, weights)
@@ -53,6 +54,13 @@ class CompiledEngine:
             job.set_limit(results.losses[-1])
             first = stop
         return results
+
+
+def _rates(job: Job, epoch: int, first: int, stop: int) -> Array:
+    rate = job.optimizer.learning_rate
+    if callable(rate):
+        return np.array([rate_at(rate, epoch + i / job.steps) for i in range(first, stop)])
+    return np.full(stop - first, rate)
 
 
 def _data(job: Job) -> step.Data:
@@ -109,12 +117,15 @@ def _chain(net: Network, n: int) -> step.Chain:
                 layers[i, column] = where.start
                 parts.append((where.start, where.stop, name == "weight"))
     loss = net.loss_function
+    panel = empty_panel(net.dtype)
     return step.Chain(
         layers=layers,
         first_dense=next(i for i, layer in enumerate(net.layers) if isinstance(layer, Dense)),
         parts=np.array(parts, np.int64),
         dropout=dropout,
         memory=np.empty(used, net.dtype),
+        panel=panel,
+        turned=np.empty(panel.shape[1] * max(layer.inputs for layer in net.layers), net.dtype),
         no_bias=np.zeros(max(layer.outputs for layer in net.layers), net.dtype),
         values=net.parameters.values,
         sums=net.parameters.sums,

@@ -7,154 +7,126 @@ equal; here a batch passes through memory once for what NumPy does in several pa
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
-from typing import Any, Final, TypeVar
+from typing import Any, Final
 
 import numpy as np
-from numba import njit
 
 from ..layers.activations import LEAK
 from ..parameters import Array
 from ..randomness import PURPOSES
+from .compiled_math import compiled, exp, largest_of, normal_cdf, sigmoid, softplus, tanh
 
 ACTIVATIONS: Final = (
     "identity", "sigmoid", "tanh", "relu", "leaky_relu", "elu", "exp", "softmax", "gelu", "softplus", "silu",
 )  # fmt: skip
 IDENTITY, SIGMOID, TANH, RELU, LEAKY_RELU, ELU, EXP, SOFTMAX, GELU, SOFTPLUS, SILU = range(len(ACTIVATIONS))
 
-_OPTIONS: Final[dict[str, Any]] = {"error_model": "numpy", "no_cpython_wrapper": True, "no_cfunc_wrapper": True}
-_Function = TypeVar("_Function", bound=Callable[..., Any])
 
-
-def compiled(function: _Function) -> _Function:
-    """Compile a function that only compiled functions call: without what Python would need, in half the time.
-
-    Division by zero gives infinity, as in NumPy: a loss that is not finite ends the run.
-    """
-    dispatcher: _Function = njit(**_OPTIONS)(function)
-    return dispatcher
-
-
-# `type(x)(1)` is a one of the network's own type: a plain 1.0 would turn float32 arithmetic into float64. Comparisons
-# are written so that NaN passes through: a network that has left the numbers must be seen.
+# Z, A and DELTA below are contiguous; what belongs to single numbers runs over all rows in one loop.
 
 
 @compiled
-def sigmoid(x: Any) -> Any:
-    one = type(x)(1)
-    return one / (one + math.exp(-x))
+def activate(activation: int, Z: Array, b: Array, A: Array) -> None:
+    """Z ← Z + b, A ← f(Z)."""
+    zero, leak = Z.dtype.type(0), Z.dtype.type(LEAK)
+    for i in range(Z.shape[0]):
+        for j in range(Z.shape[1]):
+            Z[i, j] += b[j]
+    z, a = Z.reshape(Z.size), A.reshape(A.size)
+    if activation == IDENTITY:
+        for i in range(z.size):
+            a[i] = z[i]
+    elif activation == SIGMOID:
+        for i in range(z.size):
+            a[i] = sigmoid(z[i])
+    elif activation == TANH:
+        for i in range(z.size):
+            a[i] = tanh(z[i])
+    elif activation == RELU:
+        for i in range(z.size):
+            a[i] = zero if z[i] < zero else z[i]
+    elif activation == LEAKY_RELU:
+        for i in range(z.size):
+            a[i] = leak * z[i] if z[i] < zero else z[i]
+    elif activation == ELU:
+        for i in range(z.size):
+            a[i] = math.expm1(z[i]) if z[i] < zero else z[i]
+    elif activation == EXP:
+        for i in range(z.size):
+            a[i] = exp(z[i])
+    elif activation == GELU:
+        for i in range(z.size):
+            a[i] = z[i] * normal_cdf(z[i])
+    elif activation == SOFTPLUS:
+        for i in range(z.size):
+            a[i] = softplus(z[i])
+    elif activation == SILU:
+        for i in range(z.size):
+            a[i] = z[i] * sigmoid(z[i])
+    else:
+        _softmax(Z, A)
 
 
 @compiled
-def softplus(x: Any) -> Any:
-    # log(1 + eˣ) = max(x, 0) + log(1 + e^−|x|)
-    return (type(x)(0) if x < 0 else x) + math.log1p(math.exp(-abs(x)))
+def _softmax(Z: Array, A: Array) -> None:
+    # a_k = e^(z_k − max z) / Σ_j e^(z_j − max z)
+    for i in range(Z.shape[0]):
+        largest = largest_of(Z[i])
+        for j in range(Z.shape[1]):
+            A[i, j] = Z[i, j] - largest
+    a = A.reshape(A.size)
+    for i in range(a.size):
+        a[i] = exp(a[i])
+    for i in range(A.shape[0]):
+        total = A.dtype.type(0)
+        for j in range(A.shape[1]):
+            total += A[i, j]
+        for j in range(A.shape[1]):
+            A[i, j] /= total
 
 
 @compiled
-def _normal_cdf(x: Any) -> Any:
-    # Φ(x) = ½ erfc(−x/√2)
-    return type(x)(0.5) * math.erfc(-x * type(x)(math.sqrt(0.5)))
-
-
-@compiled
-def largest_of(row: Array) -> Any:
-    largest = row[0]
-    for x in row:
-        if x > largest:
-            largest = x
-    return largest
-
-
-@compiled
-def activate(activation: int, z: Array, b: Array, a: Array) -> None:
-    """z ← z + b, a ← f(z)."""
-    zero, leak = z.dtype.type(0), z.dtype.type(LEAK)
-    units = range(z.shape[1])
-    for i in range(z.shape[0]):
-        for j in units:
-            z[i, j] += b[j]
-        if activation == IDENTITY:
-            for j in units:
-                a[i, j] = z[i, j]
-        elif activation == SIGMOID:
-            for j in units:
-                a[i, j] = sigmoid(z[i, j])
-        elif activation == TANH:
-            for j in units:
-                a[i, j] = math.tanh(z[i, j])
-        elif activation == RELU:
-            for j in units:
-                a[i, j] = zero if z[i, j] < zero else z[i, j]
-        elif activation == LEAKY_RELU:
-            for j in units:
-                a[i, j] = leak * z[i, j] if z[i, j] < zero else z[i, j]
-        elif activation == ELU:
-            for j in units:
-                a[i, j] = math.expm1(z[i, j]) if z[i, j] < zero else z[i, j]
-        elif activation == EXP:
-            for j in units:
-                a[i, j] = math.exp(z[i, j])
-        elif activation == GELU:
-            for j in units:
-                a[i, j] = z[i, j] * _normal_cdf(z[i, j])
-        elif activation == SOFTPLUS:
-            for j in units:
-                a[i, j] = softplus(z[i, j])
-        elif activation == SILU:
-            for j in units:
-                a[i, j] = z[i, j] * sigmoid(z[i, j])
-        else:  # softmax
-            largest, total = largest_of(z[i]), zero
-            for j in units:
-                a[i, j] = math.exp(z[i, j] - largest)
-                total += a[i, j]
-            for j in units:
-                a[i, j] /= total
-
-
-@compiled
-def multiply_by_slope(activation: int, z: Array, a: Array, delta: Array) -> None:
-    """delta ← delta ⊙ f′(z); for softmax the product with its Jacobian."""
-    real = z.dtype.type
+def multiply_by_slope(activation: int, Z: Array, A: Array, DELTA: Array) -> None:
+    """DELTA ← DELTA ⊙ f′(Z); for softmax the product with its Jacobian."""
+    real = Z.dtype.type
     zero, one, leak, density = real(0), real(1), real(LEAK), real(1.0 / math.sqrt(2.0 * math.pi))
-    units = range(z.shape[1])
-    for i in range(z.shape[0]):
-        if activation == SIGMOID:
-            for j in units:
-                delta[i, j] *= a[i, j] * (one - a[i, j])
-        elif activation == TANH:
-            for j in units:
-                delta[i, j] *= one - a[i, j] * a[i, j]
-        elif activation == RELU:
-            for j in units:
-                delta[i, j] *= one if a[i, j] > zero else zero
-        elif activation == LEAKY_RELU:
-            for j in units:
-                delta[i, j] *= one if a[i, j] > zero else leak
-        elif activation == ELU:
-            for j in units:
-                delta[i, j] *= a[i, j] + one if a[i, j] < zero else one
-        elif activation == EXP:
-            for j in units:
-                delta[i, j] *= a[i, j]
-        elif activation == GELU:
-            for j in units:
-                x = z[i, j]
-                delta[i, j] *= _normal_cdf(x) + x * density * math.exp(real(-0.5) * x * x)
-        elif activation == SOFTPLUS:
-            for j in units:
-                delta[i, j] *= sigmoid(z[i, j])
-        elif activation == SILU:
-            for j in units:
-                s = sigmoid(z[i, j])
-                delta[i, j] *= s + a[i, j] * (one - s)
-        elif activation == SOFTMAX:
+    z, a, delta = Z.reshape(Z.size), A.reshape(A.size), DELTA.reshape(DELTA.size)
+    if activation == SIGMOID:
+        for i in range(z.size):
+            delta[i] *= a[i] * (one - a[i])
+    elif activation == TANH:
+        for i in range(z.size):
+            delta[i] *= one - a[i] * a[i]
+    elif activation == RELU:
+        for i in range(z.size):
+            delta[i] *= one if a[i] > zero else zero
+    elif activation == LEAKY_RELU:
+        for i in range(z.size):
+            delta[i] *= one if a[i] > zero else leak
+    elif activation == ELU:
+        for i in range(z.size):
+            delta[i] *= a[i] + one if a[i] < zero else one
+    elif activation == EXP:
+        for i in range(z.size):
+            delta[i] *= a[i]
+    elif activation == GELU:
+        for i in range(z.size):
+            x = z[i]
+            delta[i] *= normal_cdf(x) + x * density * exp(real(-0.5) * x * x)
+    elif activation == SOFTPLUS:
+        for i in range(z.size):
+            delta[i] *= sigmoid(z[i])
+    elif activation == SILU:
+        for i in range(z.size):
+            s = sigmoid(z[i])
+            delta[i] *= s + a[i] * (one - s)
+    elif activation == SOFTMAX:
+        for i in range(Z.shape[0]):
             mean = zero
-            for j in units:
-                mean += a[i, j] * delta[i, j]
-            for j in units:
-                delta[i, j] = a[i, j] * (delta[i, j] - mean)
+            for j in range(Z.shape[1]):
+                mean += A[i, j] * DELTA[i, j]
+            for j in range(Z.shape[1]):
+                DELTA[i, j] = A[i, j] * (DELTA[i, j] - mean)
 
 
 # Philox 4×64 with 10 rounds: multipliers, increments of the key, and the key's word for dropout.

@@ -9,7 +9,7 @@ import math
 from typing import Any, Final
 
 from ..parameters import Array
-from .compiled_layers import compiled, largest_of, softplus
+from .compiled_math import compiled, largest_of, softplus
 
 #: By name; the last three are pairs of an output activation and a loss, with delta = a − y.
 LOSSES: Final = (

@@ -11,7 +11,7 @@ from typing import Any, Final, NamedTuple
 import numpy as np
 
 from ..parameters import Array
-from .compiled_layers import compiled
+from .compiled_math import compiled
 
 OPTIMIZERS: Final = ("SGD", "RMSprop", "Adagrad", "Adam", "AdamW")
 SGD, RMSPROP, ADAGRAD, ADAM, ADAMW = range(len(OPTIMIZERS))

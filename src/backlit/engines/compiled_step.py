@@ -19,9 +19,11 @@ from numba.np.linalg import ensure_blas
 
 from ..exceptions import BacklitWarning
 from ..parameters import Array
-from .compiled_layers import activate, compiled, draw_factors, multiply_by_slope
+from .compiled_layers import activate, draw_factors, multiply_by_slope
 from .compiled_losses import FIRST_PAIR, loss_and_delta
+from .compiled_math import compiled
 from .compiled_optimizers import Rule, update
+from .compiled_products import multiply, multiply_left_transposed, multiply_right_transposed
 
 # SciPy's BLAS, which Numba calls, is loaded at once: `threads` limits the libraries that it finds loaded.
 ensure_blas()  # type: ignore[no-untyped-call]
@@ -60,6 +62,8 @@ class Chain(NamedTuple):
     parts: Array  # (weights and biases, 3): start, stop, and whether it is a weight
     dropout: Array  # (layers,) rates
     memory: Array  # z, a and delta of every layer
+    panel: Array  # see `multiply`
+    turned: Array  # see `multiply_left_transposed`
     no_bias: Array  # zeros, as many as the widest layer has units
     values: Array  # (P,)
     sums: Array  # (P + 2,)
@@ -88,7 +92,7 @@ def _forward(chain: Chain, a_0: Array, step: int) -> None:
         a = _matrix(chain.memory, layer[A], n, units)
         if layer[WEIGHT] >= 0:
             # z = a_in W + b, a = f(z)
-            np.dot(a_in, _matrix(chain.values, layer[WEIGHT], layer[INPUTS], units), z)
+            multiply(a_in, _matrix(chain.values, layer[WEIGHT], layer[INPUTS], units), z, chain.panel)
             b = chain.values[layer[BIAS] : layer[BIAS] + units] if layer[BIAS] >= 0 else chain.no_bias[:units]
             activate(layer[ACTIVATION], z, b, a)
         else:
@@ -119,11 +123,13 @@ def _backward(chain: Chain, a_0: Array, y: Array, w: Array) -> float:
             if i < last or chain.loss < FIRST_PAIR:
                 multiply_by_slope(layer[ACTIVATION], z, a, delta)
             # dL/dW = a_inᵀ delta, dL/db = Σ_rows delta, dL/da_in = delta Wᵀ
-            np.dot(a_in.T, delta, _matrix(chain.sums, layer[WEIGHT], inputs, units))
+            dW = _matrix(chain.sums, layer[WEIGHT], inputs, units)
+            multiply_left_transposed(a_in, delta, dW, chain.panel, chain.turned)
             if layer[BIAS] >= 0:
                 _add_rows(delta, chain.sums[layer[BIAS] : layer[BIAS] + units])
             if i > chain.first_dense:
-                np.dot(delta, _matrix(chain.values, layer[WEIGHT], inputs, units).T, delta_in)
+                W = _matrix(chain.values, layer[WEIGHT], inputs, units)
+                multiply_right_transposed(delta, W, delta_in, chain.panel)
         else:
             # dL/da_in = dL/da ⊙ m
             _multiply(delta, z, delta_in)

@@ -1,0 +1,141 @@
+"""Vectors of the processor as values, for Numba: what `compiled_products` is written in.
+
+Each function below is one instruction, or a few, that the compiler is handed as it stands. An array is its memory here,
+and a position counts numbers from where that begins.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any, Final
+
+from llvmlite import ir
+from numba import extending, types
+from numba.core import cgutils
+from numba.extending import models
+
+#: A vector, in bytes: a register of AVX-512, two of AVX2, four of the older ones and of ARM.
+VECTOR: Final = 64
+
+
+def instruction(function: Callable[..., Any]) -> Any:
+    """Make a function of Numba's types into one of the values: it gives the signature, and what generates the code.
+
+    The first argument comes from Numba; a caller leaves it out.
+    """
+    return extending.intrinsic(function)
+
+
+class Vector(types.Type):
+    """The type, for Numba, of a vector of real numbers."""
+
+    def __init__(self, real: Any) -> None:
+        self.real = real
+        self.lanes = VECTOR * 8 // real.bitwidth
+        super().__init__(name=f"Vector({real})")
+
+
+@extending.register_model(Vector)
+class _VectorModel(models.PrimitiveModel):
+    def __init__(self, manager: Any, vector: Vector) -> None:
+        real = manager.lookup(vector.real).get_value_type()
+        super().__init__(manager, vector, ir.VectorType(real, vector.lanes))  # type: ignore[no-untyped-call]
+
+
+def _address(context: Any, builder: Any, array_type: Any, array: Any, position: Any) -> Any:
+    return builder.gep(context.make_array(array_type)(context, builder, array).data, [position])
+
+
+@instruction
+def zeros(typing: Any, array: Any) -> Any:
+    """A vector of zeros, of the numbers in the array."""
+    vector = Vector(array.dtype)
+
+    def generate(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
+        return ir.Constant(context.get_value_type(vector), None)
+
+    return vector(array), generate
+
+
+@instruction
+def load(typing: Any, array: Any, position: Any) -> Any:
+    """The vector that begins at a position of the array's memory."""
+    vector = Vector(array.dtype)
+
+    def generate(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
+        address = _address(context, builder, signature.args[0], *arguments)
+        loaded = builder.load(builder.bitcast(address, context.get_value_type(vector).as_pointer()))
+        loaded.align = array.dtype.bitwidth // 8
+        return loaded
+
+    return vector(array, types.intp), generate
+
+
+@instruction
+def store(typing: Any, vector: Any, array: Any, position: Any) -> Any:
+    """Write the vector to a position of the array's memory."""
+
+    def generate(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
+        address = _address(context, builder, signature.args[1], *arguments[1:])
+        stored = builder.store(arguments[0], builder.bitcast(address, arguments[0].type.as_pointer()))
+        stored.align = array.dtype.bitwidth // 8
+        return context.get_dummy_value()
+
+    return types.none(vector, array, types.intp), generate
+
+
+@instruction
+def multiply_add(typing: Any, array: Any, position: Any, vector: Any, total: Any) -> Any:
+    """The number at a position of the array's memory times the vector, plus the total."""
+
+    def generate(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
+        array_value, position_value, vector_value, total_value = arguments
+        llvm_type, zero = vector_value.type, ir.Constant(ir.IntType(32), 0)
+        undefined = ir.Constant(llvm_type, ir.Undefined)
+        number = builder.load(_address(context, builder, signature.args[0], array_value, position_value))
+        first = builder.insert_element(undefined, number, zero)
+        everywhere = ir.Constant(ir.VectorType(ir.IntType(32), vector.lanes), None)
+        factor = builder.shuffle_vector(first, undefined, everywhere)
+        # one instruction where the processor has it, otherwise two
+        name = f"llvm.fmuladd.v{vector.lanes}f{vector.real.bitwidth}"
+        kind = ir.FunctionType(llvm_type, [llvm_type] * 3)
+        function = cgutils.get_or_insert_function(builder.module, kind, name)  # type: ignore[no-untyped-call]
+        return builder.call(function, [factor, vector_value, total_value])
+
+    return vector(array, types.intp, vector, vector), generate
+
+
+@instruction
+def transpose_4_by_4(
+    typing: Any, source: Any, position: Any, step: Any, target: Any, place: Any, target_step: Any
+) -> Any:
+    """Write the transpose of the 4 × 4 numbers at a position of one array to a place of another.
+
+    The rows of either are a step apart.
+    """
+
+    def generate(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
+        source_value, position_value, step_value, target_value, place_value, target_step_value = arguments
+        pointer = ir.VectorType(context.get_value_type(source.dtype), 4).as_pointer()
+
+        def row(array_type: Any, array: Any, start: Any, distance: Any, number: int) -> Any:
+            offset = builder.add(start, builder.mul(distance, ir.Constant(distance.type, number)))
+            return builder.bitcast(_address(context, builder, array_type, array, offset), pointer)
+
+        def mixed(x: Any, y: Any, *lanes: int) -> Any:
+            mask = ir.Constant(ir.VectorType(ir.IntType(32), 4), [ir.Constant(ir.IntType(32), lane) for lane in lanes])
+            return builder.shuffle_vector(x, y, mask)
+
+        rows = []
+        for number in range(4):
+            rows.append(builder.load(row(signature.args[0], source_value, position_value, step_value, number)))
+            rows[-1].align = source.dtype.bitwidth // 8
+        left = mixed(rows[0], rows[1], 0, 4, 1, 5), mixed(rows[2], rows[3], 0, 4, 1, 5)
+        right = mixed(rows[0], rows[1], 2, 6, 3, 7), mixed(rows[2], rows[3], 2, 6, 3, 7)
+        columns = [mixed(*half, *lanes) for half in (left, right) for lanes in ((0, 1, 4, 5), (2, 3, 6, 7))]
+        for number, column in enumerate(columns):
+            address = row(signature.args[3], target_value, place_value, target_step_value, number)
+            builder.store(column, address).align = source.dtype.bitwidth // 8
+        return context.get_dummy_value()
+
+    return types.none(source, types.intp, types.intp, target, types.intp, types.intp), generate

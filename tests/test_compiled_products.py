@@ -1,0 +1,105 @@
+"""The compiled engine's own matrix products and exponentials, against NumPy's."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import pytest
+
+pytest.importorskip("numba", reason="the compiled engine needs backlit[fast]")
+import numba
+
+from backlit.engines import compiled_math, compiled_products
+
+
+@numba.njit(error_model="numpy")  # type: ignore[untyped-decorator]
+def multiply(A: Any, B: Any, C: Any, panel: Any) -> None:
+    compiled_products.multiply(A, B, C, panel)
+
+
+@numba.njit(error_model="numpy")  # type: ignore[untyped-decorator]
+def multiply_left_transposed(A: Any, B: Any, C: Any, panel: Any, turned: Any) -> None:
+    compiled_products.multiply_left_transposed(A, B, C, panel, turned)
+
+
+@numba.njit(error_model="numpy")  # type: ignore[untyped-decorator]
+def multiply_right_transposed(A: Any, B: Any, C: Any, panel: Any) -> None:
+    compiled_products.multiply_right_transposed(A, B, C, panel)
+
+
+@numba.njit(error_model="numpy")  # type: ignore[untyped-decorator]
+def exp(x: Any, y: Any) -> None:
+    for i in range(x.size):
+        y[i] = compiled_math.exp(x[i])
+
+
+@numba.njit(error_model="numpy")  # type: ignore[untyped-decorator]
+def tanh(x: Any, y: Any) -> None:
+    for i in range(x.size):
+        y[i] = compiled_math.tanh(x[i])
+
+
+# around the widths of a vector (8, 16), four rows, few rows (16), a panel's depth (256), and what goes to BLAS
+SHAPES = [
+    *[(m, k, n) for m in (1, 2, 4, 5, 17) for k in (1, 3, 4, 30) for n in (1, 7, 8, 9, 15, 16, 17, 30)],
+    *[(m, k, n) for m in (3, 16, 17, 33) for k in (255, 256, 257, 513) for n in (5, 16, 31)],
+    (300, 200, 230),
+]
+
+
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+def test_products_are_those_of_numpy(dtype: str) -> None:
+    rng = np.random.default_rng(0)
+    for m, k, n in SHAPES:
+        A, B = rng.normal(size=(m, k)).astype(dtype), rng.normal(size=(k, n)).astype(dtype)
+        panel, turned = compiled_products.empty_panel(dtype), np.empty(16 * m, dtype)
+        expected = A.astype("float64") @ B.astype("float64")
+        tolerance = np.finfo(dtype).eps * (np.abs(A).astype("float64") @ np.abs(B)) * max(4.0, k)
+        results = np.full((3, m, n), np.nan, dtype)
+        multiply(A, B, results[0], panel)
+        multiply_left_transposed(np.ascontiguousarray(A.T), B, results[1], panel, turned)
+        multiply_right_transposed(A, np.ascontiguousarray(B.T), results[2], panel)
+        for C in results:
+            assert (np.abs(C - expected) <= tolerance).all(), (m, k, n)
+
+
+def test_products_write_nothing_beside_the_result() -> None:
+    rng = np.random.default_rng(1)
+    panel, turned = compiled_products.empty_panel("float32"), np.empty(16 * 40, "float32")
+    for m, k, n in [(5, 9, 19), (21, 260, 18), (33, 6, 3)]:
+        around = np.full(m * n + 64, 7.0, np.float32)
+        C = around[32:-32].reshape(m, n)
+        A, B = rng.normal(size=(m, k)).astype("float32"), rng.normal(size=(k, n)).astype("float32")
+        multiply(A, B, C, panel)
+        multiply_left_transposed(np.ascontiguousarray(A.T), B, C, panel, turned)
+        multiply_right_transposed(A, np.ascontiguousarray(B.T), C, panel)
+        assert (around[:32] == 7.0).all()
+        assert (around[-32:] == 7.0).all()
+
+
+def test_what_is_not_finite_stays_in_its_row() -> None:
+    A, B = np.ones((6, 20), np.float32), np.ones((20, 18), np.float32)
+    A[5] = np.nan
+    C = np.empty((6, 18), np.float32)
+    multiply(A, B, C, compiled_products.empty_panel("float32"))
+    assert (C[:5] == 20.0).all()
+    assert np.isnan(C[5]).all()
+
+
+@pytest.mark.parametrize(("function", "numpy", "reach"), [(exp, np.exp, 87.3), (tanh, np.tanh, 20.0)])
+def test_exponentials_are_those_of_numpy(function: Any, numpy: Any, reach: float) -> None:
+    x = np.linspace(-reach, reach, 400_001)
+    for dtype, ulps in (("float32", 2.0), ("float64", 2.0)):
+        y = np.empty(x.size, dtype)
+        function(x.astype(dtype), y)
+        np.testing.assert_allclose(y, numpy(x.astype(dtype).astype("float64")), rtol=ulps * np.finfo(dtype).eps)
+
+
+@pytest.mark.parametrize(("function", "numpy"), [(exp, np.exp), (tanh, np.tanh)])
+def test_exponentials_of_the_ends_of_the_numbers(function: Any, numpy: Any) -> None:
+    x = np.array([np.nan, np.inf, -np.inf, 1e4, -1e4, 0.0, 88.7, 88.8, -87.0, -120.0, 1e-30], np.float32)
+    y = np.empty_like(x)
+    function(x, y)
+    with np.errstate(over="ignore"):
+        np.testing.assert_allclose(y, numpy(x), rtol=3e-7)
