@@ -116,7 +116,7 @@ def command_line() -> None:
         took = time.perf_counter() - started
     result = json.loads(done.stdout)
     peak = int(done.stderr.split()[-1]) / 1024
-    print(f"\nbacklit {' '.join(arguments[:-2])}\n")
+    print(f"\n`backlit train mnist {' '.join(arguments[2:-2])}`\n")
     print("| test accuracy | peak memory | seconds, all in all |")
     print("|---|---|---|")
     print(f"| {100 * result['test']['accuracy']:.2f} % | {peak:.0f} MB | {took:.0f} |")

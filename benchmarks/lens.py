@@ -49,9 +49,10 @@ def main() -> int:
         ("check all 2,410 parameters of 64-32-10, 32 rows", 2.0, best_of(3, lambda: bl.check_gradients(small, x, y))),
         ("the same with the sweep over ε", None, best_of(1, lambda: bl.check_gradients(small, x, y, sweep=True))),
     ]
-    print(f"{'':<50}{'seconds':>9}{'promised':>10}")
+    print("| | seconds | to reach | |\n|---|---:|---|---|")
     for what, promise, seconds in figures:
-        print(f"{what:<50}{seconds:>9.3f}{'' if promise is None else f'< {promise:g}':>10}")
+        kept = "" if promise is None else "reached" if seconds < promise else "**not reached**"
+        print(f"| {what} | {seconds:.3f} | {'' if promise is None else f'less than {promise:g}'} | {kept} |")
     return int(any(promise is not None and seconds >= promise for _, promise, seconds in figures))
 
 
