@@ -208,9 +208,9 @@ class Network:
                         delta *= work.slope[i]
                 # dL/dW = a_inᵀ delta            (inputs, n) (n, units): summed over the n rows
                 np.matmul(a_in.T, delta, out=layer.weight_gradient)
-                # dL/db = Σ_rows delta
+                # dL/db = Σ_rows delta = 1ᵀ delta     (n,) (n, units)
                 if layer.bias is not None:
-                    np.add.reduce(delta, axis=0, out=layer.bias_gradient)
+                    np.dot(work.ones, delta, out=layer.bias_gradient)
                 # dL/da_in = delta Wᵀ            (n, units) (units, inputs); nobody needs it below the first layer
                 if i > self._first_dense:
                     np.matmul(delta, layer.weight.T, out=work.delta[i - 1])
@@ -374,6 +374,11 @@ class Network:
     def from_spec(cls, spec: Spec) -> Network:
         """The network of a description, with fresh initial values.
 
+        Raises
+        ------
+        ConfigurationError
+            Where the description lacks something, or has something that a network has not.
+
         Examples
         --------
         >>> Network.from_spec(Network([Dense(3, "softmax")], inputs=2, loss="cross_entropy").spec())
@@ -381,9 +386,12 @@ class Network:
         """
         settings = dict(spec)
         classes = settings.pop("classes", None)
-        settings["layers"] = [layer_from_spec(layer) for layer in settings["layers"]]
-        settings["loss"] = loss_from_spec(settings["loss"])
-        network = cls(**settings)
+        try:
+            settings["layers"] = [layer_from_spec(layer) for layer in settings["layers"]]
+            settings["loss"] = loss_from_spec(settings["loss"])
+            network = cls(**settings)
+        except (KeyError, TypeError) as error:
+            raise ConfigurationError(f"a network cannot be made of the description {spec!r}: {error}") from error
         if classes is not None and len(classes) != max(2, network.outputs):
             raise ConfigurationError(f"{network.outputs} outputs do not tell {len(classes)} classes apart")
         network.classes = None if classes is None else np.array(classes)

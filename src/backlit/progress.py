@@ -47,7 +47,7 @@ class ProgressBar(Callback):
             total=training.epochs - self._first,
             epoch=training.epoch,
             epochs=training.epochs,
-            losses="",
+            losses="compiling (only the first time)" if training.engine == "compiled" else "",
         )
         self._drawn = 0.0
         self._bar.start()

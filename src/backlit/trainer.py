@@ -153,14 +153,14 @@ def fit(
         for callback in hooks:
             begun.append(callback)
             callback.on_fit_begin(training)
-        for epoch in range(history.epochs, training.epochs):
-            training.epoch = epoch + 1
-            with blas_threads(net, job.batch_size):
+        with blas_threads(net, job.batch_size):
+            for epoch in range(history.epochs, training.epochs):
+                training.epoch = epoch + 1
                 _run_epoch(training, job, chosen, hooks, best)
-            for callback in hooks:
-                callback.on_epoch_end(training)
-            if training.stop_reason is not None:
-                break
+                for callback in hooks:
+                    callback.on_epoch_end(training)
+                if training.stop_reason is not None:
+                    break
         check_last_step(training, job, best)
         history.stopped = training.stop_reason
     except KeyboardInterrupt:
@@ -201,7 +201,7 @@ def _run_epoch(training: Training, job: Job, engine: Engine, hooks: list[Callbac
     counted = [loss for loss, weight in zip(losses, weights, strict=True) if weight > 0]
     row = {
         # each step's loss is a mean over its rows; the epoch's is the mean over all rows
-        "loss": float(np.average(losses, weights=weights)),
+        "loss": float(np.dot(losses, weights)) / sum(weights),
         "batch_loss_min": min(counted),
         "batch_loss_max": max(counted),
         "learning_rate": rate_at(job.optimizer.learning_rate, epoch + (job.steps - 1) / job.steps),

@@ -82,6 +82,7 @@ class Workspace:
         self.y = self._y
         self._weight = np.empty(n, dtype)
         self.weight: Array | None = None
+        self.ones = np.ones(n, dtype)
 
     def _own_input(self) -> Array:
         if self._input is None:
@@ -102,14 +103,14 @@ class Workspace:
         """Take the given rows of a whole data set, which stays in the type it came in (uint8 images, say)."""
         # mode="clip" lets `take` write straight into `out`; the rows are known to be in range.
         if X.dtype == self.dtype and self.input_scale == 1.0:
-            self._set_input(np.take(X, rows, axis=0, out=self._own_input(), mode="clip"))
+            self._set_input(X.take(rows, axis=0, out=self._own_input(), mode="clip"))
         else:
             if self._raw is None or self._raw.dtype != X.dtype:
                 self._raw = np.empty((self.n, X.shape[1]), X.dtype)
-            np.take(X, rows, axis=0, out=self._raw, mode="clip")
+            X.take(rows, axis=0, out=self._raw, mode="clip")
             self._set_scaled(self._raw)
-        self.y = np.take(Y, rows, axis=0, out=self._y, mode="clip")
-        self.weight = None if weight is None else np.take(weight, rows, out=self._weight, mode="clip")
+        self.y = Y.take(rows, axis=0, out=self._y, mode="clip")
+        self.weight = None if weight is None else weight.take(rows, out=self._weight, mode="clip")
 
     def _set_scaled(self, X: Array) -> None:
         # a_0 = X · input_scale, in the network's own dtype: bytes need no detour through float64
@@ -128,5 +129,5 @@ class Workspace:
         if self.input_scale != 1.0:
             out *= self.input_scale
         self._set_input(out)
-        self.y = np.take(Y, rows, axis=0, out=self._y, mode="clip")
-        self.weight = None if weight is None else np.take(weight, rows, out=self._weight, mode="clip")
+        self.y = Y.take(rows, axis=0, out=self._y, mode="clip")
+        self.weight = None if weight is None else weight.take(rows, out=self._weight, mode="clip")

@@ -124,7 +124,7 @@ def check(model: str, file: str, /, *, rows: int = 32, json: Annotated[bool, Fla
     json
         Print one JSON object to stdout.
     """
-    net, X, y = network_and_rows(model, file, positive_whole("--rows", rows))
+    net, X, y = network_and_rows(load(model), model, file, positive_whole("--rows", rows))
     report = check_gradients(net, X, y)
     lens.show(report, show.console(json))
     if json:
@@ -141,9 +141,8 @@ def check(model: str, file: str, /, *, rows: int = 32, json: Annotated[bool, Fla
         raise ConfigurationError(f"{model!r}: back-propagation disagrees with finite differences, see the table")
 
 
-def network_and_rows(model: str, file: str, rows: int | None) -> tuple[Network, Array, Array]:
-    """The network inside a saved model, with rows of a file in the form that the network takes."""
-    loaded = load(model)
+def network_and_rows(loaded: Any, model: str, file: str, rows: int) -> tuple[Network, Array, Array]:
+    """The network inside a loaded model, with the first rows of a file in the form that the network takes."""
     if isinstance(loaded, Network):
         X, y = read_images(file, loaded, model)
         if y is None:

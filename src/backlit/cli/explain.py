@@ -124,11 +124,11 @@ def explain(
 
 
 def _subject(model: str, file: str, row: int, learning_rate: float) -> _Subject:
-    net, X, y = network_and_rows(model, file, row + 1)
+    loaded = load(model)
+    net, X, y = network_and_rows(loaded, model, file, row + 1)
     if len(X) <= row:
         raise ConfigurationError(f"--row {row} is not in {file!r}: its {len(X):,} rows are 0 to {len(X) - 1}")
     ledger = explain_step(net, X[row:], y[row:], optimizer=SGD(learning_rate), row_labels=[str(row)])
-    loaded = load(model)
     if isinstance(loaded, Network):
         side = math.isqrt(net.inputs)
         image_shape = (side, side) if X.dtype == np.uint8 and side * side == net.inputs else None

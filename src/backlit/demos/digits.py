@@ -218,8 +218,8 @@ def _published(settings: Settings) -> str | None:
 def published_rows() -> list[Row]:
     """The four published networks.
 
-    The third stands there twice. With every weight from the standard normal distribution some of its outputs start, and
-    stay, at 0: the digit is never recognised. Scaling the output weights alone by 1/√fan_in lets them learn.
+    The third is followed by a variant. With every weight from the standard normal distribution some of its outputs
+    start, and stay, at 0: the digit is never recognised. Scaling the output weights alone by 1/√fan_in lets them learn.
     """
     first, second, third, fourth = PUBLISHED
     wide = Settings(hidden=100)
@@ -235,8 +235,8 @@ def published_rows() -> list[Row]:
     return [
         Row("30 hidden, squared error", Settings(), first),
         Row("30 hidden, cross-entropy", Settings(loss="cross_entropy", learning_rate=0.5), second),
-        Row("100 hidden, squared error", wide),
-        Row("the same, output / √fan_in", replace(wide, output_init="scaled_normal"), third),
+        Row("100 hidden, squared error", wide, third),
+        Row("the same, output / √fan_in", replace(wide, output_init="scaled_normal")),
         Row("100 hidden, L2, 60 epochs", improved, fourth),
     ]
 

@@ -56,7 +56,9 @@ class Prover:
         v: Array = np.zeros(parameters.size)
         v[where] = keyed_generator(0, "sampling", 2, where.start).standard_normal(where.stop - where.start)
         v /= np.linalg.norm(v)
-        return self._proof(float(np.dot(v, self._trace.gradient.astype(np.float64))), self.batch.along(v))
+        with np.errstate(invalid="ignore"):  # 0 · ∞ of a gradient that is not finite: NaN, and shown as that
+            g = float(np.dot(v, self._trace.gradient.astype(np.float64)))
+        return self._proof(g, self.batch.along(v))
 
     def _proof(self, g: float, d: float) -> Proof:
         return Proof(g, d, agreed_digits(g, d, self._hidden))
