@@ -160,7 +160,7 @@ class Network:
             if isinstance(layer, Dense):
                 z = work.z[i]  # (n, units)
                 # z = a_in W + b
-                np.matmul(a_in, layer.weight, out=z)
+                np.dot(a_in, layer.weight, out=z)
                 if layer.bias is not None:
                     z += layer.bias
                 # a = f(z)
@@ -207,13 +207,13 @@ class Network:
                         layer.activation.slope(work.z[i], work.a[i + 1], work.slope[i], work.scratch[i])
                         delta *= work.slope[i]
                 # dL/dW = a_inᵀ delta            (inputs, n) (n, units): summed over the n rows
-                np.matmul(a_in.T, delta, out=layer.weight_gradient)
+                np.dot(a_in.T, delta, out=layer.weight_gradient)
                 # dL/db = Σ_rows delta = 1ᵀ delta     (n,) (n, units)
                 if layer.bias is not None:
                     np.dot(work.ones, delta, out=layer.bias_gradient)
                 # dL/da_in = delta Wᵀ            (n, units) (units, inputs); nobody needs it below the first layer
                 if i > self._first_dense:
-                    np.matmul(delta, layer.weight.T, out=work.delta[i - 1])
+                    np.dot(delta, layer.weight.T, out=work.delta[i - 1])
             else:
                 # a = a_in ⊙ m, so dL/da_in = dL/da ⊙ m
                 np.multiply(delta, work.mask[i], out=work.delta[i - 1])
@@ -280,6 +280,10 @@ class Network:
         Works through X in pieces, so that no array of n rows but the result is made.
         """
         X = check_inputs(X, self.inputs)
+        if X.shape[0] <= self._piece:
+            work = self.workspace(X.shape[0], training=False)
+            work.load(X)
+            return self.forward_pass(work).copy()
         result = np.empty((X.shape[0], self.outputs), self.dtype)
         for rows, work in self.pieces(X.shape[0]):
             work.load(X[rows])

@@ -70,7 +70,7 @@ def check_finite(array: Array, what: str) -> None:
     for start in range(0, array.shape[0], _ROWS_AT_ONCE):
         part = array[start : start + _ROWS_AT_ONCE]
         finite = np.isfinite(part)
-        if not finite.all():
+        if np.count_nonzero(finite) < finite.size:
             place = np.argwhere(~finite)[0]
             column = f", column {place[1]}" if array.ndim == 2 else ""
             raise NonFiniteError(
