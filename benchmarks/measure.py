@@ -24,7 +24,7 @@ class Case:
     rows: int
     activation: str = "relu"
     rate: float = 0.001
-    epochs: int = 1
+    epochs: int = 3
     threads: int = 1
 
     def __str__(self) -> str:

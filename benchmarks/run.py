@@ -30,12 +30,13 @@ NOTES = {
     "training": """## Training: microseconds of a step
 
 All libraries train the same network with the same arithmetic in float32, each in a process of its own that may use the
-stated number of cores; they take turns, so that what disturbs one disturbs all. A time is the median of the rounds,
-with the shortest and the longest. What is compiled is compiled before the clock starts. Backlit is
-`fit(…, engine="compiled")` as it stands, with its order of rows and its history; JAX is one jitted `lax.scan` over the
-epoch; PyTorch is eager, with fused optimisers; Keras runs on JAX. "Products alone" are the matrix products of a step
-through the BLAS that SciPy brings: a floor under every implementation that calls it. Below a certain size Backlit has
-products of its own (`engines/compiled_products.py`), and can be faster than that.
+stated number of cores; they take turns, so that what disturbs one disturbs all. A round is three epochs, of which the
+median counts (for scikit-learn and Keras the mean); a time is the median of the rounds, with the shortest and the
+longest. What is compiled is compiled before the clock starts. Backlit is `fit(…, engine="compiled")` as it stands, with
+its order of rows and its history; JAX is one jitted `lax.scan` over the epoch; PyTorch is eager, with fused optimisers;
+Keras runs on JAX. "Products alone" are the matrix products of a step through the BLAS that SciPy brings: a floor under
+every implementation that calls it. Below a certain size Backlit has products of its own
+(`engines/compiled_products.py`), and can be faster than that.
 
 Where a figure is not reached: 784-128-64-10 on one core is bound by its arithmetic. A step has 58 million
 multiplications and additions; the products alone take all the time that the goals would leave, and JAX's and PyTorch's
@@ -86,7 +87,7 @@ def main() -> int:
         parser.error(f"there is no part {', '.join(sorted(unknown))}: known are {', '.join(NOTES)}")
     rounds, quick = (3, True) if options.quick else (7, False)
     measure: dict[str, Callable[[], str]] = {
-        "training": lambda: training.table(rounds, quick),
+        "training": lambda: training.table(PAGE.parent / "img", rounds, quick),
         "growth": lambda: training.growth(PAGE.parent / "img", 1 if quick else 3, quick),
         "mnist": lambda: mnist.table(1 if quick else 3),
         "using": lambda: f"{using.prediction(rounds)}\n\n{using.memory(quick)}",

@@ -9,6 +9,9 @@ from typing import Any
 from measure import CORES, FLOOR, OURS, Case, Measured, interleaved
 
 LIBRARIES = [OURS, "JAX", "PyTorch", "scikit-learn", "Keras on JAX"]
+COLOURS = dict(zip(LIBRARIES, ("C3", "C0", "C1", "C2", "C4"), strict=True))
+
+NAMES = {"adam": "Adam", "sgd": "SGD"}
 
 # What is to be reached, as a multiple of our median: {library: how many times longer it should take at least}.
 CASES: list[tuple[Case, dict[str, float]]] = [
@@ -22,8 +25,9 @@ CASES: list[tuple[Case, dict[str, float]]] = [
 ]
 
 
-def table(rounds: int, quick: bool) -> str:
-    """Microseconds of a step, by network and library, with what is to be reached beside it."""
+def table(folder: Path, rounds: int, quick: bool) -> str:
+    """Microseconds of a step, by network and library, with what is to be reached beside it; drawn for one core."""
+    on_one_core: dict[str, dict[str, float]] = {}
     lines = [
         f"| network, batch, optimiser | threads | {' | '.join(LIBRARIES)} | {FLOOR} |",
         f"|---|---|{'---|' * (len(LIBRARIES) + 1)}",
@@ -34,8 +38,11 @@ def table(rounds: int, quick: bool) -> str:
             used = replace(case, threads=threads, rows=case.rows // (4 if quick else 1))
             print(f"  {case}, {threads} thread{'s' * (threads > 1)} …", flush=True)
             times = interleaved([*LIBRARIES, FLOOR], used, rounds)
+            if threads == 1:
+                label = f"{case}\nbatch {case.batch}, {NAMES[case.optimizer]}"
+                on_one_core[label] = {library: time.median for library, time in times.items()}
             cells = " | ".join(microseconds(times[library]) for library in [*LIBRARIES, FLOOR])
-            lines.append(f"| {case}, {case.batch}, {case.optimizer.upper()} | {threads} | {cells} |")
+            lines.append(f"| {case}, {case.batch}, {NAMES[case.optimizer]} | {threads} | {cells} |")
             for library, goal in goals.items():
                 ratio = times[library].median / times[OURS].median
                 if library == FLOOR:
@@ -43,7 +50,36 @@ def table(rounds: int, quick: bool) -> str:
                 else:
                     text = f"{library} takes at least {goal:g} × as long | {ratio:.2f} ×"
                 reached.append(f"| {case} | {threads} | {text} | {'reached' if ratio >= goal else '**not reached**'} |")
-    return "\n".join(lines) + "\n\n" + "\n".join(reached)
+    if not quick:
+        draw_steps(folder / "training.png", on_one_core)
+    picture = "![How many times longer than Backlit's a step takes, on one core](img/training.png)"
+    return "\n".join(lines) + f"\n\n{picture}\n\n" + "\n".join(reached)
+
+
+def draw_steps(path: Path, times: dict[str, dict[str, float]]) -> None:
+    """How many times longer than ours a step takes: a group of bars for each network."""
+    import matplotlib
+
+    matplotlib.use("agg")
+    from matplotlib import pyplot
+
+    figure, ax = pyplot.subplots(figsize=(10, 4), layout="constrained")
+    width = 0.8 / len(LIBRARIES)
+    for i, library in enumerate(LIBRARIES):
+        ratios = [found[library] / found[OURS] for found in times.values()]
+        places = [group + (i - (len(LIBRARIES) - 1) / 2) * width for group in range(len(times))]
+        bars = ax.bar(places, ratios, 0.92 * width, label=library, color=COLOURS[library])
+        ax.bar_label(bars, [f"{ratio:.1f}" if ratio < 10 else f"{ratio:.0f}" for ratio in ratios], fontsize=8)
+    ax.set_yscale("log")
+    ax.set_ylim(0.7, None)
+    ax.set_yticks([1, 2, 5, 10, 20], ["1", "2", "5", "10", "20"])
+    ax.minorticks_off()
+    ax.set_xticks(range(len(times)), times)
+    ax.set_ylabel("times Backlit's step")
+    ax.spines[["top", "right"]].set_visible(False)
+    ax.legend(frameon=False, ncols=len(LIBRARIES), loc="upper center", bbox_to_anchor=(0.5, 1.14))
+    figure.savefig(path, dpi=110)
+    pyplot.close(figure)
 
 
 def microseconds(time: Measured) -> str:
@@ -92,11 +128,10 @@ def draw(path: Path, curves: list[tuple[str, dict[str, dict[int, float]]]]) -> N
     from matplotlib import pyplot
 
     figure, axes = pyplot.subplots(2, 2, figsize=(10, 7.5), layout="constrained")
-    colours = dict(zip([OURS, "JAX", "PyTorch", "scikit-learn"], ("C3", "C0", "C1", "C2"), strict=True))
     for ax, (name, curve) in zip(axes.flat, curves, strict=True):
         for library, points in curve.items():
             ax.plot(
-                points.keys(), points.values(), marker="o", markersize=4, label=library, color=colours[library],
+                points.keys(), points.values(), marker="o", markersize=4, label=library, color=COLOURS[library],
                 linewidth=2.2 if library == OURS else 1.3,
             )  # fmt: skip
         ax.set_xscale("log", base=10 if name == "rows" else 2)
