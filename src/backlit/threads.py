@@ -15,7 +15,7 @@ from .layers import Dense
 from .network import Network
 
 #: Multiplications in a layer's product of one batch, below which one thread is at least as fast as several.
-SMALL_PRODUCT: Final = 2**25
+SMALL_PRODUCT: Final = 2**23
 
 
 def blas_threads(net: Network, batch_size: int) -> AbstractContextManager[Any]:

@@ -156,11 +156,14 @@ def _add_rows(delta: Array, total: Array) -> None:
 def _add_penalty(w: Array, gradient: Array, l1: Any, l2: Any) -> float:
     """Add l1 sign(w) + l2 w to the gradient of a weight; return l1 Σ|w| + (l2/2) Σ w²."""
     size = 0.0
-    for i in range(w.size):
-        sign = type(l1)(1) if w[i] > 0 else (type(l1)(-1) if w[i] < 0 else type(l1)(0))
-        gradient[i] += l2 * w[i]
-        gradient[i] += l1 * sign
-        size += abs(w[i])
+    if l2 > 0.0:
+        for i in range(w.size):
+            gradient[i] += l2 * w[i]
+    if l1 > 0.0:
+        for i in range(w.size):
+            sign = type(l1)(1) if w[i] > 0 else (type(l1)(-1) if w[i] < 0 else type(l1)(0))
+            gradient[i] += l1 * sign
+            size += abs(w[i])
     return float(l1 * size + 0.5 * l2 * np.dot(w, w))
 
 
@@ -198,9 +201,10 @@ def _train_step(chain: Chain, rule: Rule, a_0: Array, y: Array, w: Array, rate: 
             if is_weight and (chain.l1 > 0.0 or chain.l2 > 0.0):
                 l1, l2 = real(share * chain.l1), real(share * chain.l2)
                 loss += _add_penalty(values[start:stop], gradients[start:stop], l1, l2)
-        norm = math.sqrt(np.dot(gradients, gradients))
-        if norm > rule.clip_norm:
-            scale = real(rule.clip_norm / norm)
+        if rule.clip_norm < math.inf:
+            norm = math.sqrt(np.dot(gradients, gradients))
+            if norm > rule.clip_norm:
+                scale = real(rule.clip_norm / norm)
 
     if loss <= limit:
         for k in range(chain.parts.shape[0]):
