@@ -1,6 +1,6 @@
 """`fit` with default parameters, ours beside scikit-learn's: time and score, in one interleaved run.
 
-    python benchmarks/estimators.py [--seeds 10] [--seconds 500] [--only digits …] [--engine auto]
+    python benchmarks/estimators.py [--seeds 10] [--seconds 240] [--only digits …] [--engine auto]
 
 For each seed both are fitted one after the other, the first one of them changing places, so that what else the machine
 does falls on both. Reported: the median time of a fit, the mean test score and its standard deviation over the seeds.
@@ -113,7 +113,7 @@ HEAD = (
 def main() -> None:
     parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
     parser.add_argument("--seeds", type=int, default=10)
-    parser.add_argument("--seconds", type=float, default=500.0, help="for each data set")
+    parser.add_argument("--seconds", type=float, default=240.0, help="for each data set")
     parser.add_argument("--only", choices=DATA, nargs="+", default=list(DATA))
     parser.add_argument("--engine", default="auto")
     arguments = parser.parse_args()
