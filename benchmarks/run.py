@@ -41,7 +41,8 @@ every implementation that calls it. Below a certain size Backlit has products of
 Where a figure is not reached: 784-128-64-10 on one core is bound by its arithmetic. A step has 58 million
 multiplications and additions; the products alone take all the time that the goals would leave, and JAX's and PyTorch's
 products are as fast. In 20-64-64-2 half of our step is products at four fifths of what the core can do; what is left is
-Adam's root and quotient for every parameter, the order of the rows, and their way from memory.
+Adam's root and quotient for every parameter, the order of the rows, and their way from memory. 784-800-10 is nine
+tenths products, in which OpenBLAS and JAX are level: either may be ahead by a few percent.
 """,
     "growth": """## How the cost grows
 
@@ -65,7 +66,8 @@ network takes them (8 bytes a row here), and the order of the rows (8 bytes).
 
 `fit` with default parameters, scikit-learn's turn and ours in the same process. The scores are
 those of the test set, with their standard deviation over the seeds. To reach: 2 × wherever a fit takes longer than
-0.2 s, with the same score within one standard deviation.
+0.2 s, with the same score within one standard deviation. A first fit with the compiled engine is not in these times: it
+compiles once for each user and type of number, for some twenty seconds, and loads what it compiled in half a second.
 """,
     "lens": """## The lens
 """,
