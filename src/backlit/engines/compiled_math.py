@@ -59,8 +59,9 @@ def _exp_float32(x: Any) -> Any:
     p = p * r + _f(5.0000001201e-1)
     p = p * r * r + r + _f(1.0)
     # 2ⁿ in two factors, as n = 128 has no exponent of its own
-    half = np.int32(np.float32(rounded).view(np.int32) - np.int32(0x4B400000)) >> np.int32(1)
-    rest = np.int32(np.float32(rounded).view(np.int32) - np.int32(0x4B400000)) - half
+    whole = np.int32(np.float32(rounded).view(np.int32) - np.int32(0x4B400000))  # n: the bits of _ROUND taken off
+    half = whole >> np.int32(1)
+    rest = whole - half
     y = p * np.int32((half + np.int32(127)) << np.int32(23)).view(np.float32)
     y = y * np.int32((rest + np.int32(127)) << np.int32(23)).view(np.float32)
     y = _f(0.0) if x < _SMALLEST else y
