@@ -95,15 +95,20 @@ def load(path: str | os.PathLike[str]) -> Any:
     ModelFileError
         If the file is damaged, cut short, of another format, or made by a newer version.
     """
+    data = read_bytes(path, "model file")
+    name = repr(str(Path(path)))
+    return _read_estimator(data, name) if data[:4] == _ZIP else _read_network(data, name)
+
+
+def read_bytes(path: str | os.PathLike[str], what: str) -> bytes:
+    """What a file holds; `what` names its kind in the error."""
     place = Path(path)
     try:
-        data = place.read_bytes()
+        return place.read_bytes()
     except FileNotFoundError as error:
-        raise FileMissingError(f"there is no model file {str(place)!r}") from error
+        raise FileMissingError(f"there is no {what} {str(place)!r}") from error
     except OSError as error:
-        raise ModelFileError(f"the model file {str(place)!r} cannot be read: {error.strerror}") from error
-    name = repr(str(place))
-    return _read_estimator(data, name) if data[:4] == _ZIP else _read_network(data, name)
+        raise ModelFileError(f"the {what} {str(place)!r} cannot be read: {error.strerror}") from error
 
 
 def write_bytes(data: bytes, path: str | os.PathLike[str]) -> None:

@@ -95,18 +95,7 @@ def _row(trace: Trace, row: int) -> list[Words | Table]:
 
 
 def _units(layer: LayerPass, row: int, target: Array | None) -> list[Words | Table]:
-    columns: dict[str, Array] = {}
-    if layer.mask is not None:
-        columns |= {"a_in": layer.a_in[row], "mask": layer.mask[row]}
-    if layer.z is not None:
-        columns["z"] = layer.z[row]
-    columns["a"] = layer.a[row]
-    if target is not None:
-        columns["y"] = target
-    if layer.slope is not None:
-        columns["f′(z)"] = layer.slope[row]
-    if layer.delta is not None:
-        columns["delta" if layer.mask is None else "dL/da"] = layer.delta[row]
+    columns = layer.columns(row, target)
     key = layer.a[row] if layer.delta is None else layer.delta[row]
     units = np.arange(key.size) if key.size <= _UNITS else np.sort(np.argsort(-np.abs(key), kind="stable")[:_UNITS])
     cells = [numbers(values[units]) for values in columns.values()]

@@ -23,9 +23,9 @@ from typing import Any, Final
 import numpy as np
 
 from ..assembly import parameter_shapes
-from ..exceptions import BacklitError, ConfigurationError, FileMissingError, ModelFileError
+from ..exceptions import BacklitError, ConfigurationError, ModelFileError
 from ..history import History
-from ..io import FORMAT_VERSION, check_version, checked_header, library_version, no_key_twice, write_bytes
+from ..io import FORMAT_VERSION, check_version, checked_header, library_version, no_key_twice, read_bytes, write_bytes
 from ..network import Network
 from ..optimizers import SGD, Adagrad, Adam, AdamW, Optimizer, RMSprop
 from ..parameters import Array
@@ -79,14 +79,8 @@ def write_recording(recording: Recording, path: str | os.PathLike[str]) -> None:
 
 def read_recording(path: str | os.PathLike[str]) -> Recording:
     """Read a file, checking all of it."""
-    place = Path(path)
-    try:
-        data = place.read_bytes()
-    except FileNotFoundError as error:
-        raise FileMissingError(f"there is no recording {str(place)!r}") from error
-    except OSError as error:
-        raise ModelFileError(f"the recording {str(place)!r} cannot be read: {error.strerror}") from error
-    name = repr(str(place))
+    data = read_bytes(path, "recording")
+    name = repr(str(Path(path)))
     header = checked_header(data, name)
     metadata = header.pop("__metadata__", None)
     if not isinstance(metadata, Mapping) or metadata.get("format") != FORMAT:

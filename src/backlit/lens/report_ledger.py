@@ -79,18 +79,7 @@ def _row_losses(ledger: Ledger) -> Html:
 
 
 def _layer(layer: LayerPass, row: int, target: Array | None, names: Sequence[str] | None) -> Html:
-    columns: dict[str, Array] = {}
-    if layer.mask is not None:
-        columns |= {"a_in": layer.a_in[row], "mask": layer.mask[row]}
-    if layer.z is not None:
-        columns["z"] = layer.z[row]
-    columns["a"] = layer.a[row]
-    if target is not None:
-        columns["y"] = target
-    if layer.slope is not None:
-        columns["f′(z)"] = layer.slope[row]
-    if layer.delta is not None:
-        columns["delta" if layer.mask is None else "dL/da"] = layer.delta[row]
+    columns = layer.columns(row, target)
     size = np.abs(columns[list(columns)[-1]])
     wide = layer.units > _UNITS
     units = np.argsort(-size, kind="stable")[: _UNITS // 2] if wide else np.arange(layer.units)

@@ -64,6 +64,22 @@ class LayerPass:
     def units(self) -> int:
         return int(self.a.shape[1])
 
+    def columns(self, row: int, target: Array | None = None) -> dict[str, Array]:
+        """What the units took and gave for one row, by name, in the order of the pass; with targets for the output."""
+        found: dict[str, Array] = {}
+        if self.mask is not None:
+            found |= {"a_in": self.a_in[row], "mask": self.mask[row]}
+        if self.z is not None:
+            found["z"] = self.z[row]
+        found["a"] = self.a[row]
+        if target is not None:
+            found["y"] = target
+        if self.slope is not None:
+            found["f′(z)"] = self.slope[row]
+        if self.delta is not None:
+            found["delta" if self.mask is None else "dL/da"] = self.delta[row]
+        return found
+
     def to_dict(self, limit: int | None = None) -> dict[str, Any]:
         """Everything, for JSON; arrays of more than `limit` numbers by their size only."""
         arrays = {"z": self.z, "a": self.a, "slope": self.slope, "delta": self.delta, "mask": self.mask}
