@@ -35,6 +35,8 @@ class Workspace:
         Target values.
     weight : ndarray, shape (n,), or None
         Sample weights; None counts every row once.
+    ones : ndarray, shape (n,)
+        1ᵀ delta is the sum of delta over the rows.
     """
 
     def __init__(
@@ -109,6 +111,9 @@ class Workspace:
                 self._raw = np.empty((self.n, X.shape[1]), X.dtype)
             X.take(rows, axis=0, out=self._raw, mode="clip")
             self._set_scaled(self._raw)
+        self._take_targets(Y, weight, rows)
+
+    def _take_targets(self, Y: Array, weight: Array | None, rows: Array) -> None:
         self.y = Y.take(rows, axis=0, out=self._y, mode="clip")
         self.weight = None if weight is None else weight.take(rows, out=self._weight, mode="clip")
 
@@ -129,5 +134,4 @@ class Workspace:
         if self.input_scale != 1.0:
             out *= self.input_scale
         self._set_input(out)
-        self.y = Y.take(rows, axis=0, out=self._y, mode="clip")
-        self.weight = None if weight is None else weight.take(rows, out=self._weight, mode="clip")
+        self._take_targets(Y, weight, rows)

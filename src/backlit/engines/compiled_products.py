@@ -42,11 +42,16 @@ def empty_panel(dtype: Any) -> Array:
 
 
 @compiled
+def _for_blas(m: int, n: int, terms: int, lanes: int) -> bool:
+    return m == 1 or n < lanes or m * n * terms > LARGEST * lanes
+
+
+@compiled
 def multiply(A: Array, B: Array, C: Array, panel: Array) -> None:
     """C ← A B, of (m, k) and (k, n). B and C are contiguous; A may be a transposed view."""
     m, n, terms = A.shape[0], B.shape[1], A.shape[1]
     lanes = panel.shape[1]
-    if m == 1 or n < lanes or m * n * terms > LARGEST * lanes:
+    if _for_blas(m, n, terms, lanes):
         np.dot(A, B, C)
         return
     for start in range(0, n, lanes):
@@ -79,7 +84,7 @@ def multiply_right_transposed(A: Array, B: Array, C: Array, panel: Array) -> Non
     """C ← A Bᵀ, of (m, k) and (n, k), all contiguous."""
     m, n, terms = A.shape[0], B.shape[0], A.shape[1]
     lanes = panel.shape[1]
-    if m == 1 or n < lanes or m * n * terms > LARGEST * lanes:
+    if _for_blas(m, n, terms, lanes):
         np.dot(A, B.T, C)
         return
     for start in range(0, n, lanes):
