@@ -13,28 +13,25 @@ import numba
 from backlit.engines import compiled_math, compiled_products
 
 
-@numba.njit(error_model="numpy")  # type: ignore[untyped-decorator]
-def multiply(A: Any, B: Any, C: Any, panel: Any) -> None:
-    compiled_products.multiply(A, B, C, panel)
+def compiled(function: Any) -> Any:
+    """Callable from Python: the engine's own functions are called by compiled ones alone."""
+    return numba.njit(error_model="numpy")(function)
 
 
-@numba.njit(error_model="numpy")  # type: ignore[untyped-decorator]
-def multiply_left_transposed(A: Any, B: Any, C: Any, panel: Any, turned: Any) -> None:
-    compiled_products.multiply_left_transposed(A, B, C, panel, turned)
+multiply = compiled(lambda A, B, C, panel: compiled_products.multiply(A, B, C, panel))
+multiply_left_transposed = compiled(
+    lambda A, B, C, panel, turned: compiled_products.multiply_left_transposed(A, B, C, panel, turned)
+)
+multiply_right_transposed = compiled(lambda A, B, C, panel: compiled_products.multiply_right_transposed(A, B, C, panel))
 
 
-@numba.njit(error_model="numpy")  # type: ignore[untyped-decorator]
-def multiply_right_transposed(A: Any, B: Any, C: Any, panel: Any) -> None:
-    compiled_products.multiply_right_transposed(A, B, C, panel)
-
-
-@numba.njit(error_model="numpy")  # type: ignore[untyped-decorator]
+@compiled
 def exp(x: Any, y: Any) -> None:
     for i in range(x.size):
         y[i] = compiled_math.exp(x[i])
 
 
-@numba.njit(error_model="numpy")  # type: ignore[untyped-decorator]
+@compiled
 def tanh(x: Any, y: Any) -> None:
     for i in range(x.size):
         y[i] = compiled_math.tanh(x[i])
