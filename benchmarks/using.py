@@ -72,7 +72,7 @@ _MEMORY = """
 import resource, sys
 import numpy as np, backlit as bl
 from backlit.data import find_mnist, read_image_folder
-import backlit.engines.compiled
+import backlit.compiled.engine
 peak = lambda: resource.getrusage(resource.RUSAGE_SELF).ru_maxrss // 1024
 bare = peak()
 {load}

@@ -11,13 +11,13 @@ import numpy as np
 import pytest
 
 import backlit as bl
-from backlit.engines import choose
-from backlit.engines.base import Job
 from backlit.exceptions import BacklitWarning, DivergenceError, MissingExtraError
-from backlit.optimizers import initial_state
+from backlit.kinds.optimizers import initial_state
+from backlit.training import choose
+from backlit.training.job import Job
 
 pytest.importorskip("numba", reason="the compiled engine needs backlit[fast]")
-from backlit.engines.compiled import CompiledEngine
+from backlit.compiled.engine import CompiledEngine
 
 rng = np.random.default_rng(5)
 X = rng.normal(size=(83, 4))
@@ -212,7 +212,7 @@ def test_inputs_of_any_type_and_layout(kind: str, layout: str) -> None:
 
 
 def test_read_only_arrays_are_not_compiled_for_anew() -> None:
-    from backlit.engines.compiled_step import run_steps
+    from backlit.compiled.step import run_steps
 
     fit(network())
     known = len(run_steps.signatures)
@@ -240,7 +240,7 @@ def test_a_second_process_finds_what_the_first_one_compiled() -> None:
     fit(network())
     code = """
 import numpy as np, backlit as bl
-from backlit.engines.compiled_step import run_steps
+from backlit.compiled.step import run_steps
 net = bl.Network([bl.Dense(3, "softmax")], inputs=4, loss="cross_entropy")
 bl.fit(net, np.eye(4), [0, 1, 2, 0], epochs=1, engine="compiled", progress=False)
 print(sum(run_steps.stats.cache_hits.values()), sum(run_steps.stats.cache_misses.values()))
@@ -256,7 +256,7 @@ from numba.core import caching
 caching.CacheImpl._locator_classes = []
 with warnings.catch_warnings(record=True) as caught:
     warnings.simplefilter("always")
-    from backlit.engines.compiled_step import run_steps
+    from backlit.compiled.step import run_steps
 print(*(str(w.message) for w in caught), callable(run_steps))
 """
     output = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout

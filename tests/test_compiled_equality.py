@@ -13,15 +13,15 @@ import numpy as np
 import pytest
 
 import backlit as bl
-from backlit.engines.base import Job, StepResults
-from backlit.engines.reference import ReferenceEngine
-from backlit.layers.activations import NAMES as ACTIVATIONS
-from backlit.losses import NAMES as LOSSES
-from backlit.losses import huber, quantile
-from backlit.optimizers import initial_state
+from backlit.kinds.activations import NAMES as ACTIVATIONS
+from backlit.kinds.losses import NAMES as LOSSES
+from backlit.kinds.losses import huber, quantile
+from backlit.kinds.optimizers import initial_state
+from backlit.training.job import Job, StepResults
+from backlit.training.reference import ReferenceEngine
 
 pytest.importorskip("numba", reason="the compiled engine needs backlit[fast]")
-from backlit.engines.compiled import CompiledEngine
+from backlit.compiled.engine import CompiledEngine
 
 TOLERANCE = {"float32": 1e-5, "float64": 1e-11}  # of the largest parameter
 ROWS, INPUTS, OUTPUTS, BATCH = 23, 4, 3, 5  # the last batch has 3 rows

@@ -10,7 +10,8 @@ import pytest
 pytest.importorskip("numba", reason="the compiled engine needs backlit[fast]")
 import numba
 
-from backlit.engines import compiled_math, compiled_products
+from backlit.compiled import math as compiled_math
+from backlit.compiled import products as compiled_products
 
 
 def compiled(function: Any) -> Any:

@@ -9,12 +9,12 @@ import numpy as np
 import pytest
 
 from backlit import SGD, Adam, Dense, Dropout, Network
+from backlit.checking.batch_loss import FrozenBatch
 from backlit.exceptions import ConfigurationError, DataError, NonFiniteError, ParameterNameError, ShapeError
-from backlit.frozenbatch import FrozenBatch
-from backlit.lens.diagnose import Diagnosis, diagnose
-from backlit.lens.diagnose_given import read_gradients
-from backlit.lens.diagnose_passes import Passes, Variation
-from backlit.lens.diagnose_words import NAMES
+from backlit.lens.diagnosis.diagnose import Diagnosis, diagnose
+from backlit.lens.diagnosis.given import read_gradients
+from backlit.lens.diagnosis.mistakes import Passes, Variation
+from backlit.lens.diagnosis.words import NAMES
 
 RNG = np.random.default_rng(7)
 X = RNG.normal(size=(12, 4))
@@ -112,7 +112,7 @@ def test_an_early_update_of_another_optimizer_needs_the_optimizer() -> None:
 
 def early_update(net: Network, optimizer: Any) -> tuple[Any, float]:
     """Gradients whose backward pass ran on the weights after the update."""
-    from backlit.optimizers import initial_state, take_step
+    from backlit.kinds.optimizers import initial_state, take_step
 
     batch = FrozenBatch(net, *net.check_data(X, Y))
     gradient, values = batch.gradient(), batch.values

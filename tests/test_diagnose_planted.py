@@ -14,7 +14,7 @@ import numpy as np
 import pytest
 
 from backlit import SGD, Dense, Dropout, Network
-from backlit.lens.diagnose import Diagnosis, diagnose
+from backlit.lens.diagnosis.diagnose import Diagnosis, diagnose
 
 Place = tuple[str, int | None]
 

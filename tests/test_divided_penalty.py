@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 import backlit as bl
-from backlit.lbfgs import minimize_lbfgs
+from backlit.training.lbfgs import minimize_lbfgs
 
 RNG = np.random.default_rng(0)
 X, Y = RNG.standard_normal((7, 3)), RNG.standard_normal((7, 2))
@@ -100,7 +100,7 @@ class OneByOne:
 
 
 def test_lbfgs_and_validation_take_a_source_in_pieces(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("backlit.trainer._SOURCE_ELEMENTS", 2 * X.shape[1])
+    monkeypatch.setattr("backlit.training.fit._SOURCE_ELEMENTS", 2 * X.shape[1])
     whole, pieces = network(), network()
     first = bl.fit(whole, X, Y, optimizer=bl.LBFGS(), validation=(X, Y), sample_weight=WEIGHT, progress=False)
     second = bl.fit(

@@ -10,8 +10,8 @@ import pytest
 
 import backlit as bl
 from backlit.exceptions import ConfigurationError
-from backlit.layers import layer_from_spec
-from backlit.losses import huber, loss_from_spec, quantile
+from backlit.kinds import layer_from_spec
+from backlit.kinds.losses import huber, loss_from_spec, quantile
 from backlit.randomness import check_seed
 
 X = np.arange(12.0).reshape(4, 3)

@@ -16,7 +16,7 @@ from sklearn.preprocessing import scale
 
 import backlit as bl
 from backlit.exceptions import ConfigurationError, DataError, DerivativeError, LabelError, NotFittedError, ShapeError
-from backlit.losses import huber, quantile
+from backlit.kinds.losses import huber, quantile
 
 pytestmark = pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
 

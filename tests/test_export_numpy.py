@@ -16,12 +16,12 @@ import pytest
 import backlit as bl
 from backlit.cli.export import export
 from backlit.exceptions import ConfigurationError, MissingExtraError, ModelFileError, NotFittedError, OutputError
-from backlit.export.numpy import export_numpy
-from backlit.export.numpy_layout import number
-from backlit.export.numpy_script import MOST_AT_THE_TOP, MOST_IN_THE_SCRIPT
-from backlit.layers.activations import NAMES as ACTIVATIONS
-from backlit.losses import NAMES as LOSSES
-from backlit.losses import huber, quantile
+from backlit.export.numpy.layout import number
+from backlit.export.numpy.program import export_numpy
+from backlit.export.numpy.script import MOST_AT_THE_TOP, MOST_IN_THE_SCRIPT
+from backlit.kinds.activations import NAMES as ACTIVATIONS
+from backlit.kinds.losses import NAMES as LOSSES
+from backlit.kinds.losses import huber, quantile
 
 ROWS, BATCH, EPOCHS = 50, 16, 25  # 4 steps an epoch, the last of 2 rows: 100 steps
 

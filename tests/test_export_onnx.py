@@ -16,9 +16,9 @@ from sklearn.pipeline import Pipeline, make_pipeline
 from sklearn.preprocessing import MinMaxScaler, OneHotEncoder, PolynomialFeatures, StandardScaler
 
 import backlit as bl
-from backlit.estimators.table import column_transformer
+from backlit.estimators.columns import column_transformer
 from backlit.exceptions import ConfigurationError, MissingExtraError
-from backlit.export.onnx import export_onnx
+from backlit.export.onnx.model import export_onnx
 
 pytest.importorskip("onnx", reason="onnx is not installed")
 onnxruntime = pytest.importorskip("onnxruntime", reason="onnxruntime is not installed")
@@ -216,7 +216,7 @@ def test_what_cannot_be_exported(tmp_path: Path) -> None:
 def test_a_model_that_onnxruntime_computes_differently_is_not_written(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("backlit.export.onnx_graph.LEAK", 0.02)
+    monkeypatch.setattr("backlit.export.onnx.graph.LEAK", 0.02)
     net = bl.Network([bl.Dense(4, "leaky_relu"), bl.Dense(1)], inputs=2)
     with pytest.raises(ConfigurationError, match="onnxruntime computes something else: output differs by"):
         export_onnx(net, tmp_path / "m.onnx")

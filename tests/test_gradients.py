@@ -13,10 +13,10 @@ import pytest
 
 import backlit as bl
 from backlit.exceptions import ConfigurationError
-from backlit.layers.activations import NAMES as ACTIVATIONS
-from backlit.layers.activations import Activation, get_activation
-from backlit.losses import NAMES as LOSSES
-from backlit.losses import huber, quantile
+from backlit.kinds.activations import NAMES as ACTIVATIONS
+from backlit.kinds.activations import Activation, get_activation
+from backlit.kinds.losses import NAMES as LOSSES
+from backlit.kinds.losses import huber, quantile
 
 UNCHECKABLE = "cannot be checked here"
 TOLERANCE = 1e-6

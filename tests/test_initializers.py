@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 import backlit as bl
-from backlit.initializers import NAMES
+from backlit.kinds.initializers import NAMES
 
 FAN_IN, FAN_OUT = 300, 200
 N = FAN_IN * FAN_OUT

@@ -11,8 +11,8 @@ import pytest
 
 import backlit as bl
 from backlit.exceptions import DerivativeError, ShapeError
-from backlit.layers import get_activation, layer_from_spec
-from backlit.layers.activations import NAMES, softmax_jacobian_product
+from backlit.kinds import get_activation, layer_from_spec
+from backlit.kinds.activations import NAMES, softmax_jacobian_product
 
 
 def normal_cdf(z: float) -> float:

@@ -12,7 +12,7 @@ import pytest
 
 import backlit as bl
 from backlit.lens import explain, loss_account, shapes
-from backlit.lens.shapes import Axes
+from backlit.lens.step.shape_ledger import Axes
 
 rng = np.random.default_rng(8)
 

@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 
 import backlit as bl
-from backlit.gradcheck import AGREES, DISAGREES, UNCHECKABLE, check_gradients, stratified_sample
+from backlit.checking.gradcheck import AGREES, DISAGREES, UNCHECKABLE, check_gradients, stratified_sample
 from backlit.lens import plot_check, plot_sweep, show
 
 mpl.use("Agg")

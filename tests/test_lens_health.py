@@ -10,8 +10,8 @@ import pytest
 
 import backlit as bl
 from backlit.exceptions import ConfigurationError
-from backlit.lens.health import HealthMonitor, HealthReport, health
-from backlit.lens.health_network import Finding
+from backlit.lens.healthcheck.health import HealthMonitor, HealthReport, health
+from backlit.lens.healthcheck.network import Finding
 from backlit.parameters import Array
 
 RNG = np.random.default_rng(11)

@@ -14,14 +14,14 @@ import numpy as np
 import pytest
 
 import backlit as bl
-from backlit.callbacks import Callback, Training
 from backlit.exceptions import ConfigurationError, FileMissingError, ModelFileError, NotFittedError, OutputError
-from backlit.lens.frames import Frame
-from backlit.lens.player import GRAINS, Player
-from backlit.lens.recorder import Recorder
-from backlit.lens.recording import Recording
-from backlit.lens.recording_file import optimizer_from_spec, optimizer_spec
+from backlit.lens.recording.file import optimizer_from_spec, optimizer_spec
+from backlit.lens.recording.frames import Frame
+from backlit.lens.recording.player import GRAINS, Player
+from backlit.lens.recording.recorder import Recorder
+from backlit.lens.recording.recording import Recording
 from backlit.parameters import Array
+from backlit.training.callbacks import Callback, Training
 
 RNG = np.random.default_rng(5)
 X = RNG.standard_normal((50, 3)).astype(np.float32)

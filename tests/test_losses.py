@@ -11,7 +11,7 @@ import pytest
 
 import backlit as bl
 from backlit.exceptions import ConfigurationError, DerivativeError, ShapeError
-from backlit.losses import NAMES, get_loss, huber, loss_from_spec, quantile
+from backlit.kinds.losses import NAMES, get_loss, huber, loss_from_spec, quantile
 
 Row = list[float]
 

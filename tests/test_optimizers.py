@@ -10,9 +10,9 @@ import numpy as np
 import pytest
 
 import backlit as bl
-from backlit.lbfgs import minimize_lbfgs
-from backlit.optimizers import Optimizer, initial_state, take_step
-from backlit.schedules import rate_at
+from backlit.kinds.optimizers import Optimizer, initial_state, take_step
+from backlit.kinds.schedules import rate_at
+from backlit.training.lbfgs import minimize_lbfgs
 
 P, STEPS = 7, 50
 

@@ -20,14 +20,14 @@ import numpy as np
 import pytest
 
 import backlit as bl
+from backlit.checking.gradcheck import DISAGREES
 from backlit.exceptions import ConfigurationError, OutputError, ParameterNameError, ShapeError
-from backlit.gradcheck import DISAGREES
-from backlit.history import History
 from backlit.lens import explain
-from backlit.lens.diagnose import diagnose
-from backlit.lens.report import check_ledger, report, report_html
-from backlit.lens.report_charts import Line, axis_over, chart
-from backlit.lens.report_data import picture
+from backlit.lens.diagnosis.diagnose import diagnose
+from backlit.lens.report.charts import Line, axis_over, chart
+from backlit.lens.report.data import picture
+from backlit.lens.report.page import check_ledger, report, report_html
+from backlit.training.history import History
 
 VOID = {"meta", "link", "img", "br", "input"}
 LIMIT = 2_000_000  # bytes

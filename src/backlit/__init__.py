@@ -12,38 +12,32 @@ from __future__ import annotations
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
-from .callbacks import Callback, EarlyStopping, LearningRateLog
+from .checking.gradcheck import FiniteDifference, GradientReport, check_gradients
 from .exceptions import BacklitError, BacklitWarning
-from .gradcheck import FiniteDifference, GradientReport, check_gradients
-from .history import History
-from .layers import Dense, Dropout
-from .lbfgs import LBFGS
-from .monitor import Monitor
+from .kinds import Dense, Dropout
+from .kinds.optimizers import SGD, Adagrad, Adam, AdamW, RMSprop
+from .kinds.schedules import CosineDecay, ExponentialDecay, InverseDecay, StepDecay
 from .network import Network
-from .optimizers import SGD, Adagrad, Adam, AdamW, RMSprop
 from .parameters import ParameterVector
-from .schedules import CosineDecay, ExponentialDecay, InverseDecay, StepDecay
-from .trainer import fit
+from .training.callbacks import Callback, EarlyStopping, LearningRateLog
+from .training.fit import fit
+from .training.history import History
+from .training.lbfgs import LBFGS
+from .training.monitor import Monitor
 
 if TYPE_CHECKING:
     from . import data
     from .estimators import MLPClassifier, MLPRegressor
-    from .export.numpy import export_numpy
-    from .export.onnx import export_onnx
+    from .export.numpy.program import export_numpy
+    from .export.onnx.model import export_onnx
     from .io import load, save
-    from .lens import (
-        Diagnosis,
-        HealthMonitor,
-        Ledger,
-        Recorder,
-        Recording,
-        diagnose,
-        explain,
-        health,
-        loss_account,
-        report,
-        shapes,
-    )
+    from .lens.diagnosis.diagnose import Diagnosis, diagnose
+    from .lens.healthcheck.health import HealthMonitor, health
+    from .lens.recording.recorder import Recorder
+    from .lens.recording.recording import Recording
+    from .lens.report.page import report
+    from .lens.step.ledger import Ledger, explain, loss_account
+    from .lens.step.shape_ledger import shapes
 
 __version__ = "0.1.0"
 
@@ -95,24 +89,25 @@ __all__ = [
 
 # The upper floors stand on larger libraries (scikit-learn, safetensors): they are loaded when first used.
 _UPPER_FLOORS = {
-    "Diagnosis": ".lens",
-    "HealthMonitor": ".lens",
-    "Ledger": ".lens",
+    "Diagnosis": ".lens.diagnosis.diagnose",
+    "HealthMonitor": ".lens.healthcheck.health",
+    "Ledger": ".lens.step.ledger",
     "MLPClassifier": ".estimators",
     "MLPRegressor": ".estimators",
-    "Recorder": ".lens",
-    "Recording": ".lens",
+    "Recorder": ".lens.recording.recorder",
+    "Recording": ".lens.recording.recording",
     "data": ".data",
-    "diagnose": ".lens",
-    "explain": ".lens",
-    "export_numpy": ".export.numpy",
-    "export_onnx": ".export.onnx",
-    "health": ".lens",
+    "diagnose": ".lens.diagnosis.diagnose",
+    "explain": ".lens.step.ledger",
+    "export_numpy": ".export.numpy.program",
+    "export_onnx": ".export.onnx.model",
+    "health": ".lens.healthcheck.health",
     "load": ".io",
-    "loss_account": ".lens",
-    "report": ".lens",
+    "losses": ".kinds.losses",
+    "loss_account": ".lens.step.ledger",
+    "report": ".lens.report.page",
     "save": ".io",
-    "shapes": ".lens",
+    "shapes": ".lens.step.shape_ledger",
 }
 
 
@@ -120,7 +115,7 @@ def __getattr__(name: str) -> Any:
     if name not in _UPPER_FLOORS:
         raise AttributeError(f"module 'backlit' has no attribute {name!r}")
     module = import_module(_UPPER_FLOORS[name], __name__)
-    return module if name == "data" else getattr(module, name)
+    return module if name in ("data", "losses") else getattr(module, name)
 
 
 def __dir__() -> list[str]:

@@ -7,9 +7,9 @@ from collections.abc import Sequence
 
 from .checks import positive_whole
 from .exceptions import ConfigurationError
-from .initializers import initial_values
-from .layers import Activation, Dense, Dropout, layer_from_spec
-from .losses import Loss
+from .kinds import Activation, Dense, Dropout, layer_from_spec
+from .kinds.initializers import initial_values
+from .kinds.losses import Loss
 from .parameters import ParameterVector
 from .randomness import keyed_generator
 from .typing import Spec

@@ -34,25 +34,34 @@ _ZIP: Final = b"PK\x03\x04"
 
 #: The types, beyond scikit-learn's, NumPy's and SciPy's own, that a saved estimator may hold.
 TRUSTED_TYPES: Final = (
-    "backlit.callbacks.EarlyStopping",
-    "backlit.callbacks.LearningRateLog",
     "backlit.estimators.classifier.MLPClassifier",
     "backlit.estimators.regressor.MLPRegressor",
-    "backlit.history.History",
-    "backlit.lbfgs.LBFGS",
+    "backlit.kinds.optimizers.Adagrad",
+    "backlit.kinds.optimizers.Adam",
+    "backlit.kinds.optimizers.AdamW",
+    "backlit.kinds.optimizers.OptimizerState",
+    "backlit.kinds.optimizers.RMSprop",
+    "backlit.kinds.optimizers.SGD",
+    "backlit.kinds.schedules.CosineDecay",
+    "backlit.kinds.schedules.ExponentialDecay",
+    "backlit.kinds.schedules.InverseDecay",
+    "backlit.kinds.schedules.StepDecay",
     "backlit.network.Network",
-    "backlit.optimizers.Adagrad",
-    "backlit.optimizers.Adam",
-    "backlit.optimizers.AdamW",
-    "backlit.optimizers.OptimizerState",
-    "backlit.optimizers.RMSprop",
-    "backlit.optimizers.SGD",
-    "backlit.schedules.CosineDecay",
-    "backlit.schedules.ExponentialDecay",
-    "backlit.schedules.InverseDecay",
-    "backlit.schedules.StepDecay",
+    "backlit.training.callbacks.EarlyStopping",
+    "backlit.training.callbacks.LearningRateLog",
+    "backlit.training.history.History",
+    "backlit.training.lbfgs.LBFGS",
     "numpy.dtype",
 )
+
+#: Where the types of files written by 0.1.0 stand now.
+_MOVED: Final = {
+    "backlit.callbacks": "backlit.training.callbacks",
+    "backlit.history": "backlit.training.history",
+    "backlit.lbfgs": "backlit.training.lbfgs",
+    "backlit.optimizers": "backlit.kinds.optimizers",
+    "backlit.schedules": "backlit.kinds.schedules",
+}
 
 
 def save(model: Any, path: str | os.PathLike[str]) -> None:
@@ -305,6 +314,7 @@ def _unpack(data: bytes, name: str) -> Any:
     from skops.io import get_untrusted_types, loads
 
     try:
+        data = _with_types_where_they_are(data)
         foreign = sorted(set(get_untrusted_types(data=data)) - set(TRUSTED_TYPES))
     except Exception as error:  # a hand-made schema can fail anywhere in skops
         raise ModelFileError(f"the model file {name} is damaged: {error}") from error
@@ -314,3 +324,19 @@ def _unpack(data: bytes, name: str) -> Any:
         return loads(data, trusted=list(TRUSTED_TYPES))
     except Exception as error:
         raise ModelFileError(f"the model file {name} is damaged: {error}") from error
+
+
+def _with_types_where_they_are(data: bytes) -> bytes:
+    """The file with the modules of `_MOVED` renamed; the very same where there are none."""
+    with zipfile.ZipFile(BytesIO(data)) as archive:
+        schema = archive.read("schema.json")
+        renamed = schema
+        for old, new in _MOVED.items():
+            renamed = renamed.replace(f'"__module__": "{old}"'.encode(), f'"__module__": "{new}"'.encode())
+        if renamed == schema:
+            return data
+        buffer = BytesIO()
+        with zipfile.ZipFile(buffer, "w") as copied:
+            for name in archive.namelist():
+                copied.writestr(name, renamed if name == "schema.json" else archive.read(name))
+    return buffer.getvalue()

@@ -29,9 +29,9 @@ import numpy as np
 from .assembly import check_pair, copied_layers, parameter_shapes, set_initial_values
 from .checks import float_dtype, not_negative, positive, positive_whole
 from .exceptions import ConfigurationError, ShapeError
-from .layers import Dense, Dropout, layer_from_spec
-from .layers.activations import softmax_jacobian_product
-from .losses import LossLike, check_own_loss, get_loss, loss_from_spec
+from .kinds import Dense, Dropout, layer_from_spec
+from .kinds.activations import softmax_jacobian_product
+from .kinds.losses import LossLike, check_own_loss, get_loss, loss_from_spec
 from .parameters import Array, ParameterVector
 from .randomness import check_seed
 from .targets import check_inputs, check_sample_weight, encode_targets
@@ -52,7 +52,7 @@ class Network:
     inputs : int
         Number of features of a row.
     loss : str, Loss or pair, default="squared_error"
-        See `backlit.losses`. cross_entropy goes with softmax or sigmoid outputs.
+        See `backlit.kinds.losses`. cross_entropy goes with softmax or sigmoid outputs.
     l1, l2 : float, default=0.0
         Penalties on the weights, never on the biases: l1 Σ|w| + (l2/2) Σ w², added to the mean loss.
     divide_penalty : bool, default=False

@@ -7,7 +7,7 @@ from typing import Any, final
 
 import numpy as np
 
-from .layers import Dense, Dropout
+from .kinds import Dense, Dropout
 from .parameters import Array
 from .typing import BatchSource
 

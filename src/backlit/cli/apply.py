@@ -8,14 +8,14 @@ from typing import Annotated, Any
 import numpy as np
 
 from .. import lens
+from ..checking.gradcheck import check_gradients
 from ..checks import positive_whole
-from ..evaluation import evaluate as evaluate_network
 from ..exceptions import ConfigurationError
-from ..gradcheck import check_gradients
 from ..io import load, write_bytes
 from ..network import Network
+from ..pages import plain
 from ..parameters import Array
-from ..surfaces import plain
+from ..training.evaluation import evaluate as evaluate_network
 from . import show
 from .images import class_names, known_labels, read_images
 from .tables import measure, network_estimator, read_rows, read_unlabelled, table_of

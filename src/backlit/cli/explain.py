@@ -13,18 +13,18 @@ from cyclopts import Parameter
 
 from ..checks import positive
 from ..exceptions import ConfigurationError
-from ..history import History
 from ..io import load, write_bytes
-from ..lens.ledger import Ledger
-from ..lens.ledger import explain as explain_step
-from ..lens.places import check_index
-from ..lens.report import check_ledger, report_html
-from ..lens.report_data import fingerprints
-from ..lens.terminal import show as show_page
+from ..kinds.optimizers import SGD
+from ..lens.report.data import fingerprints
+from ..lens.report.page import check_ledger, report_html
+from ..lens.step.index import check_index
+from ..lens.step.ledger import Ledger
+from ..lens.step.ledger import explain as explain_step
 from ..network import Network
-from ..optimizers import SGD
+from ..pages import Page, Table, number
+from ..pages import show as show_page
 from ..parameters import ParameterVector
-from ..surfaces import Page, Table, number
+from ..training.history import History
 from . import show
 from .apply import network_and_rows
 from .images import class_names

@@ -26,7 +26,7 @@ def export(model: str, /, *, format: Literal["onnx", "numpy"], out: str) -> None
     loaded = load(model)
     page = show.console()
     if format == "onnx":
-        from ..export.onnx import export_onnx
+        from ..export.onnx.model import export_onnx
 
         page.print(str(export_onnx(loaded, out)))
         return
@@ -35,7 +35,7 @@ def export(model: str, /, *, format: Literal["onnx", "numpy"], out: str) -> None
 
 
 def _export_numpy(loaded: Any, model: str, out: str) -> None:
-    from ..export.numpy import export_numpy
+    from ..export.numpy.program import export_numpy
 
     if not hasattr(loaded, "steps"):
         export_numpy(loaded, out)

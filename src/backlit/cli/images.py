@@ -7,18 +7,18 @@ from typing import Any
 
 import numpy as np
 
-from ..callbacks import Callback, EarlyStopping
 from ..data import read_image_folder, split_rows
 from ..data.arrays import read_arrays, read_features
-from ..evaluation import evaluate
 from ..exceptions import ConfigurationError, LabelError
-from ..layers import Dense, Dropout
+from ..kinds import Dense, Dropout
+from ..kinds.optimizers import Optimizer
+from ..kinds.schedules import CosineDecay
 from ..lens import HealthMonitor
 from ..network import Network
-from ..optimizers import Optimizer
 from ..parameters import Array
-from ..schedules import CosineDecay
-from ..trainer import fit
+from ..training.callbacks import Callback, EarlyStopping
+from ..training.evaluation import evaluate
+from ..training.fit import fit
 from .train import IMAGE_VALIDATION, OPTIMIZERS, PATIENCE, Outcome, Settings
 
 

@@ -12,9 +12,9 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from ..callbacks import Callback, Training
-from ..layers import Dense
+from ..kinds import Dense
 from ..network import Network
+from ..training.callbacks import Callback, Training
 
 
 def console(as_json: bool = False) -> Console:

@@ -9,7 +9,6 @@ from typing import TYPE_CHECKING, Any, final
 
 import numpy as np
 
-from ..callbacks import Callback, EarlyStopping
 from ..data import (
     find_kinds,
     looks_like_data,
@@ -24,7 +23,8 @@ from ..data.arrays import read_features
 from ..exceptions import ConfigurationError, ModelFileError, TableError
 from ..lens import HealthMonitor
 from ..parameters import Array
-from ..progress import ProgressBar
+from ..training.callbacks import Callback, EarlyStopping
+from ..training.progress import ProgressBar
 from . import show
 from .train import PATIENCE, TABLE_VALIDATION, Outcome, Settings, TaskOption
 
@@ -126,7 +126,7 @@ def _fit(
     from sklearn.preprocessing import StandardScaler
 
     from ..estimators import MLPClassifier, MLPRegressor
-    from ..estimators.table import column_transformer
+    from ..estimators.columns import column_transformer
 
     columns = column_transformer(kinds)
     Z = columns.fit_transform(X)

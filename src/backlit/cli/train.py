@@ -12,10 +12,10 @@ from cyclopts import Parameter
 from ..checks import not_negative, positive
 from ..data import is_image_folder
 from ..exceptions import ConfigurationError, OutputError, missing_extra
-from ..history import History
 from ..io import save
+from ..kinds.optimizers import SGD, Adagrad, Adam, AdamW, RMSprop
 from ..network import Network
-from ..optimizers import SGD, Adagrad, Adam, AdamW, RMSprop
+from ..training.history import History
 from . import show
 
 OPTIMIZERS = {"adam": Adam, "adamw": AdamW, "sgd": SGD, "rmsprop": RMSprop, "adagrad": Adagrad}

@@ -14,11 +14,11 @@ from typing import TYPE_CHECKING, Any, Final, final
 import numpy as np
 
 from ..data import load
-from ..layers import Dense
+from ..kinds import Dense
+from ..kinds.optimizers import SGD
 from ..network import Network
-from ..optimizers import SGD
 from ..parameters import Array
-from ..trainer import fit
+from ..training.fit import fit
 from . import page, picture
 
 if TYPE_CHECKING:

@@ -13,17 +13,17 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Final, final
 
-from ..callbacks import Callback, EarlyStopping
 from ..data import find_mnist, load, read_image_folder, split_rows
 from ..data.augment import Augmented
 from ..exceptions import FileMissingError
-from ..history import History
-from ..layers import Dense, Dropout
-from ..monitor import Monitor
+from ..kinds import Dense, Dropout
+from ..kinds.optimizers import SGD
 from ..network import Network
-from ..optimizers import SGD
 from ..parameters import Array
-from ..trainer import fit
+from ..training.callbacks import Callback, EarlyStopping
+from ..training.fit import fit
+from ..training.history import History
+from ..training.monitor import Monitor
 from . import slow_start
 
 BATCH_SIZE: Final = 10

@@ -13,13 +13,13 @@ from typing import TYPE_CHECKING, Any, Final, final
 
 import numpy as np
 
-from ..callbacks import Callback, Training
-from ..gradcheck import FiniteDifference
-from ..layers import Dense
+from ..checking.gradcheck import FiniteDifference
+from ..kinds import Dense
+from ..kinds.optimizers import SGD
 from ..network import Network
-from ..optimizers import SGD
 from ..parameters import Array
-from ..trainer import fit
+from ..training.callbacks import Callback, Training
+from ..training.fit import fit
 from . import page, picture
 
 if TYPE_CHECKING:

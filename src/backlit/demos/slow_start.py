@@ -11,11 +11,11 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final, final
 
-from ..callbacks import Callback, Training
-from ..layers import Dense
+from ..kinds import Dense
+from ..kinds.optimizers import SGD
 from ..network import Network
-from ..optimizers import SGD
-from ..trainer import fit
+from ..training.callbacks import Callback, Training
+from ..training.fit import fit
 from . import page
 
 if TYPE_CHECKING:

@@ -18,13 +18,13 @@ from typing import TYPE_CHECKING, Any, Final, final
 
 import numpy as np
 
-from ..gradcheck import check_gradients
-from ..history import History
-from ..layers import Dense
+from ..checking.gradcheck import check_gradients
+from ..kinds import Dense
+from ..kinds.optimizers import SGD
 from ..network import Network
-from ..optimizers import SGD
 from ..parameters import Array
-from ..trainer import fit
+from ..training.fit import fit
+from ..training.history import History
 from . import page, picture
 
 if TYPE_CHECKING:

@@ -10,12 +10,12 @@ import numpy as np
 from sklearn.utils import check_random_state
 
 from ..exceptions import ConfigurationError
-from ..layers import Dense, Dropout
-from ..lbfgs import LBFGS
-from ..losses import get_loss
+from ..kinds import Dense, Dropout
+from ..kinds.losses import get_loss
+from ..kinds.optimizers import SGD, Adagrad, Adam, AdamW, Optimizer, RMSprop
+from ..kinds.schedules import LearningRate
 from ..network import Network
-from ..optimizers import SGD, Adagrad, Adam, AdamW, Optimizer, RMSprop
-from ..schedules import LearningRate
+from ..training.lbfgs import LBFGS
 
 #: scikit-learn's names, and ours for the same functions.
 _ACTIVATIONS: Final = {"logistic": "sigmoid"}

@@ -11,9 +11,9 @@ from sklearn.base import _fit_context
 from sklearn.utils._param_validation import Interval, Options, StrOptions
 from sklearn.utils.metaestimators import available_if
 
-from ..layers.activations import NAMES as ACTIVATIONS
-from ..losses import NAMES as LOSSES
-from ..losses import Loss
+from ..kinds.activations import NAMES as ACTIVATIONS
+from ..kinds.losses import NAMES as LOSSES
+from ..kinds.losses import Loss
 
 _Method = TypeVar("_Method", bound=Callable[..., Any])
 

@@ -6,7 +6,7 @@ from typing import Any, final
 
 from sklearn.utils.validation import check_is_fitted
 
-from ..history import History
+from ..training.history import History
 
 
 @final

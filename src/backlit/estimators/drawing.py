@@ -7,7 +7,7 @@ from typing import Any, Final
 
 from sklearn.utils import estimator_html_repr
 
-from ..layers import Dense
+from ..kinds import Dense
 from ..network import Network
 
 _MOST_UNITS: Final = 8  # circles in a column; a wider layer has dots in its middle

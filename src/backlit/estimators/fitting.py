@@ -11,7 +11,7 @@ from sklearn.utils import check_array, check_consistent_length, column_or_1d
 from ..exceptions import ConfigurationError, DataError
 from ..parameters import Array
 from .building import hidden_sizes
-from .inputs import (
+from .rows import (
     Rows,
     check_weight,
     check_X,

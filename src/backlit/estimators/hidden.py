@@ -10,10 +10,10 @@ from sklearn.utils._set_output import ADAPTERS_MANAGER, _get_output_config
 from sklearn.utils.validation import check_is_fitted
 
 from ..exceptions import ConfigurationError, NotFittedError, ShapeError
-from ..layers import Dense
+from ..kinds import Dense
 from ..network import Network
 from ..parameters import Array
-from .inputs import check_X
+from .rows import check_X
 from .training import blas_limit
 
 

@@ -6,8 +6,8 @@ import math
 from collections.abc import Callable as CallableType
 from typing import Any, TypeVar, final
 
-from ..callbacks import Callback, Training
 from ..exceptions import ConfigurationError, missing_extra, nearest
+from ..training.callbacks import Callback, Training
 
 try:
     from sklearn import callback as sklearn_callback

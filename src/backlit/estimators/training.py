@@ -11,16 +11,16 @@ from sklearn.base import is_classifier
 from sklearn.exceptions import ConvergenceWarning
 from sklearn.model_selection import train_test_split
 
-from ..callbacks import Callback
-from ..evaluation import evaluate
 from ..exceptions import ConfigurationError, DataError, DivergenceError
-from ..history import History
-from ..lbfgs import LBFGS
-from ..optimizers import Optimizer
-from ..trainer import fit
+from ..kinds.optimizers import Optimizer
+from ..training.callbacks import Callback
+from ..training.evaluation import evaluate
+from ..training.fit import fit
+from ..training.history import History
+from ..training.lbfgs import LBFGS
 from .building import make_network, make_optimizer, renew_network
-from .inputs import Rows
-from .rules import Scoring, StoppingRules
+from .rows import Rows
+from .stopping import Scoring, StoppingRules
 from .tracking import EpochTasks
 
 #: How far up the call of `fit` stands: warnings name the line of the caller.

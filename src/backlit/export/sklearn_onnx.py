@@ -17,8 +17,8 @@ import numpy as np
 
 from ..estimators import MLPClassifier, MLPRegressor
 from ..exceptions import ConfigurationError, missing_extra
-from .onnx import classifier_outputs
-from .onnx_graph import Graph, network_output
+from .onnx.graph import Graph, network_output
+from .onnx.model import classifier_outputs
 
 try:
     from skl2onnx import update_registered_converter

@@ -10,23 +10,22 @@ Everything prints as a page, shows itself in a notebook, and gives its numbers a
 
 from __future__ import annotations
 
-from .account import AccountLine, LossAccount
-from .delta import Term, UnitDelta
-from .diagnose import Comparison, Diagnosis, Finding, diagnose
-from .frames import Frame
-from .health import HealthMonitor, HealthReport, health
-from .ledger import Ledger, explain, loss_account
-from .player import Player
+from ..pages import show, styled
+from .diagnosis.diagnose import Comparison, Diagnosis, Finding, diagnose
+from .healthcheck.health import HealthMonitor, HealthReport, health
 from .plots import plot_check, plot_sweep
-from .proof import Proof
-from .recorder import Recorder
-from .recording import Recording
-from .report import report
-from .shapes import ShapeLedger, ShapeStep, shapes
-from .step import ParameterStep, StepTaken
-from .terminal import show, styled
-from .trace import LayerPass, Trace, trace_batch
-from .weight import RowShare, UnfoldedWeight
+from .recording.frames import Frame
+from .recording.player import Player
+from .recording.recorder import Recorder
+from .recording.recording import Recording
+from .step.account import AccountLine, LossAccount
+from .step.delta import Term, UnitDelta
+from .step.ledger import Ledger, explain, loss_account
+from .step.proof import Proof
+from .step.shape_ledger import ShapeLedger, ShapeStep, shapes
+from .step.taken import ParameterStep, StepTaken
+from .step.trace import LayerPass, Trace, trace_batch
+from .step.weight import RowShare, UnfoldedWeight
 
 __all__ = [
     "AccountLine",
@@ -58,7 +57,6 @@ __all__ = [
     "loss_account",
     "plot_check",
     "plot_sweep",
-    "report",
     "shapes",
     "show",
     "styled",

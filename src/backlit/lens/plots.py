@@ -7,8 +7,8 @@ from typing import Any
 
 import numpy as np
 
+from ..checking.gradreport import MOST_DIGITS, EpsilonSweep, GradientReport
 from ..exceptions import ConfigurationError, missing_extra
-from ..gradreport import MOST_DIGITS, EpsilonSweep, GradientReport
 
 
 def plot_check(report: GradientReport, name: str | None = None) -> Any:

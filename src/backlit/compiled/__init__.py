@@ -1,0 +1,1 @@
+"""The compiled engine: the steps of the reference engine as machine code, by Numba."""

@@ -1,0 +1,154 @@
+"""Learning rates that change during training.
+
+A schedule is a function of time in epochs: 0.0 is the start, 2.5 the middle of the third epoch. Every optimiser takes
+one in place of its number; so it takes any function of yours that accepts a float and returns one.
+(PyTorch and optax count steps instead; counting epochs leaves a schedule right when the batch size changes.)
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from typing import final
+
+import numpy as np
+
+from ..checks import not_negative, positive
+from ..exceptions import ConfigurationError
+from ..typing import ScheduleFunction
+
+#: What `learning_rate` takes.
+LearningRate = float | ScheduleFunction
+
+
+@final
+@dataclass(frozen=True)
+class StepDecay:
+    """Multiply by `factor` after every `every` epochs: η = initial · factor^⌊epoch / every⌋.
+
+    Examples
+    --------
+    >>> [StepDecay(1.0, factor=0.5, every=10)(t) for t in (0.0, 9.9, 10.0, 25.0)]
+    [1.0, 1.0, 0.5, 0.25]
+    """
+
+    initial: float
+    factor: float = 0.1
+    every: float = 10.0
+
+    def __post_init__(self) -> None:
+        positive("initial", self.initial)
+        positive("factor", self.factor)
+        positive("every", self.every)
+
+    def __call__(self, epoch: float) -> float:
+        return float(self.initial * self.factor ** math.floor(epoch / self.every))
+
+
+@final
+@dataclass(frozen=True)
+class ExponentialDecay:
+    """Smooth decay: η = initial · rate^epoch.
+
+    Examples
+    --------
+    >>> ExponentialDecay(1.0, rate=0.5)(2.0)
+    0.25
+    """
+
+    initial: float
+    rate: float = 0.95
+
+    def __post_init__(self) -> None:
+        positive("initial", self.initial)
+        positive("rate", self.rate)
+
+    def __call__(self, epoch: float) -> float:
+        return float(self.initial * self.rate**epoch)
+
+
+@final
+@dataclass(frozen=True)
+class InverseDecay:
+    """η = initial / (1 + rate · epoch)^power. Robbins & Monro (1951) ask for ½ < power ≤ 1.
+
+    Examples
+    --------
+    >>> InverseDecay(1.0, rate=1.0)(3.0)
+    0.25
+    """
+
+    initial: float
+    rate: float = 1.0
+    power: float = 1.0
+
+    def __post_init__(self) -> None:
+        positive("initial", self.initial)
+        not_negative("rate", self.rate)
+        positive("power", self.power)
+
+    def __call__(self, epoch: float) -> float:
+        return float(self.initial / (1.0 + self.rate * epoch) ** self.power)
+
+
+@final
+@dataclass(frozen=True)
+class CosineDecay:
+    """Half a cosine from `initial` down to `final`, over `epochs`, after a linear `warmup`.
+
+    η = final + ½ (initial − final)(1 + cos(π t)), t from 0 to 1. Loshchilov & Hutter (2017), without restarts.
+
+    Examples
+    --------
+    >>> schedule = CosineDecay(1.0, epochs=10)
+    >>> schedule(0.0), round(schedule(5.0), 3), schedule(10.0)
+    (1.0, 0.5, 0.0)
+    >>> CosineDecay(1.0, epochs=10, warmup=2)(1.0)
+    0.5
+    """
+
+    initial: float
+    epochs: float
+    final: float = 0.0
+    warmup: float = 0.0
+
+    def __post_init__(self) -> None:
+        positive("initial", self.initial)
+        not_negative("final", self.final)
+        not_negative("warmup", self.warmup)
+        if not positive("epochs", self.epochs) > self.warmup:
+            raise ConfigurationError(f"epochs must be more than the warm-up of {self.warmup}, received {self.epochs!r}")
+
+    def __call__(self, epoch: float) -> float:
+        if epoch < self.warmup:
+            return float(self.initial * epoch / self.warmup)
+        t = min(1.0, (epoch - self.warmup) / (self.epochs - self.warmup))
+        return float(self.final + 0.5 * (self.initial - self.final) * (1.0 + math.cos(math.pi * t)))
+
+
+def check_learning_rate(learning_rate: LearningRate) -> LearningRate:
+    """A number of at least 0, or a function of the epoch.
+
+    Raises
+    ------
+    ConfigurationError
+    """
+    if callable(learning_rate):
+        return learning_rate
+    if isinstance(learning_rate, bool) or not isinstance(learning_rate, int | float | np.number):
+        raise ConfigurationError(
+            f"learning_rate must be a number or a function of the epoch, received {learning_rate!r}"
+        )
+    return not_negative("learning_rate", learning_rate)
+
+
+def rate_at(learning_rate: LearningRate, epoch: float) -> float:
+    """The learning rate at a time in epochs."""
+    if not callable(learning_rate):
+        return learning_rate
+    rate = float(learning_rate(epoch))
+    if not (rate >= 0.0 and math.isfinite(rate)):
+        raise ConfigurationError(
+            f"the schedule gave the learning rate {rate} at epoch {epoch:g}: it must be finite and at least 0"
+        )
+    return rate

@@ -1,0 +1,262 @@
+"""A recording as a file: a safetensors file, whose metadata holds everything that is not an array, as JSON.
+
+    values    (checkpoints, P)              parameters before each recorded step, and after the last one
+    slots     (checkpoints, slots, P)       the optimiser's memory there, where it has one
+    X, Y      (rows, inputs), (rows, outputs)
+    weight    (rows,)                       sample weights, where there are any
+
+The rows are those of the training data, or of one batch after the other where checkpoints have their own. Optimisers
+and schedules come from closed lists. What is read is validated before it is trusted, as `backlit.load` does.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import inspect
+import json
+import math
+import os
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any, Final
+
+import numpy as np
+
+from ...assembly import parameter_shapes
+from ...exceptions import BacklitError, ConfigurationError, ModelFileError
+from ...io import FORMAT_VERSION, check_version, checked_header, library_version, no_key_twice, read_bytes, write_bytes
+from ...kinds.optimizers import SGD, Adagrad, Adam, AdamW, Optimizer, RMSprop
+from ...kinds.schedules import CosineDecay, ExponentialDecay, InverseDecay, StepDecay
+from ...network import Network
+from ...pages import plain
+from ...parameters import Array
+from ...training.history import History
+from ...typing import Spec
+from .recording import Checkpoint, Recording, Rows
+
+FORMAT: Final = "backlit recording"
+
+_OPTIMIZERS: Final[dict[str, Any]] = {kind.__name__: kind for kind in (SGD, RMSprop, Adagrad, Adam, AdamW)}
+_SCHEDULES: Final[dict[str, Any]] = {
+    kind.__name__: kind for kind in (StepDecay, ExponentialDecay, InverseDecay, CosineDecay)
+}
+_WHOLE: Final = ("n", "batch_size", "first_step", "first_epoch", "interval")
+
+
+def write_recording(recording: Recording, path: str | os.PathLike[str]) -> None:
+    """Write the file, whole or not at all."""
+    from safetensors.numpy import save
+
+    if "own" in recording.net.__getstate__():
+        raise ConfigurationError("the network has an activation or a loss of your own, which no file can hold")
+    checkpoints = recording.checkpoints
+    tensors = {"values": np.stack([checkpoint.values for checkpoint in checkpoints])}
+    if checkpoints[0].slots.size:
+        tensors["slots"] = np.stack([checkpoint.slots for checkpoint in checkpoints])
+    X, Y, weight = _all_rows(recording)
+    tensors |= {"X": _storable(X), "Y": Y} | ({} if weight is None else {"weight": weight})
+    description = {
+        "optimizer": optimizer_spec(recording.optimizer),
+        "engine": recording.engine,
+        "shuffle": recording.shuffle,
+        "whole_data": recording.data is not None,
+        "steps": [checkpoint.step for checkpoint in checkpoints],
+        "history": plain(recording.history.to_dict()),
+        "epochs": recording.history.epochs,
+        "stopped": recording.history.stopped,
+        "best_epoch": recording.history.best_epoch,
+        **{name: getattr(recording, name) for name in _WHOLE},
+    }
+    metadata = {
+        "format": FORMAT,
+        "format_version": str(FORMAT_VERSION),
+        "library_version": library_version(),
+        "network": json.dumps(recording.net.spec()),
+        "recording": json.dumps(description, allow_nan=False),
+    }
+    write_bytes(bytes(save({name: np.ascontiguousarray(array) for name, array in tensors.items()}, metadata)), path)
+
+
+def read_recording(path: str | os.PathLike[str]) -> Recording:
+    """Read a file, checking all of it."""
+    data = read_bytes(path, "recording")
+    name = repr(str(Path(path)))
+    header = checked_header(data, name)
+    metadata = header.pop("__metadata__", None)
+    if not isinstance(metadata, Mapping) or metadata.get("format") != FORMAT:
+        raise ModelFileError(f"{name} is not a recording: it lacks the metadata that Recording.save writes")
+    check_version(metadata.get("format_version"), metadata.get("library_version"), name)
+    try:
+        return _recording(data, header, _json(metadata["network"]), _json(metadata["recording"]))
+    except (BacklitError, KeyError, TypeError, ValueError, AttributeError, RecursionError, OverflowError) as error:
+        raise ModelFileError(f"the recording {name} is damaged: {error}") from error
+
+
+def _recording(data: bytes, header: Mapping[str, Any], spec: Spec, about: Spec) -> Recording:
+    from safetensors.numpy import load
+
+    whole = {name: _whole_number(about, name) for name in _WHOLE}
+    steps = [_whole_number({"a step": step}, "a step") for step in about["steps"]]
+    if not steps or steps != sorted(set(steps)) or steps[0] != whole["first_step"]:
+        raise ValueError("its steps are not in order")
+    if min(whole["n"], whole["batch_size"], whole["interval"]) < 1 or whole["batch_size"] > whole["n"]:
+        raise ValueError("its batches do not fit its rows")
+    optimizer = optimizer_from_spec(about["optimizer"])
+    # The sizes that the description promises, against those that the file has: before anything is made of them.
+    size = sum(math.prod(shape) for shape in parameter_shapes(spec).values())
+    shapes = {key: tuple(entry["shape"]) for key, entry in header.items()}
+    slots = {"slots": (len(steps), len(optimizer.slots), size)} if optimizer.slots else {}
+    if {key: shapes.get(key) for key in ("values", *slots)} != {"values": (len(steps), size), **slots}:
+        raise ValueError("its parameters do not fit the network and the optimiser it describes")
+    if not {"X", "Y"} <= shapes.keys() <= {"X", "Y", "weight", "values", *slots}:
+        raise ValueError("it does not hold the rows that a recording has")
+    net = Network.from_spec(spec)
+    tensors: dict[str, Array] = load(data)
+    for key, array in tensors.items():
+        if (key != "X" and array.dtype != net.dtype) or not np.isfinite(array).all():
+            raise ValueError(f"{key!r} is not made of finite {net.dtype} numbers")
+    net.parameters.values[:] = tensors["values"][0]
+    none = np.empty((0, size), net.dtype)
+    recording = Recording(
+        net=net,
+        optimizer=optimizer,
+        engine=_text(about["engine"]),
+        shuffle=bool(about["shuffle"]),
+        checkpoints=[
+            Checkpoint(step, tensors["values"][i], tensors["slots"][i] if slots else none, None)
+            for i, step in enumerate(steps)
+        ],
+        data=None,
+        history=_history(about),
+        **whole,
+    )
+    _give_rows(recording, (tensors["X"], tensors["Y"], tensors.get("weight")), bool(about["whole_data"]))
+    return recording
+
+
+# ── rows ───────────────────────────────────────────────────────────────────────────────────────────────────
+
+
+def _all_rows(recording: Recording) -> Rows:
+    if recording.data is not None:
+        return recording.data
+    batches = [checkpoint.batch for checkpoint in recording.checkpoints if checkpoint.batch is not None]
+    weights = [batch[2] for batch in batches if batch[2] is not None]
+    return (
+        np.concatenate([batch[0] for batch in batches]),
+        np.concatenate([batch[1] for batch in batches]),
+        np.concatenate(weights) if weights else None,
+    )
+
+
+def _give_rows(recording: Recording, rows: Rows, whole: bool) -> None:
+    """Check the rows of a file, and put them where they belong."""
+    sizes = [recording.n] if whole else [_batch_rows(recording, c.step) for c in recording.checkpoints]
+    net, total = recording.net, sum(sizes)
+    expected = [(total, net.inputs), (total, net.outputs), (total,)]
+    for array, shape in zip(rows, expected, strict=True):
+        if array is not None and array.shape != shape:
+            raise ValueError(f"its rows have the shape {array.shape} instead of {shape}")
+    if whole:
+        recording.data = rows
+        return
+    X, Y, weight = rows
+    ends = np.cumsum(sizes)
+    for i, (end, size) in enumerate(zip(ends, sizes, strict=True)):
+        where = slice(int(end) - size, int(end))
+        batch = X[where], Y[where], None if weight is None else weight[where]
+        recording.checkpoints[i] = dataclasses.replace(recording.checkpoints[i], batch=batch)
+
+
+def _batch_rows(recording: Recording, step: int) -> int:
+    """How many rows the batch of a step has."""
+    _, batch = recording.epoch_of(step)
+    return min(recording.batch_size, recording.n - batch * recording.batch_size)
+
+
+def _storable(X: Array) -> Array:
+    """X in a type that the checks of a file allow; float64 holds bytes exactly."""
+    return X if X.dtype in (np.float32, np.float64) else X.astype(np.float64)
+
+
+# ── optimisers, history, numbers ───────────────────────────────────────────────────────────────────────────
+
+
+def optimizer_spec(optimizer: Optimizer) -> Spec:
+    """The description of an optimiser, in values that JSON can hold.
+
+    Raises
+    ------
+    ConfigurationError
+        For an optimiser or a schedule of the user's own making.
+
+    Examples
+    --------
+    >>> optimizer_spec(SGD(0.1, momentum=0.9))
+    {'name': 'SGD', 'learning_rate': 0.1, 'momentum': 0.9, 'nesterov': False, 'clip_norm': None}
+    """
+    kind = type(optimizer)
+    if _OPTIMIZERS.get(kind.__name__) is not kind:
+        raise ConfigurationError(f"{optimizer!r} is an optimiser of your own, which no file can hold")
+    settings: Spec = {name: getattr(optimizer, name) for name in inspect.signature(kind).parameters}
+    rate = settings["learning_rate"]
+    if callable(rate):
+        schedule = type(rate)
+        if _SCHEDULES.get(schedule.__name__) is not schedule:
+            raise ConfigurationError(
+                f"the learning rate {rate!r} is a function of your own, which no file can hold: "
+                "StepDecay, ExponentialDecay, InverseDecay and CosineDecay can be saved"
+            )
+        settings["learning_rate"] = {"name": schedule.__name__, **dataclasses.asdict(rate)}
+    return {"name": kind.__name__, **settings}
+
+
+def optimizer_from_spec(spec: Spec) -> Optimizer:
+    """The optimiser of a description.
+
+    Examples
+    --------
+    >>> optimizer_from_spec({"name": "SGD", "learning_rate": 0.1, "momentum": 0.9})
+    SGD(0.1, momentum=0.9)
+    """
+    settings = dict(spec)
+    kind = _OPTIMIZERS[settings.pop("name")]
+    rate = settings.get("learning_rate")
+    if isinstance(rate, Mapping):
+        rate = dict(rate)
+        settings["learning_rate"] = _SCHEDULES[rate.pop("name")](**rate)
+    optimizer: Optimizer = kind(**settings)
+    return optimizer
+
+
+def _history(about: Spec) -> History:
+    columns = {str(name): list(column) for name, column in about["history"].items()}
+    history = History()
+    if any(len(column) != _whole_number(about, "epochs") for column in columns.values()):
+        raise ValueError("its history does not have a value for each epoch")
+    for epoch in range(_whole_number(about, "epochs") if columns else 0):
+        row = {name: column[epoch] for name, column in columns.items()}
+        history.append(**{name: math.nan if value is None else float(value) for name, value in row.items()})
+    history.stopped = None if about["stopped"] is None else _text(about["stopped"])
+    history.best_epoch = None if about["best_epoch"] is None else _whole_number(about, "best_epoch")
+    return history
+
+
+def _json(text: Any) -> Spec:
+    found = json.loads(str(text), object_pairs_hook=no_key_twice)
+    if not isinstance(found, dict):
+        raise ValueError("its description is not a JSON object")
+    return found
+
+
+def _whole_number(about: Mapping[str, Any], name: str) -> int:
+    value = about[name]
+    if type(value) is not int or not 0 <= value < 2**53:
+        raise ValueError(f"{name} is {value!r} instead of a whole number")
+    return value
+
+
+def _text(value: Any) -> str:
+    if not isinstance(value, str):
+        raise ValueError(f"{value!r} is not a text")
+    return value

@@ -1,0 +1,1 @@
+"""One step as a page for a browser, without any network."""

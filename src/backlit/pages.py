@@ -1,0 +1,343 @@
+"""A result described once: one `Page` of words and tables, shown as text, as HTML, or in colour on a terminal.
+
+Results describe what they show once, in `page()`. `Page.text` is what `print` gives and what goes through a pipe,
+`Page.html` what a notebook shows, and `Page.lines` the same text in pieces with their tone, for a coloured terminal.
+`plain` makes of a result's numbers what JSON can hold.
+"""
+
+from __future__ import annotations
+
+import math
+import textwrap
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from html import escape
+from typing import TYPE_CHECKING, Any, Final, Literal, Protocol, TypeVar, final
+
+if TYPE_CHECKING:
+    from rich.text import Text
+
+WIDTH: Final = 100  # columns of a page
+
+#: How a piece of text is meant: a surface with colours chooses the colour.
+Tone = Literal["", "title", "strong", "dim", "good", "fair", "poor", "bad"]
+
+_HTML_TONES: Final[dict[Tone, str]] = {
+    "": "",
+    "title": "font-weight:bold",
+    "strong": "font-weight:bold",
+    "dim": "color:#777",
+    "good": "color:#1a7f37",
+    "fair": "color:#7a7f1a",
+    "poor": "color:#b35900",
+    "bad": "color:#c4211c;font-weight:bold",
+}
+_GAP: Final = "  "
+
+
+@final
+@dataclass(frozen=True, slots=True)
+class Cell:
+    """One cell of a table: its text and how it is meant."""
+
+    text: str
+    tone: Tone = ""
+
+
+@final
+@dataclass(frozen=True, slots=True)
+class Words:
+    """A paragraph, wrapped to the width of the page; `indent` columns from the left."""
+
+    text: str
+    tone: Tone = ""
+    indent: int = 0
+
+
+@final
+@dataclass(frozen=True, slots=True)
+class Table:
+    """Columns with a heading. `align` has "l" or "r" for each; a last "l" column is wrapped where it is too long."""
+
+    columns: Sequence[str]
+    rows: Sequence[Sequence[Cell | str]]
+    align: str
+    indent: int = 2
+
+
+@final
+@dataclass(frozen=True)
+class Page:
+    """A title, and words and tables below it.
+
+    Examples
+    --------
+    >>> page = Page("Sums", [Words("Two of them."), Table(["sum", "is"], [["1 + 1", "2"], ["5 + 6", "11"]], "lr")])
+    >>> print(page.text())
+    Sums
+    Two of them.
+      sum    is
+      1 + 1   2
+      5 + 6  11
+    """
+
+    title: str
+    blocks: list[Words | Table] = field(default_factory=list)
+
+    def lines(self, width: int = WIDTH) -> list[list[Cell]]:
+        """The page line by line, each line in pieces with their tone."""
+        found = _wrapped(Words(self.title, "title"), width)
+        for block in self.blocks:
+            found += _wrapped(block, width) if isinstance(block, Words) else _laid_out(block, width)
+        return found
+
+    def text(self, width: int = WIDTH) -> str:
+        """The page as plain text."""
+        return "\n".join("".join(piece.text for piece in line) for line in self.lines(width))
+
+    def html(self) -> str:
+        """The page as a piece of HTML with its style inside, for a notebook."""
+        parts = [
+            '<div style="font-family:sans-serif;font-size:13px">',
+            f'<div style="font-weight:bold">{escape(self.title)}</div>',
+        ]
+        for block in self.blocks:
+            if isinstance(block, Table):
+                parts.append(_html_table(block))
+            elif block.text:
+                style = f"white-space:pre-wrap;margin:4px 0 2px {block.indent * 6}px;{_HTML_TONES[block.tone]}"
+                parts.append(f'<div style="{style}">{escape(block.text)}</div>')
+        return "".join(parts) + "</div>"
+
+
+class Paged(Protocol):
+    """Anything that has a page."""
+
+    def page(self) -> Page: ...
+
+
+_Result = TypeVar("_Result")
+
+
+def shown(result: type[_Result]) -> type[_Result]:
+    """Make a class with a `page()` show it: as text by `print`, in colour by rich, as HTML in a notebook.
+
+    What the class shows in a way of its own stays.
+
+    Examples
+    --------
+    >>> @shown
+    ... class Sum:
+    ...     def page(self):
+    ...         return Page("1 + 1 = 2")
+    >>> print(Sum())
+    1 + 1 = 2
+    """
+
+    def as_text(self: Paged) -> str:
+        return self.page().text()
+
+    def as_rich(self: Paged) -> Text:
+        return styled(self.page())
+
+    def as_html(self: Paged) -> str:
+        return self.page().html()
+
+    for name, method in (("__str__", as_text), ("__rich__", as_rich), ("_repr_html_", as_html)):
+        if name not in vars(result):
+            setattr(result, name, method)
+    return result
+
+
+def _wrapped(words: Words, width: int) -> list[list[Cell]]:
+    indent = " " * words.indent
+    lines = textwrap.wrap(words.text, width, initial_indent=indent, subsequent_indent=indent) or [""]
+    return [[Cell(line, words.tone)] for line in lines]
+
+
+def _laid_out(table: Table, width: int) -> list[list[Cell]]:
+    rows = [[cell if isinstance(cell, Cell) else Cell(cell) for cell in row] for row in table.rows]
+    widths = [max(len(text) for text in column) for column in _columns(table, rows)]
+    if table.align.endswith("l"):
+        room = width - table.indent - sum(widths[:-1]) - len(_GAP) * (len(widths) - 1)
+        widths[-1] = min(widths[-1], max(room, 24))
+    lines = []
+    if any(table.columns):
+        rows = [[Cell(title, "dim") for title in table.columns], *rows]
+    for row in rows:
+        last = textwrap.wrap(row[-1].text, widths[-1]) or [""]
+        for number, part in enumerate(last):
+            cells = row if number == 0 else [Cell("")] * len(row)
+            line = [Cell(" " * table.indent)]
+            for column, (cell, size, side) in enumerate(zip(cells, widths, table.align, strict=True)):
+                text = part if column == len(row) - 1 else cell.text
+                tone = row[column].tone
+                line.append(Cell(text.rjust(size) if side == "r" else text.ljust(size), tone))
+                line.append(Cell(_GAP))
+            lines.append(_stripped(line))
+    return lines
+
+
+def _stripped(line: list[Cell]) -> list[Cell]:
+    """The line without blanks at its end."""
+    while line and not line[-1].text.strip():
+        line = line[:-1]
+    return [*line[:-1], Cell(line[-1].text.rstrip(), line[-1].tone)] if line else []
+
+
+def _columns(table: Table, rows: list[list[Cell]]) -> list[list[str]]:
+    return [[title, *(row[i].text for row in rows)] for i, title in enumerate(table.columns)]
+
+
+def _html_table(table: Table) -> str:
+    sides = ["right" if side == "r" else "left" for side in table.align]
+    pad = "padding:1px 8px;white-space:nowrap"
+    heads = "".join(
+        f'<th style="text-align:{side};{pad};color:#777;font-weight:normal">{escape(title)}</th>'
+        for title, side in zip(table.columns, sides, strict=True)
+    )
+    body = []
+    for row in table.rows:
+        cells = [cell if isinstance(cell, Cell) else Cell(cell) for cell in row]
+        body.append(
+            "<tr>"
+            + "".join(
+                f'<td style="text-align:{side};{pad};{_HTML_TONES[cell.tone]}">{escape(cell.text)}</td>'
+                for cell, side in zip(cells, sides, strict=True)
+            )
+            + "</tr>"
+        )
+    style = "border-collapse:collapse;font-family:monospace;font-size:12px;margin:2px 0 8px 12px"
+    return f'<table style="{style}"><thead><tr>{heads}</tr></thead><tbody>{"".join(body)}</tbody></table>'
+
+
+# ── on a terminal ────────────────────────────────────────────────────────────────────────────────────────
+
+_STYLES: Final[dict[Tone, str]] = {
+    "": "",
+    "title": "bold underline",
+    "strong": "bold",
+    "dim": "dim",
+    "good": "green",
+    "fair": "yellow",
+    "poor": "dark_orange",
+    "bad": "bold red",
+}
+
+
+def show(result: Paged | Page, console: Any = None) -> None:
+    """Print a result with its colours.
+
+    Parameters
+    ----------
+    result : anything with a `page()`, or a Page
+        A ledger, a gradient report, a loss account, a shape ledger, an unfolded weight.
+    console : rich.console.Console, optional
+        Where to; the standard output unless given.
+
+    Examples
+    --------
+    >>> from backlit.pages import Page, Words
+    >>> show(Page("A page", [Words("with a line")]))
+    A page
+    with a line
+    """
+    from rich.console import Console
+
+    page = result if isinstance(result, Page) else result.page()
+    (Console() if console is None else console).print(styled(page), soft_wrap=True, highlight=False)
+
+
+def styled(page: Page) -> Text:
+    """The page as rich's text: what ``__rich__`` gives."""
+    from rich.text import Text
+
+    text = Text(no_wrap=True, overflow="ignore", end="")
+    lines = page.lines()
+    for number, line in enumerate(lines):
+        end = "" if number == len(lines) - 1 else "\n"
+        text.append_text(Text.assemble(*((cell.text, _STYLES[cell.tone]) for cell in line), end))
+    return text
+
+
+# ── numbers ────────────────────────────────────────────────────────────────────────────────────────────────
+
+
+def number(value: float, digits: int = 6) -> str:
+    """One number with so many significant digits.
+
+    Examples
+    --------
+    >>> number(0.00043856773), number(float("nan"))
+    ('0.000438568', 'nan')
+    """
+    return f"{float(value) + 0.0:.{digits}g}"  # −0.0 + 0.0 is 0.0
+
+
+def numbers(values: Sequence[float] | Any, digits: int = 6, *, every: bool = False) -> list[str]:
+    """A column of numbers with their points below each other, the largest with so many significant digits.
+
+    With `every`, the small ones have as many: where they span more than three powers of ten all are written with
+    exponents.
+
+    Examples
+    --------
+    >>> numbers([0.4, -12.25, 0.0])
+    ['0.4000', '-12.2500', '0.0000']
+    >>> numbers([4e-9, 0.0])
+    ['4.00000e-09', '0']
+    >>> numbers([1.25, 0.0004], 3, every=True)
+    ['1.25e+00', '4.00e-04']
+    """
+    values = [float(value) + 0.0 for value in values]
+    largest = max((abs(value) for value in values if math.isfinite(value)), default=0.0)
+    if largest == 0.0:
+        return [number(value, digits) for value in values]
+    exponent = math.floor(math.log10(largest))
+    smallest = min(abs(value) for value in values if value and math.isfinite(value))
+    if not -4 <= exponent < 7 or (every and smallest < 1e-3 * largest):
+        return [f"{value:.{digits - 1}e}" if value else "0" for value in values]
+    decimals = max(0, digits - 1 - exponent)
+    # A number that would read as zero, but is not, is written with its exponent.
+    return [f"{value:.1e}" if 0.0 < abs(value) < 0.5 * 10.0**-decimals else f"{value:.{decimals}f}" for value in values]
+
+
+def count(amount: int, one: str, many: str | None = None) -> str:
+    """An amount with its noun.
+
+    Examples
+    --------
+    >>> count(1, "row"), count(2410, "parameter")
+    ('1 row', '2,410 parameters')
+    """
+    return f"{amount:,} {one if amount == 1 else many or one + 's'}"
+
+
+def place(name: str, index: Sequence[int]) -> str:
+    """A parameter's name with its index.
+
+    Examples
+    --------
+    >>> place("0.weight", (2, 1))
+    '0.weight[2, 1]'
+    """
+    return f"{name}[{', '.join(map(str, index))}]"
+
+
+def plain(value: Any) -> Any:
+    """The same in lists, dictionaries, numbers and text, as JSON holds them; what is not finite becomes None.
+
+    Examples
+    --------
+    >>> plain({"error": float("nan"), "index": (0, 1)})
+    {'error': None, 'index': [0, 1]}
+    """
+    if hasattr(value, "tolist"):
+        return plain(value.tolist())
+    if isinstance(value, float):
+        return value if math.isfinite(value) else None
+    if isinstance(value, Mapping):
+        return {str(key): plain(item) for key, item in value.items()}
+    if isinstance(value, list | tuple):
+        return [plain(item) for item in value]
+    return value

@@ -1,0 +1,1 @@
+"""Training: what is done to a network, epoch by epoch and step by step."""

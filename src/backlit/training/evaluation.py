@@ -1,0 +1,76 @@
+"""How good a network is on data: its loss, and the metric of the task."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from ..network import Network
+from ..parameters import Array
+from ..workspace import Workspace
+from .job import is_source
+
+
+def is_classification(net: Network, Y: Array) -> bool:
+    """Whether the targets are classes: all 0 or 1, for outputs that tell classes apart."""
+    if net.output_layer.activation.name not in ("softmax", "sigmoid") and net.loss_function.name != "hinge":
+        return False
+    return bool(((Y == 0) | (Y == 1)).all())
+
+
+def predicted_index(net: Network, outputs: Array) -> Array:
+    """The number of the predicted class of each row: the largest output, or one unit past its middle."""
+    if outputs.shape[1] > 1:
+        return np.asarray(outputs.argmax(axis=1))
+    middle = 0.5 if net.output_layer.activation.name == "sigmoid" else 0.0
+    return (outputs[:, 0] > middle).astype(np.int64)
+
+
+def load_rows(work: Workspace, X: Any, Y: Array, weight: Array | None, rows: slice) -> None:
+    """Take consecutive rows of an array, or of a source, as the batch."""
+    if is_source(X):
+        work.fetch(X, Y, weight, np.arange(rows.start, rows.stop), epoch=0)
+    else:
+        work.load(X[rows], Y[rows], None if weight is None else weight[rows])
+
+
+def evaluate(net: Network, X: Any, Y: Array, weight: Array | None = None) -> dict[str, float]:
+    """Loss and metrics on checked data: ``accuracy`` for classes, else ``r2`` and ``rmse``.
+
+    Where a row may belong to several classes, it is right when every one of them is (scikit-learn's subset accuracy).
+    r2 = 1 − Σ (a − y)² / Σ (y − ȳ)², rmse = √ mean (a − y)², averaged over the outputs and weighted by `weight`.
+    Without spread in y, r2 is 1 for a perfect fit and else 0, as in scikit-learn.
+
+    Examples
+    --------
+    >>> from backlit.kinds import Dense
+    >>> net = Network([Dense(1, weight_init=2.0)], inputs=1, dtype="float64")
+    >>> evaluate(net, np.array([[1.0], [2.0]]), np.array([[2.0], [4.0]]))
+    {'loss': 0.0, 'r2': 1.0, 'rmse': 0.0}
+    """
+    outputs = np.empty((X.shape[0], net.outputs), net.dtype)
+    loss_sum = weight_sum = 0.0
+    for rows, work in net.pieces(X.shape[0]):
+        load_rows(work, X, Y, weight, rows)
+        outputs[rows] = net.forward_pass(work)
+        losses = net.row_losses(work).astype(np.float64)
+        loss_sum += float(losses.sum() if work.weight is None else np.dot(work.weight, losses))
+        weight_sum += float(work.n if work.weight is None else work.weight.sum())
+    result = {"loss": loss_sum / weight_sum + net.penalty(weight_sum)}
+    if is_classification(net, Y):
+        if Y.shape[1] > 1 and (Y.sum(axis=1) != 1.0).any():
+            correct = ((outputs > 0.5) == (Y > 0.5)).all(axis=1)
+        else:
+            correct = predicted_index(net, outputs) == predicted_index_of_targets(Y)
+        return {**result, "accuracy": float(np.average(correct, weights=weight))}
+    squares = np.average((outputs.astype(np.float64) - Y) ** 2, axis=0, weights=weight)  # (outputs,)
+    spread = np.average((Y - np.average(Y, axis=0, weights=weight)) ** 2, axis=0, weights=weight)
+    flat = spread == 0.0
+    r2 = np.where(flat, np.where(squares == 0.0, 1.0, 0.0), 1.0 - squares / np.where(flat, 1.0, spread))
+    return {**result, "r2": float(r2.mean()), "rmse": float(np.sqrt(squares).mean())}
+
+
+def predicted_index_of_targets(Y: Array) -> Array:
+    """The number of the class that each row of targets stands for."""
+    return np.asarray(Y.argmax(axis=1)) if Y.shape[1] > 1 else (Y[:, 0] > 0.5).astype(np.int64)

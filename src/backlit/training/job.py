@@ -1,0 +1,109 @@
+"""What an engine is given, and what it gives back.
+
+The seam for speed is one method: ``run_steps(job, order, epoch, first, last)`` takes the steps `first` to `last`
+of an epoch and leaves parameters, optimiser state and losses as the reference engine would.
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass, field
+from typing import Any, Protocol, final
+
+import numpy as np
+
+from ..checking.gradcheck import FiniteDifference
+from ..kinds.optimizers import Optimizer, OptimizerState
+from ..network import Network
+from ..parameters import Array
+from ..randomness import keyed_generator
+from ..typing import BatchSource
+from .communicators import SerialCommunicator
+
+#: A loss beyond this many times its usual size ends training: it will not come back.
+EXPLOSION = 1e6
+
+
+@final
+@dataclass
+class Job:
+    """Everything that stays the same during a run, and the optimiser's state.
+
+    Attributes
+    ----------
+    X : ndarray, shape (n, inputs), or BatchSource
+        In the type it came in; scaled and cast batch by batch.
+    Y : ndarray, shape (n, outputs)
+    weight : ndarray, shape (n,), or None
+    gradient : FiniteDifference or None
+        None is back-propagation.
+    loss_limit : float
+        Set by the first step to `EXPLOSION` times its loss, or times max(1, y²) where that is more: the first
+        batch may be one that fits by chance.
+    pace : int
+        Steps that an engine is asked for at once; training finds out how many leave its progress visible.
+    """
+
+    net: Network
+    X: Any
+    Y: Array
+    weight: Array | None
+    optimizer: Optimizer
+    state: OptimizerState
+    batch_size: int
+    shuffle: bool = True
+    gradient: FiniteDifference | None = None
+    communicator: SerialCommunicator = field(default_factory=SerialCommunicator)
+    loss_limit: float = math.inf
+    pace: int = 64
+
+    @property
+    def n(self) -> int:
+        return int(self.Y.shape[0])
+
+    @property
+    def steps(self) -> int:
+        """Steps of an epoch; the last one may have fewer rows than the others."""
+        return math.ceil(self.n / self.batch_size)
+
+    def order(self, epoch: int) -> Array:
+        """The order of the rows in an epoch (counted from 0): keyed by seed and epoch, the same on every run."""
+        if self.shuffle and self.batch_size < self.n:
+            return keyed_generator(self.net.seed, "shuffle", epoch).permutation(self.n)
+        return np.arange(self.n)
+
+    def set_limit(self, first_loss: float) -> None:
+        if math.isinf(self.loss_limit) and math.isfinite(first_loss):
+            self.loss_limit = EXPLOSION * max(abs(first_loss), 1.0, float(np.abs(self.Y).max()) ** 2)
+
+
+@final
+@dataclass
+class StepResults:
+    """Loss and weight sum of each step taken.
+
+    `diverged` tells that the last of them was not taken: its loss is not finite or beyond the limit, and the parameters
+    are as they were before it.
+    """
+
+    losses: list[float]
+    weights: list[float]
+    diverged: bool = False
+
+
+class Engine(Protocol):
+    """The interface of an engine."""
+
+    name: str
+
+    def run_steps(self, job: Job, order: Array, epoch: int, first: int, last: int) -> StepResults: ...
+
+
+def is_source(X: Any) -> bool:
+    """Whether X makes its rows when asked, instead of holding them."""
+    return not isinstance(X, np.ndarray) and hasattr(X, "fetch") and hasattr(X, "shape")
+
+
+def source_shape(X: BatchSource) -> tuple[int, int]:
+    rows, columns = X.shape
+    return int(rows), int(columns)
