@@ -86,7 +86,10 @@ SETTINGS: dict[str, tuple[Call, str]] = {
     "loss settings": (lambda: loss_from_spec({"name": "huber", "q": 1}), "the loss 'huber' cannot be made of {'q': 1}"),
     # networks
     "no layers": (lambda: bl.Network([], inputs=2), "a network needs at least one layer, received none"),
-    "not a layer": (lambda: bl.Network([30], inputs=2), "a layer is Dense(…) or Dropout(…), received 30"),
+    "not a layer": (
+        lambda: bl.Network([30], inputs=2),
+        "a layer is one of Dense, Dropout, BatchNorm, LayerNorm, Scale or your own Layer, received 30",
+    ),
     "dropout last": (
         lambda: bl.Network([bl.Dense(2), bl.Dropout(0.5)], inputs=2),
         "the last layer must be Dense, received Dropout(0.5)",
@@ -180,7 +183,7 @@ SETTINGS: dict[str, tuple[Call, str]] = {
     ),
     "dropout with L-BFGS": (
         lambda: bl.fit(bl.Network([bl.Dropout(0.5), bl.Dense(2)], inputs=3), X, Y, optimizer=bl.LBFGS()),
-        "LBFGS needs a loss that stays the same: leave out Dropout, or choose another optimiser",
+        "LBFGS needs a loss that stays the same: leave out Dropout(0.5), or choose another optimiser",
     ),
     "nudging with L-BFGS": (
         lambda: fit(optimizer=bl.LBFGS(), gradient="finite_difference"),

@@ -14,8 +14,9 @@ from typing import TYPE_CHECKING, Any
 
 from .checking.gradcheck import FiniteDifference, GradientReport, check_gradients
 from .exceptions import BacklitError, BacklitWarning
-from .kinds import Dense, Dropout
-from .kinds.optimizers import SGD, Adagrad, Adam, AdamW, RMSprop
+from .kinds import BatchNorm, Dense, Dropout, Layer, LayerNorm, Scale
+from .kinds.losses import huber, quantile
+from .kinds.optimizers import SGD, Adagrad, Adam, AdamW, Lion, RMSprop
 from .kinds.schedules import CosineDecay, ExponentialDecay, InverseDecay, StepDecay
 from .network import Network
 from .parameters import ParameterVector
@@ -49,6 +50,7 @@ __all__ = [
     "AdamW",
     "BacklitError",
     "BacklitWarning",
+    "BatchNorm",
     "Callback",
     "CosineDecay",
     "Dense",
@@ -61,8 +63,11 @@ __all__ = [
     "HealthMonitor",
     "History",
     "InverseDecay",
+    "Layer",
+    "LayerNorm",
     "LearningRateLog",
     "Ledger",
+    "Lion",
     "MLPClassifier",
     "MLPRegressor",
     "Monitor",
@@ -71,6 +76,7 @@ __all__ = [
     "RMSprop",
     "Recorder",
     "Recording",
+    "Scale",
     "StepDecay",
     "check_gradients",
     "data",
@@ -80,8 +86,10 @@ __all__ = [
     "export_onnx",
     "fit",
     "health",
+    "huber",
     "load",
     "loss_account",
+    "quantile",
     "report",
     "save",
     "shapes",

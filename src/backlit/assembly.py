@@ -7,66 +7,85 @@ from collections.abc import Sequence
 
 from .checks import positive_whole
 from .exceptions import ConfigurationError
-from .kinds import Activation, Dense, Dropout, layer_from_spec
-from .kinds.initializers import initial_values
-from .kinds.losses import Loss
+from .kinds import LAYERS, Activation, Dense, Layer, layer_from_spec
+from .kinds.activations import ACTIVATIONS
+from .kinds.loss import Loss
 from .parameters import ParameterVector
 from .randomness import keyed_generator
 from .typing import Spec
 
-_POSITIVE = ("exp", "softplus", "sigmoid", "softmax")
+#: Shapes of arrays by name.
+Shapes = dict[str, tuple[int, ...]]
 
 
-def copied_layers(layers: Sequence[Dense | Dropout]) -> tuple[Dense | Dropout, ...]:
+def copied_layers(layers: Sequence[Layer]) -> tuple[Layer, ...]:
     """Copies of the layers, so that one description can serve several networks."""
     kept = tuple(layers) if isinstance(layers, Sequence) else (layers,)
     if not kept:
         raise ConfigurationError("a network needs at least one layer, received none")
     for layer in kept:
-        if not isinstance(layer, Dense | Dropout):
-            raise ConfigurationError(f"a layer is Dense(…) or Dropout(…), received {layer!r}")
+        if not isinstance(layer, Layer):
+            raise ConfigurationError(f"a layer is one of {', '.join(LAYERS)} or your own Layer, received {layer!r}")
     if not isinstance(kept[-1], Dense):
         raise ConfigurationError(f"the last layer must be Dense, received {kept[-1]!r}")
     return tuple(copy.copy(layer) for layer in kept)
 
 
+def is_own(layer: Layer) -> bool:
+    """Whether a layer, or its activation, is of the user's own making, which no file can hold."""
+    return not layer.builtin or (layer.activation is not None and not layer.activation.builtin)
+
+
 def check_pair(output: Activation, loss: Loss) -> None:
     """Refuse a loss that does not go with the activation of the last layer."""
-    if loss.name == "cross_entropy" and output.name not in loss.pairs:
+    if loss.needs_pair and output.name not in loss.pairs:
         raise ConfigurationError(
-            f"cross_entropy goes with a softmax or sigmoid output, received {output.name!r}: "
+            f"{loss.name} goes with a {' or '.join(loss.pairs)} output, received {output.name!r}: "
             "change the last layer's activation, or the loss"
         )
-    if loss.positive and output.builtin and output.name not in _POSITIVE:
+    if loss.positive and output.builtin and not output.positive:
+        fitting = [a.name for a in ACTIVATIONS.values() if a.positive and not a.probabilities]
         raise ConfigurationError(
             f"the loss {loss.name!r} needs outputs above 0, received the activation {output.name!r}: "
-            "use exp or softplus in the last layer"
+            f"use {' or '.join(sorted(fitting))} in the last layer"
         )
 
 
-def parameter_shapes(spec: Spec) -> dict[str, tuple[int, ...]]:
-    """The shapes of the parameters of a network's description, by name, worked out before anything is allocated.
+def network_shapes(layers: Sequence[Layer], inputs: int) -> tuple[Shapes, Shapes]:
+    """Tell each layer its number of inputs; the shapes of all parameters, and of all buffers, by name."""
+    shapes: Shapes = {}
+    buffers: Shapes = {}
+    for index, layer in enumerate(layers):
+        shapes |= {f"{index}.{name}": shape for name, shape in layer.build(inputs).items()}
+        buffers |= {f"{index}.{name}": shape for name, shape in layer.buffers().items()}
+        inputs = layer.outputs
+    return shapes, buffers
+
+
+def parameter_shapes(spec: Spec) -> tuple[Shapes, Shapes]:
+    """The shapes of parameters and buffers of a network's description, worked out before anything is allocated.
 
     Examples
     --------
-    >>> parameter_shapes({"inputs": 4, "layers": [{"kind": "Dense", "units": 3}, {"kind": "Dropout", "rate": 0.5}]})
-    {'0.weight': (4, 3), '0.bias': (3,)}
+    >>> spec = {"inputs": 4, "layers": [{"kind": "Dense", "units": 3}, {"kind": "Dropout", "rate": 0.5}]}
+    >>> parameter_shapes(spec)
+    ({'0.weight': (4, 3), '0.bias': (3,)}, {})
     """
-    shapes: dict[str, tuple[int, ...]] = {}
-    width = positive_whole("inputs", spec["inputs"])
-    for index, layer in enumerate(layer_from_spec(layer) for layer in spec["layers"]):
-        shapes |= {f"{index}.{name}": shape for name, shape in layer.build(width).items()}
-        width = layer.outputs
-    return shapes
+    layers = [copy.copy(layer_from_spec(layer)) for layer in spec["layers"]]
+    return network_shapes(layers, positive_whole("inputs", spec["inputs"]))
 
 
-def set_initial_values(layers: Sequence[Dense | Dropout], parameters: ParameterVector, seed: int) -> None:
-    """Draw every weight and bias, each from its own stream: keyed by seed, layer, and 0 for weights, 1 for biases."""
+def set_initial_values(layers: Sequence[Layer], parameters: ParameterVector, seed: int) -> None:
+    """Draw every parameter, each from its own stream: keyed by seed, layer, and its number in the layer."""
     for index, layer in enumerate(layers):
-        if not isinstance(layer, Dense):
-            continue
-        for which, (name, init) in enumerate((("weight", layer.weight_init), ("bias", layer.bias_init))):
-            if name == "weight" or layer.has_bias:
-                view = parameters.view(f"{index}.{name}")
-                rng = keyed_generator(seed, "initial values", index, which)
-                view[...] = initial_values(init, rng, view.shape, layer.inputs, layer.units)
+        own = [name for name in parameters.names if name.split(".")[0] == str(index)]
+        for which, name in enumerate(own):
+            view = parameters.view(name)
+            rng = keyed_generator(seed, "initial values", index, which)
+            view[...] = layer.initial_value(name.split(".", 1)[1], view.shape, rng)
+        for name in parameters.buffer_names:
+            if name.split(".")[0] == str(index):
+                view = parameters.buffer(name)
+                view[...] = layer.initial_value(
+                    name.split(".", 1)[1], view.shape, keyed_generator(seed, "initial values")
+                )

@@ -23,6 +23,8 @@ import numpy as np
 
 from .assembly import parameter_shapes
 from .exceptions import BacklitError, ConfigurationError, FileMissingError, ModelFileError, OutputError
+from .kinds.optimizers import OPTIMIZERS, OptimizerState
+from .kinds.schedules import SCHEDULES
 from .network import Network
 from .typing import Spec
 
@@ -32,26 +34,18 @@ _UNPACKED_LIMIT: Final = 4 * 2**30  # bytes that a skops file may unpack to
 _DTYPES: Final[dict[str, np.dtype[Any]]] = {"F32": np.dtype("float32"), "F64": np.dtype("float64")}
 _ZIP: Final = b"PK\x03\x04"
 
-#: The types, beyond scikit-learn's, NumPy's and SciPy's own, that a saved estimator may hold.
+#: The types, beyond scikit-learn's, NumPy's and SciPy's own, that a saved estimator may hold. An optimiser may stand
+#: in a file of its own, and is known by the name of the table it is in as well.
 TRUSTED_TYPES: Final = (
     "backlit.estimators.classifier.MLPClassifier",
     "backlit.estimators.regressor.MLPRegressor",
-    "backlit.kinds.optimizers.Adagrad",
-    "backlit.kinds.optimizers.Adam",
-    "backlit.kinds.optimizers.AdamW",
-    "backlit.kinds.optimizers.OptimizerState",
-    "backlit.kinds.optimizers.RMSprop",
-    "backlit.kinds.optimizers.SGD",
-    "backlit.kinds.schedules.CosineDecay",
-    "backlit.kinds.schedules.ExponentialDecay",
-    "backlit.kinds.schedules.InverseDecay",
-    "backlit.kinds.schedules.StepDecay",
-    "backlit.network.Network",
     "backlit.training.callbacks.EarlyStopping",
     "backlit.training.callbacks.LearningRateLog",
     "backlit.training.history.History",
     "backlit.training.lbfgs.LBFGS",
     "numpy.dtype",
+    *(f"backlit.kinds.optimizers.{kind.__name__}" for kind in (*OPTIMIZERS.values(), OptimizerState)),
+    *(f"{kind.__module__}.{kind.__name__}" for kind in (*OPTIMIZERS.values(), *SCHEDULES, OptimizerState, Network)),
 )
 
 #: Where the types of files written by 0.1.0 stand now.
@@ -153,10 +147,12 @@ def _network_bytes(net: Network) -> bytes:
 
     if "own" in net.__getstate__():
         raise ConfigurationError(
-            "the network has an activation or a loss of your own, which no file can hold: "
+            "the network has an layer, an activation or a loss of your own, which no file can hold: "
             "save net.parameters.values with numpy.save, and make the network anew"
         )
-    tensors = {name: np.ascontiguousarray(net.parameters.view(name)) for name in net.parameters.names}
+    parameters = net.parameters
+    tensors = {name: np.ascontiguousarray(parameters.view(name)) for name in parameters.names}
+    tensors |= {name: np.ascontiguousarray(parameters.buffer(name)) for name in parameters.buffer_names}
     metadata = {
         "format": "backlit",
         "format_version": str(FORMAT_VERSION),
@@ -174,7 +170,8 @@ def _read_network(data: bytes, name: str) -> Network:
     header = checked_header(data, name)
     spec = _network_spec(header.pop("__metadata__", None), name)
     try:
-        shapes = parameter_shapes(spec)
+        shapes, buffers = parameter_shapes(spec)
+        shapes = {**shapes, **buffers}
         if {key: tuple(entry["shape"]) for key, entry in header.items()} != shapes:
             raise ModelFileError(
                 f"the model file {name} is damaged: its parameters do not fit the network it describes"
@@ -186,7 +183,8 @@ def _read_network(data: bytes, name: str) -> Network:
     for key, tensor in tensors.items():
         if tensor.dtype != net.dtype or not np.isfinite(tensor).all():
             raise ModelFileError(f"the model file {name} is damaged: {key!r} is not made of finite {net.dtype} numbers")
-        net.parameters.view(key)[...] = tensor
+        parameters = net.parameters
+        (parameters.view(key) if key in parameters.names else parameters.buffer(key))[...] = tensor
     return net
 
 

@@ -12,9 +12,9 @@ The symbols, for layer l of a batch of n rows:
     forward    z = a_in W + b          a = f(z)
     backward   delta = dL/da ⊙ f′(z)   dL/dW = a_inᵀ delta   dL/db = Σ_rows delta   dL/da_in = delta Wᵀ
 
-`Network.forward_pass` and `Network.backward_pass` are these lines. Training is done *to* a network, on a higher
-floor (`backlit.fit`). Source: Rumelhart, Hinton & Williams, "Learning representations by back-propagating
-errors" (1986).
+`Network.forward_pass` and `Network.backward_pass` go through the layers; these lines themselves stand in the layers,
+one file each (`kinds/dense.py` first). Training is done *to* a network, on a higher floor (`backlit.fit`).
+Source: Rumelhart, Hinton & Williams, "Learning representations by back-propagating errors" (1986).
 """
 
 from __future__ import annotations
@@ -26,11 +26,11 @@ from typing import Any, Final, final
 
 import numpy as np
 
-from .assembly import check_pair, copied_layers, parameter_shapes, set_initial_values
+from .assembly import check_pair, copied_layers, is_own, network_shapes, parameter_shapes, set_initial_values
 from .checks import float_dtype, not_negative, positive, positive_whole
 from .exceptions import ConfigurationError, ShapeError
-from .kinds import Dense, Dropout, layer_from_spec
-from .kinds.activations import softmax_jacobian_product
+from .kinds import Dense, Layer, layer_from_spec
+from .kinds.layer import Moment
 from .kinds.losses import LossLike, check_own_loss, get_loss, loss_from_spec
 from .parameters import Array, ParameterVector
 from .randomness import check_seed
@@ -47,7 +47,7 @@ class Network:
 
     Parameters
     ----------
-    layers : sequence of Dense and Dropout
+    layers : sequence of layers
         From the input to the output; the last one is `Dense`. The network keeps copies.
     inputs : int
         Number of features of a row.
@@ -90,7 +90,7 @@ class Network:
 
     def __init__(
         self,
-        layers: Sequence[Dense | Dropout],
+        layers: Sequence[Layer],
         *,
         inputs: int,
         loss: LossLike = "squared_error",
@@ -116,25 +116,25 @@ class Network:
         set_initial_values(self.layers, self.parameters, self.seed)
 
     def _build(self) -> None:
-        shapes: dict[str, tuple[int, ...]] = {}
-        width = self.inputs
-        for index, layer in enumerate(self.layers):
-            for name, shape in layer.build(width).items():
-                shapes[f"{index}.{name}"] = shape
-            width = layer.outputs
-        self.outputs = width
+        shapes, buffers = network_shapes(self.layers, self.inputs)
+        self.outputs = self.layers[-1].outputs
         check_pair(self.output_layer.activation, self.loss_function)
-        self._bind(ParameterVector(shapes, self.dtype))
+        self._bind(ParameterVector(shapes, self.dtype, buffers))
 
     def _bind(self, parameters: ParameterVector) -> None:
-        self.parameters = parameters
+        self._parameters = parameters
         for index, layer in enumerate(self.layers):
             layer.bind(parameters, index)
-        self._first_dense = next(i for i, layer in enumerate(self.layers) if isinstance(layer, Dense))
+        self.first_learning = int(parameters.names[0].split(".")[0])  # nobody needs delta below it
         self._scratch = np.empty_like(parameters.values)
         self._piece = max(1, _INFERENCE_ELEMENTS // max(self.inputs, *(layer.outputs for layer in self.layers)))
         self._local = threading.local()  # each thread has workspaces of its own
         self._loss_checked = self.loss_function.builtin
+
+    @property
+    def parameters(self) -> ParameterVector:
+        """The one vector; write into its arrays, never replace it."""
+        return self._parameters
 
     @property
     def output_layer(self) -> Dense:
@@ -151,27 +151,16 @@ class Network:
     # ── the lesson ───────────────────────────────────────────────────────────────────────────────────────
 
     def forward_pass(self, work: Workspace, step: int | None = None) -> Array:
-        """Fill z and a of every layer from the batch in ``work.a[0]``; return the output, shape (n, outputs).
+        """Fill a of every layer from the batch in ``work.a[0]``; return the output, shape (n, outputs).
 
-        With a `step` number dropout is at work, with the mask of that step; without, this is inference.
+        With a `step` number this is training: dropout is at work with the mask of that step, batch norm with the
+        batch's own mean and spread. Without, it is inference.
         """
+        moment = None if step is None else Moment(self.seed, step)
         for i, layer in enumerate(self.layers):
-            a_in, a = work.a[i], work.a[i + 1]  # (n, inputs), (n, units)
-            if isinstance(layer, Dense):
-                z = work.z[i]  # (n, units)
-                # z = a_in W + b
-                np.dot(a_in, layer.weight, out=z)
-                if layer.bias is not None:
-                    z += layer.bias
-                # a = f(z)
-                layer.activation.f(z, a)
-            elif step is not None:
-                # a = a_in ⊙ m
-                layer.draw_mask(work.mask[i], work.uniform[i], (self.seed, i, step))
-                np.multiply(a_in, work.mask[i], out=a)
-            elif a is not a_in:
-                work.mask[i].fill(1.0)
-                a[...] = a_in
+            # a_(i+1) = layer(a_i); in inference a layer may hand its input on as it is
+            if work.a[i + 1] is not work.a[i]:
+                layer.forward(work, i, moment)
         return work.a[-1]
 
     def backward_pass(self, work: Workspace) -> None:
@@ -187,36 +176,23 @@ class Network:
         sums[-1] = work.n if w is None else w.sum()
 
         # At the output: dL/da from the loss; or, where loss and activation are a pair, dL/dz = a − y at once.
-        if self.paired:
+        work.paired = self.paired
+        if work.paired:
             np.subtract(work.a[-1], y, out=work.delta[-1])
         else:
             self.loss_function.gradient(work.a[-1], y, work.delta[-1], work.loss_scratch)
         if w is not None:
             work.delta[-1] *= w[:, None]
 
-        for i in range(len(self.layers) - 1, self._first_dense - 1, -1):
-            layer = self.layers[i]
-            a_in = work.a[i]  # (n, inputs)
-            delta = work.delta[i]  # (n, units); dL/da until it is multiplied by the slope
-            if isinstance(layer, Dense):
-                # delta = dL/dz = dL/da ⊙ f′(z)
-                if not (self.paired and layer is self.layers[-1]):
-                    if layer.activation.slope is None:
-                        softmax_jacobian_product(work.a[i + 1], delta, work.scratch[i])
-                    else:
-                        layer.activation.slope(work.z[i], work.a[i + 1], work.slope[i], work.scratch[i])
-                        delta *= work.slope[i]
-                # dL/dW = a_inᵀ delta            (inputs, n) (n, units): summed over the n rows
-                np.dot(a_in.T, delta, out=layer.weight_gradient)
-                # dL/db = Σ_rows delta = 1ᵀ delta     (n,) (n, units)
-                if layer.bias is not None:
-                    np.dot(work.ones, delta, out=layer.bias_gradient)
-                # dL/da_in = delta Wᵀ            (n, units) (units, inputs); nobody needs it below the first layer
-                if i > self._first_dense:
-                    np.dot(delta, layer.weight.T, out=work.delta[i - 1])
-            else:
-                # a = a_in ⊙ m, so dL/da_in = dL/da ⊙ m
-                np.multiply(delta, work.mask[i], out=work.delta[i - 1])
+        # Down through the layers: each turns dL/da of what it gave into its gradients, and dL/da of what it took.
+        for i in range(len(self.layers) - 1, self.first_learning - 1, -1):
+            self.layers[i].backward(work, i, below=i > self.first_learning)
+
+    def remember(self, work: Workspace) -> None:
+        """Update the buffers (running statistics) after a step of training on the batch in `work`."""
+        if self.parameters.buffers.size:
+            for i, layer in enumerate(self.layers):
+                layer.remember(work, i)
 
     def average(self) -> float:
         """Make means of the sums, add the penalty, and return the loss.
@@ -262,16 +238,17 @@ class Network:
             check_own_loss(self.loss_function, a, y)
             self._loss_checked = True
         if self.paired:
-            return self.loss_function.pairs[self.output_layer.activation.name](work.z[-1], a, y, work.loss_scratch)
+            return self.loss_function.pairs[self.output_layer.activation.name].value(
+                work.room[-1]["z"], a, y, work.loss_scratch
+            )
         return self.loss_function.value(a, y, work.loss_scratch)
 
     def penalty(self, weight_sum: float = 1.0) -> float:
         """l1 Σ|w| + (l2/2) Σ w² over the weights; where it is divided, by `weight_sum`."""
         total = 0.0
-        for layer in self.layers:
-            if isinstance(layer, Dense):
-                w = layer.weight.astype(np.float64)
-                total += self.l1 * float(np.abs(w).sum()) + 0.5 * self.l2 * float(np.vdot(w, w))
+        for name in self.parameters.weight_names:
+            w = self.parameters.view(name).astype(np.float64)
+            total += self.l1 * float(np.abs(w).sum()) + 0.5 * self.l2 * float(np.vdot(w, w))
         return total * self.penalty_share(weight_sum)
 
     def forward(self, X: Any) -> Array:
@@ -326,9 +303,7 @@ class Network:
     def encode(self, y: Any, n: int) -> tuple[Array, Array | None]:
         """The target values Y, shape (n, outputs), and the classes where y holds labels."""
         output = self.output_layer
-        return encode_targets(
-            y, n, output.units, output.activation.name, self.loss_function.name, self.classes, self.dtype
-        )
+        return encode_targets(y, n, output.units, output.activation, self.loss_function, self.classes, self.dtype)
 
     def workspace(self, n: int, *, training: bool = True) -> Workspace:
         """The arrays for a batch of n rows; made once, then used again by this thread."""
@@ -362,7 +337,7 @@ class Network:
     def spec(self) -> Spec:
         """The description, in values that JSON can hold; the parameters are not part of it."""
         return {
-            "layers": [layer.spec() for layer in self.layers],
+            "layers": [layer.describe() for layer in self.layers],
             "inputs": self.inputs,
             "loss": self.loss_function.spec(),
             "l1": self.l1,
@@ -404,29 +379,24 @@ class Network:
     # Views do not survive copying, pickling or joblib: what is kept is the description and the values,
     # and the views are bound again.
     def __getstate__(self) -> dict[str, Any]:
-        state: dict[str, Any] = {"spec": self.spec(), "values": self.parameters.values.copy()}
-        own = {
-            str(i): layer.activation
-            for i, layer in enumerate(self.layers)
-            if isinstance(layer, Dense) and not layer.activation.builtin
-        }
+        state: dict[str, Any] = {"spec": self.spec(), "values": self.parameters.state.copy()}
+        own = {i: layer for i, layer in enumerate(self.layers) if is_own(layer)}
         if own or not self.loss_function.builtin:
-            state["own"] = {"activations": own, "loss": self.loss_function}
+            state["own"] = {"layers": own, "loss": self.loss_function}
         return state
 
     def __setstate__(self, state: dict[str, Any]) -> None:
-        own = state.get("own", {"activations": {}, "loss": state["spec"]["loss"]})
-        layers = [dict(layer) for layer in state["spec"]["layers"]]
-        for index, activation in own["activations"].items():
-            layers[int(index)]["activation"] = activation
+        own = state.get("own", {"layers": {}, "loss": state["spec"]["loss"]})
+        layers = [own["layers"].get(i, layer) for i, layer in enumerate(state["spec"]["layers"])]
         spec = {**state["spec"], "layers": layers, "loss": own["loss"]}
         # Before anything is made: a description from a file may promise more than its values hold.
         values = np.asarray(state["values"])
-        expected = sum(math.prod(shape) for shape in parameter_shapes(spec).values())
+        shapes, buffers = parameter_shapes(spec)
+        expected = sum(math.prod(shape) for shape in [*shapes.values(), *buffers.values()])
         if values.shape != (expected,):
             raise ShapeError(f"the network has {expected} parameters, received values of shape {values.shape}")
         self.__dict__.update(Network.from_spec(spec).__dict__)
-        self.parameters.values[:] = values
+        self.parameters.state[:] = values
 
     def __repr__(self) -> str:
         chain = " → ".join([str(self.inputs), *(repr(layer) for layer in self.layers)])

@@ -21,7 +21,7 @@ Array = np.ndarray[Any, np.dtype[Any]]
 
 @final
 class ParameterVector:
-    """All parameters of a network in one contiguous vector, all gradients in another.
+    """All parameters of a network in one contiguous vector, all gradients in another, all buffers in a third.
 
     Parameters
     ----------
@@ -29,6 +29,8 @@ class ParameterVector:
         The shape of each parameter by name, in order: ``{"0.weight": (784, 30), "0.bias": (30,)}``.
     dtype : numpy dtype
         float32 or float64.
+    buffers : mapping of str to tuple of int, optional
+        The shape of each buffer by name: what layers remember without learning it, such as running statistics.
 
     Attributes
     ----------
@@ -40,6 +42,10 @@ class ParameterVector:
         The buffer below `gradients`. While a batch is worked on it holds gradients *summed* over samples,
         and in its two tail slots the sum of the losses and the sum of the sample weights: one allreduce of
         this one array is right for shards of unequal size.
+    buffers : ndarray, shape (B,)
+        Every buffer: saved, never optimised.
+    state : ndarray, shape (size + B,)
+        `values` and `buffers` in one piece: what a network has to keep. "Restore the best epoch" copies it.
     weight_mask : ndarray, shape (size,)
         1 where the parameter is a weight, 0 where it is a bias. Penalties and weight decay multiply by it.
     names : list of str
@@ -55,24 +61,27 @@ class ParameterVector:
     ('0.weight', (1, 2))
     """
 
-    def __init__(self, shapes: Mapping[str, tuple[int, ...]], dtype: np.dtype[Any]) -> None:
+    def __init__(
+        self,
+        shapes: Mapping[str, tuple[int, ...]],
+        dtype: np.dtype[Any],
+        buffers: Mapping[str, tuple[int, ...]] | None = None,
+    ) -> None:
         self._shapes = dict(shapes)
-        self._slices: dict[str, slice] = {}
-        start = 0
-        for name, shape in self._shapes.items():
-            stop = start + math.prod(shape)
-            self._slices[name] = slice(start, stop)
-            start = stop
-        self._bind(np.zeros(start, dtype), np.zeros(start + 2, dtype))
+        self._buffer_shapes = dict(buffers or {})
+        self._slices, size = _places(self._shapes)
+        self._buffer_slices, buffered = _places(self._buffer_shapes)
+        self._bind(np.zeros(size + buffered, dtype), np.zeros(size + 2, dtype))
 
-    def _bind(self, values: Array, sums: Array) -> None:
-        self._values = values
+    def _bind(self, state: Array, sums: Array) -> None:
+        self._state = state
         self._sums = sums
-        self._gradients = sums[: values.size]
-        self._weight_mask = np.zeros_like(values)
-        for name, where in self._slices.items():
-            if name.endswith(".weight"):
-                self._weight_mask[where] = 1.0
+        self._values = state[: sums.size - 2]
+        self._buffers = state[sums.size - 2 :]
+        self._gradients = sums[:-2]
+        self._weight_mask = np.zeros_like(self._values)
+        for name in self.weight_names:
+            self._weight_mask[self._slices[name]] = 1.0
 
     # Read-only names: `parameters.values = x` would leave every layer looking at the old array.
     @property
@@ -88,6 +97,14 @@ class ParameterVector:
         return self._sums
 
     @property
+    def buffers(self) -> Array:
+        return self._buffers
+
+    @property
+    def state(self) -> Array:
+        return self._state
+
+    @property
     def weight_mask(self) -> Array:
         return self._weight_mask
 
@@ -98,6 +115,19 @@ class ParameterVector:
     @property
     def shapes(self) -> dict[str, tuple[int, ...]]:
         return dict(self._shapes)
+
+    @property
+    def weight_names(self) -> list[str]:
+        """Those that have penalties and weight decay."""
+        return [name for name in self._shapes if name.endswith(".weight")]
+
+    @property
+    def buffer_names(self) -> list[str]:
+        return list(self._buffer_shapes)
+
+    @property
+    def buffer_shapes(self) -> dict[str, tuple[int, ...]]:
+        return dict(self._buffer_shapes)
 
     @property
     def size(self) -> int:
@@ -127,6 +157,18 @@ class ParameterVector:
         """The gradient of the parameter `name` in its own shape: a view into `gradients`."""
         return self._gradients[self.slice(name)].reshape(self._shapes[name])
 
+    def buffer(self, name: str) -> Array:
+        """The buffer `name` in its own shape: a view into `buffers`.
+
+        Raises
+        ------
+        ParameterNameError
+            If there is no buffer of that name.
+        """
+        if name not in self._buffer_slices:
+            raise ParameterNameError(f"there is no buffer {name!r}: {nearest(name, self._buffer_slices)}")
+        return self._buffers[self._buffer_slices[name]].reshape(self._buffer_shapes[name])
+
     def locate(self, position: int) -> tuple[str, tuple[int, ...]]:
         """The name and the index of the number at `position` in `values`."""
         for name, where in self._slices.items():
@@ -141,16 +183,27 @@ class ParameterVector:
     def __getstate__(self) -> dict[str, Any]:
         return {
             "shapes": self._shapes,
-            "slices": self._slices,
-            "values": self._values.copy(),
+            "buffers": self._buffer_shapes,
+            "state": self._state.copy(),
             "sums": self._sums.copy(),
         }
 
     def __setstate__(self, state: dict[str, Any]) -> None:
-        self._shapes = state["shapes"]
-        self._slices = state["slices"]
-        self._bind(state["values"], state["sums"])
+        self._shapes, self._buffer_shapes = state["shapes"], state["buffers"]
+        self._slices, _ = _places(self._shapes)
+        self._buffer_slices, _ = _places(self._buffer_shapes)
+        self._bind(state["state"], state["sums"])
 
     def __repr__(self) -> str:
         parts = ", ".join(f"{name} {shape}" for name, shape in self._shapes.items())
         return f"ParameterVector({self.size} parameters in {self.dtype}: {parts})"
+
+
+def _places(shapes: Mapping[str, tuple[int, ...]]) -> tuple[dict[str, slice], int]:
+    """Where arrays of these shapes stand one behind the other, and how many numbers they have together."""
+    slices: dict[str, slice] = {}
+    start = 0
+    for name, shape in shapes.items():
+        slices[name] = slice(start, start + math.prod(shape))
+        start += math.prod(shape)
+    return slices, start

@@ -11,6 +11,8 @@ from typing import Any
 import numpy as np
 
 from .exceptions import DataError, LabelError, NonFiniteError, ShapeError
+from .kinds.activation import Activation
+from .kinds.loss import Loss
 from .parameters import Array
 
 _ROWS_AT_ONCE = 65536  # a check reads this many rows at a time, so that it needs little memory
@@ -94,12 +96,12 @@ def check_sample_weight(sample_weight: Any, n: int) -> Array | None:
 
 
 def encode_targets(
-    y: Any, n: int, outputs: int, activation: str, loss: str, classes: Array | None, dtype: np.dtype[Any]
+    y: Any, n: int, outputs: int, activation: Activation, loss: Loss, classes: Array | None, dtype: np.dtype[Any]
 ) -> tuple[Array, Array | None]:
     """The target values Y, shape (n, outputs), that the loss compares with the outputs a.
 
-    Class labels become one-hot rows where the last layer is softmax or has several sigmoid units (or the loss is
-    hinge), and 0 or 1 for one unit. Everything else is taken as target values.
+    Class labels become one-hot rows where several outputs are probabilities (softmax, sigmoid), or the loss is for
+    classes (hinge), and 0 or 1 for one unit. Everything else is taken as target values.
 
     Parameters
     ----------
@@ -107,7 +109,7 @@ def encode_targets(
     n : int
         Number of rows of X.
     outputs, activation, loss
-        Units and activation of the last layer, and the name of the loss.
+        Units and activation of the last layer, and the loss.
     classes : ndarray or None
         The labels known from training, in the order of the outputs.
     dtype : numpy dtype
@@ -121,7 +123,10 @@ def encode_targets(
 
     Examples
     --------
-    >>> encode_targets(["no", "yes", "no"], 3, 2, "softmax", "cross_entropy", None, np.dtype("float64"))
+    >>> from backlit.kinds.activations import get_activation
+    >>> from backlit.kinds.losses import get_loss
+    >>> softmax, cross_entropy = get_activation("softmax"), get_loss("cross_entropy")
+    >>> encode_targets(["no", "yes", "no"], 3, 2, softmax, cross_entropy, None, np.dtype("float64"))
     (array([[1., 0.],
            [0., 1.],
            [1., 0.]]), array(['no', 'yes'], dtype='<U3'))
@@ -131,8 +136,9 @@ def encode_targets(
         raise ShapeError(f"y must have {n} rows, one for each row of X, received shape {array.shape}")
     if array.ndim == 2 and array.shape[1] == 1:
         array = array[:, 0]
-    if array.ndim == 1 and (outputs > 1 or loss == "hinge" or _two_labels(array, activation)):
-        if outputs > 1 and activation not in ("softmax", "sigmoid") and loss != "hinge":
+    classes_only = loss.targets == "classes"
+    if array.ndim == 1 and (outputs > 1 or classes_only or _two_labels(array, activation)):
+        if outputs > 1 and not activation.probabilities and not classes_only:
             raise ShapeError(
                 f"y must be ({n}, {outputs}), one target value for each output, received shape {np.shape(y)}: "
                 "class labels go with softmax or sigmoid outputs"
@@ -144,40 +150,18 @@ def encode_targets(
         raise ShapeError(f"y must be ({n}, {outputs}), one column for each output, received shape {np.shape(y)}")
     Y = _numeric(array, "y")
     check_finite(Y, "y")
-    _check_range(Y, activation, loss)
+    if loss.check_targets is not None:
+        loss.check_targets(Y, activation)
     return Y.astype(dtype), classes
 
 
-def _two_labels(array: Array, activation: str) -> bool:
-    """Text for one sigmoid unit is two labels; numbers are taken as they are."""
-    return activation == "sigmoid" and array.dtype.kind in "OUST" and not _is_numeric_object(array)
+def _two_labels(array: Array, activation: Activation) -> bool:
+    """Text for one unit that is a probability is two labels; numbers are taken as they are."""
+    return activation.probabilities and array.dtype.kind in "OUST" and not _is_numeric_object(array)
 
 
 def _is_numeric_object(array: Array) -> bool:
     return array.dtype.kind == "O" and all(isinstance(v, int | float | np.number) for v in array)
-
-
-def _check_range(Y: Array, activation: str, loss: str) -> None:
-    if loss == "cross_entropy":
-        outside = (Y < 0) | (Y > 1)
-        if outside.any():
-            row, column = np.argwhere(outside)[0]
-            raise LabelError(
-                f"cross_entropy needs targets from 0 to 1, received {Y[row, column]} in row {row}, column {column}: "
-                "give class labels, one-hot rows, or 0 and 1"
-            )
-        sums = Y.sum(axis=1, dtype=np.float64)
-        if activation == "softmax" and (np.abs(sums - 1.0) > 1e-4).any():
-            row = int(np.argmax(np.abs(sums - 1.0)))
-            raise LabelError(f"rows of y must add up to 1 for softmax, received {sums[row]:g} in row {row}")
-    elif loss == "hinge" and ((Y != 0) & (Y != 1)).any():
-        row, column = np.argwhere((Y != 0) & (Y != 1))[0]
-        raise LabelError(
-            f"hinge needs one-hot rows of 0 and 1, received {Y[row, column]} in row {row}, column {column}"
-        )
-    elif loss == "poisson" and (Y < 0).any():
-        row, column = np.argwhere(Y < 0)[0]
-        raise DataError(f"poisson needs targets of at least 0, received {Y[row, column]} in row {row}, column {column}")
 
 
 def _encode_labels(labels: Array, outputs: int, classes: Array | None, dtype: np.dtype[Any]) -> tuple[Array, Array]:

@@ -7,7 +7,7 @@ from typing import Any, final
 
 import numpy as np
 
-from .kinds import Dense, Dropout
+from .kinds import Layer
 from .parameters import Array
 from .typing import BatchSource
 
@@ -22,15 +22,13 @@ class Workspace:
     ----------
     a : list of ndarray
         Activations; a[l + 1] is the output of layer l.
-    z : list of ndarray
-        Pre-activations of layer l, (n, units).
-    slope : list of ndarray
-        f′(z) of layer l, (n, units). Not filled for softmax, and for an output whose delta is a − y.
     delta : list of ndarray
-        dL/dz of layer l, (n, units), for each row by itself (times its sample weight): not yet divided by n.
-        For Dropout, dL/da of its output.
-    mask : dict of int to ndarray
-        Factors of the Dropout layers, by layer.
+        Of layer l, (n, units), for each row by itself (times its sample weight): not yet divided by n. First dL/da of
+        what the layer gives; a layer with an activation turns it into dL/dz.
+    room : list of dict of str to ndarray
+        The arrays that layer l asked for: z and slope of Dense, the mask of Dropout.
+    paired : bool
+        Whether delta of the output is dL/dz = a − y from the start.
     y : ndarray, shape (n, outputs)
         Target values.
     weight : ndarray, shape (n,), or None
@@ -41,7 +39,7 @@ class Workspace:
 
     def __init__(
         self,
-        layers: Sequence[Dense | Dropout],
+        layers: Sequence[Layer],
         inputs: int,
         n: int,
         dtype: np.dtype[Any],
@@ -54,25 +52,17 @@ class Workspace:
         self.input_scale = input_scale
         self._input: Array | None = None
         self._raw: Array | None = None
+        self.paired = False
+        self._nothing = np.empty((0, 0), dtype)
+        self._last = len(layers) - 1
         self.a: list[Array] = [np.empty((0, inputs), dtype)]
-        self.z: list[Array] = []
-        self.slope: list[Array] = []
         self.delta: list[Array] = []
-        self.mask: dict[int, Array] = {}
-        self.uniform: dict[int, Array] = {}
-        for index, layer in enumerate(layers):
+        self.room: list[dict[str, Array]] = []
+        for layer in layers:
             shape = (n, layer.outputs)
-            if isinstance(layer, Dropout):
-                self.z.append(np.empty((0, layer.outputs), dtype))
-                self.a.append(np.empty(shape, dtype) if training else self.a[-1])
-                if training:
-                    self.mask[index] = np.ones(shape, dtype)
-                    self.uniform[index] = np.empty(shape, np.float32)
-            else:
-                self.z.append(np.empty(shape, dtype))
-                self.a.append(np.empty(shape, dtype))
-            self.slope.append(np.empty(shape if training and isinstance(layer, Dense) else (0, 0), dtype))
+            self.a.append(self.a[-1] if layer.same_in_inference and not training else np.empty(shape, dtype))
             self.delta.append(np.empty(shape if training else (0, 0), dtype))
+            self.room.append(layer.room(n, dtype, training))
         outputs = layers[-1].outputs
         self._inputs = [i for i, a in enumerate(self.a) if a is self.a[0]]
         # One flat piece of memory that every layer, and the loss, works in.
@@ -85,6 +75,25 @@ class Workspace:
         self._weight = np.empty(n, dtype)
         self.weight: Array | None = None
         self.ones = np.ones(n, dtype)
+
+    @property
+    def z(self) -> list[Array]:
+        """The pre-activations of each layer, (n, units); empty for a layer without."""
+        return [room.get("z", self._nothing) for room in self.room]
+
+    @property
+    def slope(self) -> list[Array]:
+        """f′(z) of each layer, as far as the backward pass filled it."""
+        return [room.get("slope", self._nothing) for room in self.room]
+
+    @property
+    def mask(self) -> dict[int, Array]:
+        """The factors of the Dropout layers, by layer."""
+        return {i: room["mask"] for i, room in enumerate(self.room) if "mask" in room}
+
+    def paired_output(self, i: int) -> bool:
+        """Whether layer i is an output whose delta is dL/dz already."""
+        return self.paired and i == self._last
 
     def _own_input(self) -> Array:
         if self._input is None:

@@ -8,7 +8,6 @@ from typing import Any, Final, final
 import numpy as np
 
 from ..exceptions import ConfigurationError
-from ..kinds import Dense
 from ..network import Network
 from ..parameters import Array
 from ..workspace import Workspace
@@ -37,6 +36,7 @@ class FrozenBatch:
 
     Examples
     --------
+    >>> from backlit.kinds import Dense
     >>> net = Network([Dense(1, weight_init=3.0)], inputs=1)
     >>> batch = FrozenBatch(net, *net.check_data([[1.0]], [1.0]))
     >>> batch.loss(), batch.gradient(), round(batch.central(0), 6)              # ½ (3 − 1)²
@@ -126,7 +126,7 @@ def sides(net: Network, work: Workspace) -> list[Array]:
     """On which side of its kink every relu-like unit and every loss term stands, after a forward pass."""
     found: list[Array] = []
     for layer, z in zip(net.layers, work.z, strict=True):
-        if isinstance(layer, Dense):
+        if layer.activation is not None:
             found.extend(z > kink for kink in layer.activation.kinks)
     if net.loss_function.sides is not None:
         found.append(net.loss_function.sides(work.a[-1], work.y))
@@ -137,7 +137,7 @@ def _kink_names(net: Network) -> list[str]:
     """What the arrays of `sides` stand for."""
     found = []
     for index, layer in enumerate(net.layers):
-        if isinstance(layer, Dense):
+        if layer.activation is not None:
             found += [f"a {layer.activation.name} kink of layer {index}"] * len(layer.activation.kinks)
     if net.loss_function.sides is not None:
         found.append(f"a kink of the loss {net.loss_function.name}")

@@ -17,7 +17,6 @@ from typing import Any, Final, Literal, final
 import numpy as np
 
 from ..checks import one_of, positive, positive_whole
-from ..kinds import Dropout
 from ..network import Network
 from ..pages import place
 from ..parameters import Array, ParameterVector
@@ -179,7 +178,7 @@ def check_gradients(
         directions,
         parameters.shapes,
         loss,
-        _dropout_note(net, step),
+        _training_note(net, step),
         _sweep(net, data, step, gradient, epsilon, seed) if sweep else None,
     )
 
@@ -271,12 +270,15 @@ def _obstacle(batch: FrozenBatch, loss: float) -> str:
     return ""
 
 
-def _dropout_note(net: Network, step: int | None) -> str:
-    if not any(isinstance(layer, Dropout) for layer in net.layers):
+def _training_note(net: Network, step: int | None) -> str:
+    names = " and ".join(
+        dict.fromkeys(type(layer).__name__ for layer in net.layers if layer.random or layer.mixes_rows)
+    )
+    if not names:
         return ""
     if step is None:
-        return "Dropout is left out, as in inference; with step=… the mask of that training step is frozen instead."
-    return f"Dropout is at work with the mask of step {step}, frozen."
+        return f"{names} as in inference; with step=… as in that step of training, with its masks and statistics."
+    return f"{names} as in step {step} of training, with its masks and statistics, frozen."
 
 
 def _sweep(

@@ -87,7 +87,7 @@ def renew_network(estimator: Any, net: Network) -> Network:
     description = net.spec()
     layers = _layers(estimator, estimator.n_outputs_, estimator.out_activation_)
     loss = get_loss(loss_of(estimator))
-    if [layer.spec() for layer in layers] == description["layers"] and loss.spec() == description["loss"]:
+    if [layer.describe() for layer in layers] == description["layers"] and loss.spec() == description["loss"]:
         net.l2 = float(estimator.alpha)
         return net
     other = Network(

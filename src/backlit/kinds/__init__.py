@@ -1,35 +1,54 @@
-"""Layers: descriptions of what a network is made of."""
+"""What networks are made of, one record or one class for each kind: the tables that everything else goes through."""
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, Final
 
 from ..exceptions import ConfigurationError, nearest
 from ..typing import Spec
 from .activation import Activation
-from .activations import get_activation
+from .activations import ACTIVATIONS, get_activation
+from .batch_norm import BatchNorm
 from .dense import Dense
 from .dropout import Dropout
 from .layer import Layer
+from .layer_norm import LayerNorm
+from .scale import Scale
 
-__all__ = ["Activation", "Dense", "Dropout", "Layer", "get_activation", "layer_from_spec"]
+__all__ = [
+    "ACTIVATIONS",
+    "LAYERS",
+    "Activation",
+    "BatchNorm",
+    "Dense",
+    "Dropout",
+    "Layer",
+    "LayerNorm",
+    "Scale",
+    "get_activation",
+    "layer_from_spec",
+]
+
+#: The layers by the name that their description has in a file: a closed list, never an import path.
+LAYERS: Final[dict[str, type[Any]]] = {layer.__name__: layer for layer in (Dense, Dropout, BatchNorm, LayerNorm, Scale)}
 
 
-def layer_from_spec(spec: Spec) -> Dense | Dropout:
-    """The layer of a description that came from a file. Kinds come from this closed list, never from import paths.
+def layer_from_spec(spec: Spec | Layer) -> Layer:
+    """The layer of a description that came from a file; a `Layer` is passed through.
 
     Examples
     --------
     >>> layer_from_spec({"kind": "Dense", "units": 3, "activation": "tanh"})
     Dense(3, 'tanh')
     """
+    if isinstance(spec, Layer):
+        return spec
     settings: dict[str, Any] = dict(spec)
     kind = settings.pop("kind", None)
+    if kind not in LAYERS:
+        raise ConfigurationError(f"there is no layer {kind!r}: {nearest(str(kind), LAYERS)}")
     try:
-        if kind == "Dense":
-            return Dense(**settings)
-        if kind == "Dropout":
-            return Dropout(**settings)
+        layer: Layer = LAYERS[kind](**settings)
     except TypeError as error:
         raise ConfigurationError(f"a {kind} layer cannot be made of {settings!r}: {error}") from error
-    raise ConfigurationError(f"there is no layer {kind!r}: {nearest(str(kind), ['Dense', 'Dropout'])}")
+    return layer

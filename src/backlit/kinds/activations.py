@@ -1,26 +1,35 @@
-"""Activation functions f and their slopes f′, written into given arrays.
+"""The activations, one record each: a new one is a record here (or in `rectifiers.py`), and nothing else.
 
-``f(z, out)`` writes a = f(z). ``slope(z, a, out, scratch)`` writes f′(z), taken at the pre-activation z;
-where f′ is cheaper from a = f(z) (sigmoid, tanh, elu) it is computed from a, which is the same number.
-All arrays have shape (n_samples, n_units). Nothing here allocates an array the size of a batch.
+``f(z, out)`` writes a = f(z). ``slope(z, a, out, scratch)`` writes f′(z), taken at the pre-activation z; where f′ is
+cheaper from a = f(z) (sigmoid, tanh, elu) it is computed from a, which is the same number. Below each pair stand the
+same two for one number, for the compiled engine.
 """
 
 from __future__ import annotations
 
-import math
 from collections.abc import Callable
 from typing import Final
 
 import numpy as np
 
-from ..exceptions import ConfigurationError, DerivativeError, ShapeError, nearest
+from ..exceptions import ConfigurationError, nearest
 from ..parameters import Array
-from .activation import Activation
+from .activation import Activation, own_activation
+from .numbers import exp, largest_of, sigmoid, tanh
+from .rectifiers import RECTIFIERS
+from .script import ActivationText
+from .special import SIGMOID_SOURCE, special
 
-LEAK: Final = 0.01  # slope of leaky_relu below zero. Maas et al. (2013)
+# ── functions that a script needs ──────────────────────────────────────────────────────────────────────────
+_SOFTMAX: Final = '''
+def softmax(z):
+    """e^(z_k) / Σ_j e^(z_j) in every row, (n, units)."""
+    e = np.exp(z - z.max(axis=1, keepdims=True))  # at most 1: no overflow
+    return e / e.sum(axis=1, keepdims=True)
+'''
 
 
-# identity: f(z) = z, f′(z) = 1
+# ── identity: f(z) = z, f′(z) = 1 ──────────────────────────────────────────────────────────────────────────
 def _identity(z: Array, out: Array) -> None:
     out[...] = z
 
@@ -29,7 +38,42 @@ def _identity_slope(z: Array, a: Array, out: Array, scratch: Array) -> None:
     out[...] = 1.0
 
 
-# tanh: f′(z) = 1 − a²
+_IDENTITY: Final = Activation(
+    "identity",
+    _identity,
+    _identity_slope,
+    number=(lambda z: z, lambda z, a: type(z)(1)),
+    script=ActivationText("a = z", "{z}", "f′(z) = 1", "{da}"),
+    onnx=lambda graph, z: z,
+)
+
+
+# ── sigmoid: f(z) = 1/(1 + e⁻ᶻ), f′(z) = a (1 − a); expit never overflows ──────────────────────────────────
+def _sigmoid(z: Array, out: Array) -> None:
+    special.expit(z, out=out)
+
+
+def _sigmoid_slope(z: Array, a: Array, out: Array, scratch: Array) -> None:
+    np.subtract(1.0, a, out=out)
+    out *= a
+
+
+_SIGMOID: Final = Activation(
+    "sigmoid",
+    _sigmoid,
+    _sigmoid_slope,
+    number=(sigmoid, lambda z, a: a * (type(a)(1) - a)),
+    script=ActivationText(
+        "a = σ(z) = 1/(1 + e⁻ᶻ)", "sigmoid({z})", "f′(z) = a (1 − a)", "{da} * {a} * (1 - {a})", (SIGMOID_SOURCE,)
+    ),
+    onnx=lambda graph, z: graph.op("Sigmoid", z),
+    positive=True,
+    probabilities=True,
+    steepest=0.25,
+)
+
+
+# ── tanh: f′(z) = 1 − a² ───────────────────────────────────────────────────────────────────────────────────
 def _tanh(z: Array, out: Array) -> None:
     np.tanh(z, out=out)
 
@@ -39,40 +83,18 @@ def _tanh_slope(z: Array, a: Array, out: Array, scratch: Array) -> None:
     np.subtract(1.0, out, out=out)
 
 
-# relu: f(z) = max(z, 0), f′(z) = [z > 0]; at z = 0 the slope is taken as 0
-def _relu(z: Array, out: Array) -> None:
-    np.maximum(z, 0.0, out=out)
+_TANH: Final = Activation(
+    "tanh",
+    _tanh,
+    _tanh_slope,
+    number=(tanh, lambda z, a: type(a)(1) - a * a),
+    script=ActivationText("a = tanh z", "np.tanh({z})", "f′(z) = 1 − a²", "{da} * (1 - {a}**2)"),
+    onnx=lambda graph, z: graph.op("Tanh", z),
+    steepest=1.0,
+)
 
 
-def _relu_slope(z: Array, a: Array, out: Array, scratch: Array) -> None:
-    np.greater(z, 0.0, out=out)
-
-
-# leaky_relu: f(z) = max(z, 0.01 z), f′(z) = 1 where z > 0, else 0.01
-def _leaky_relu(z: Array, out: Array) -> None:
-    np.multiply(z, LEAK, out=out)
-    np.maximum(z, out, out=out)
-
-
-def _leaky_relu_slope(z: Array, a: Array, out: Array, scratch: Array) -> None:
-    np.greater(z, 0.0, out=out)
-    out *= 1.0 - LEAK
-    out += LEAK
-
-
-# elu: f(z) = z where z > 0, else eᶻ − 1; f′(z) = 1, else eᶻ = a + 1. Clevert et al. (2015), alpha = 1
-def _elu(z: Array, out: Array) -> None:
-    np.minimum(z, 0.0, out=out)
-    np.expm1(out, out=out)
-    np.maximum(z, out, out=out)  # eᶻ − 1 ≥ z, so that the maximum picks the right branch below zero too
-
-
-def _elu_slope(z: Array, a: Array, out: Array, scratch: Array) -> None:
-    np.minimum(a, 0.0, out=out)
-    out += 1.0
-
-
-# exp: f(z) = f′(z) = eᶻ, for rates (the poisson loss)
+# ── exp: f(z) = f′(z) = eᶻ, for rates (the poisson loss) ───────────────────────────────────────────────────
 def _exp(z: Array, out: Array) -> None:
     np.exp(z, out=out)
 
@@ -81,7 +103,18 @@ def _exp_slope(z: Array, a: Array, out: Array, scratch: Array) -> None:
     out[...] = a
 
 
-# softmax: a_k = e^(z_k) / Σ_j e^(z_j). Taking the largest z of the row off first leaves a the same and
+_EXP: Final = Activation(
+    "exp",
+    _exp,
+    _exp_slope,
+    number=(exp, lambda z, a: a),
+    script=ActivationText("a = eᶻ", "np.exp({z})", "f′(z) = a", "{da} * {a}"),
+    onnx=lambda graph, z: graph.op("Exp", z),
+    positive=True,
+)
+
+
+# ── softmax: a_k = e^(z_k) / Σ_j e^(z_j). Taking the largest z of the row off first leaves a the same and ──
 # keeps every exponential at or below 1.
 def _softmax(z: Array, out: Array) -> None:
     np.subtract(z, np.maximum.reduce(z, axis=1, keepdims=True), out=out)
@@ -99,24 +132,61 @@ def softmax_jacobian_product(a: Array, delta: Array, scratch: Array) -> None:
     delta *= a
 
 
-_BUILTIN: Final = {
+def _softmax_rows(Z: Array, A: Array) -> None:
+    for i in range(Z.shape[0]):
+        largest = largest_of(Z[i])
+        for j in range(Z.shape[1]):
+            A[i, j] = Z[i, j] - largest
+    a = A.reshape(A.size)
+    for i in range(a.size):
+        a[i] = exp(a[i])
+    for i in range(A.shape[0]):
+        total = A.dtype.type(0)
+        for j in range(A.shape[1]):
+            total += A[i, j]
+        for j in range(A.shape[1]):
+            A[i, j] /= total
+
+
+def _softmax_rows_jacobian(A: Array, DELTA: Array) -> None:
+    for i in range(A.shape[0]):
+        mean = A.dtype.type(0)
+        for j in range(A.shape[1]):
+            mean += A[i, j] * DELTA[i, j]
+        for j in range(A.shape[1]):
+            DELTA[i, j] = A[i, j] * (DELTA[i, j] - mean)
+
+
+_SOFTMAX_RECORD: Final = Activation(
+    "softmax",
+    _softmax,
+    None,
+    jacobian=softmax_jacobian_product,
+    rows=(_softmax_rows, _softmax_rows_jacobian),
+    script=ActivationText(
+        "a_k = e^(z_k) / Σ_j e^(z_j)",
+        "softmax({z})",
+        "dL/dz_j = a_j (dL/da_j − Σ_k a_k dL/da_k)",
+        "{a} * ({da} - ({a} * {da}).sum(axis=1, keepdims=True))",
+        (_SOFTMAX,),
+    ),
+    onnx=lambda graph, z: graph.op("Softmax", z, axis=1),
+    positive=True,
+    probabilities=True,
+    sums_to_one=True,
+)
+
+#: All of them by name.
+ACTIVATIONS: Final = {
     activation.name: activation
     for activation in (
-        Activation("identity", _identity, _identity_slope),
-        Activation("tanh", _tanh, _tanh_slope),
-        Activation("relu", _relu, _relu_slope, kinks=(0.0,)),
-        Activation("leaky_relu", _leaky_relu, _leaky_relu_slope, kinks=(0.0,)),
-        Activation("elu", _elu, _elu_slope, kinks=(0.0,)),
-        Activation("exp", _exp, _exp_slope),
-        Activation("softmax", _softmax, None),
+        _IDENTITY, _SIGMOID, _TANH, *RECTIFIERS, _EXP, _SOFTMAX_RECORD
     )
-}
+}  # fmt: skip
 
-_SPECIAL: Final = ("sigmoid", "gelu", "softplus", "silu")  # in `special.py`, loaded when asked for
+NAMES: Final = tuple(ACTIVATIONS)
 
-NAMES: Final = (*_BUILTIN, *_SPECIAL)
-
-#: What `activation` takes: a name, or a user's own pair (f, df) of functions of z.
+#: What `activation` takes: a name, a user's own pair (f, df) of functions of z, or an `Activation`.
 ActivationLike = str | tuple[Callable[[Array], Array], Callable[[Array], Array]] | Activation
 
 
@@ -125,13 +195,13 @@ def get_activation(activation: ActivationLike) -> Activation:
 
     Parameters
     ----------
-    activation : str or (callable, callable)
-        A name, or two functions of z: ``f(z)`` and its derivative ``df(z)``, element by element.
+    activation : str, (callable, callable) or Activation
+        A name; two functions of z, ``f(z)`` and its derivative ``df(z)``, element by element; or a record.
 
     Raises
     ------
     ConfigurationError
-        For an unknown name, or something that is neither a name nor a pair of functions.
+        For an unknown name, or something that is neither.
     DerivativeError
         If df is not the derivative of f.
 
@@ -149,54 +219,12 @@ def get_activation(activation: ActivationLike) -> Activation:
     if isinstance(activation, Activation):
         return activation
     if isinstance(activation, str):
-        if activation in _SPECIAL:
-            from .special import SPECIAL
-
-            return SPECIAL[activation]
-        if activation not in _BUILTIN:
+        if activation not in ACTIVATIONS:
             raise ConfigurationError(f"there is no activation {activation!r}: {nearest(activation, NAMES)}")
-        return _BUILTIN[activation]
+        return ACTIVATIONS[activation]
     if isinstance(activation, tuple | list) and len(activation) == 2 and all(callable(g) for g in activation):
-        return _own_activation(*activation)
+        return own_activation(*activation)
     raise ConfigurationError(
         f"an activation is a name or a pair (f, df) of functions of z, received {activation!r}: "
         f"known names are {', '.join(NAMES)}"
     )
-
-
-def _own_activation(f: Callable[[Array], Array], df: Callable[[Array], Array]) -> Activation:
-    name = getattr(f, "__name__", type(f).__name__)
-    _check_derivative(name, f, df)
-
-    def write_f(z: Array, out: Array) -> None:
-        out[...] = f(z)
-
-    def write_slope(z: Array, a: Array, out: Array, scratch: Array) -> None:
-        out[...] = df(z)
-
-    return Activation(name, write_f, write_slope, builtin=False)
-
-
-def _check_derivative(name: str, f: Callable[[Array], Array], df: Callable[[Array], Array]) -> None:
-    """Compare df with central differences of f at points that no kink is likely to stand on."""
-    h = 1e-6
-    z = (np.linspace(-5.0, 5.0, 24) + 1.0 / math.pi).reshape(6, 4)
-    with np.errstate(all="ignore"):
-        values, slopes = np.asarray(f(z)), np.asarray(df(z))
-        difference = (np.asarray(f(z + h)) - np.asarray(f(z - h))) / (2.0 * h)
-    for what, array in (("value", values), ("derivative", slopes)):
-        if array.shape != z.shape:
-            raise ShapeError(
-                f"the {what} of the activation {name!r} must have the shape of z: "
-                f"received {array.shape} for z of shape {z.shape}"
-            )
-    usable = np.isfinite(values) & np.isfinite(difference)
-    wrong = usable & ~(np.abs(slopes - difference) <= 1e-5 * np.maximum(1.0, np.abs(difference)))
-    if not usable.any():
-        raise DerivativeError(f"the activation {name!r} is not finite anywhere between z = -5 and z = 5")
-    if wrong.any():
-        i = tuple(np.argwhere(wrong)[0])
-        raise DerivativeError(
-            f"the derivative given for the activation {name!r} is wrong: at z = {z[i]:.4f} it gives {slopes[i]:.6g} "
-            f"where the finite difference is {difference[i]:.6g}"
-        )

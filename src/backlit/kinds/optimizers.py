@@ -1,77 +1,75 @@
-"""Optimisers: from a gradient to a step, on the one vector.
+"""The optimisers, one class each: description, `update` in NumPy, its kernel, its text in a script.
 
-θ are all parameters of the network (``values``), g all gradients, η the learning rate. An optimiser is a description;
-what it remembers between steps (velocity, moments) lives in `OptimizerState`, one row of one array for each kind of
-memory. Every line below works in place: no array of the size of θ is made during training.
+`kinds/optimizer.py` says what every optimiser is. A new one is a class here, or a file of its own, in `OPTIMIZERS`.
 """
 
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
-from typing import Any, Protocol, final
+from typing import Any, ClassVar, Final, final
 
 import numpy as np
 
-from ..checks import fraction, not_negative, positive
+from ..checks import fraction, positive
 from ..exceptions import ConfigurationError
 from ..parameters import Array
+from .adam import Adam, AdamW
+from .lion import Lion
+from .numbers import normal
+from .optimizer import (
+    CompiledOptimizer,
+    Optimizer,
+    OptimizerState,
+    ScriptedOptimizer,
+    check_clip_norm,
+    initial_state,
+    take_step,
+)
 from .schedules import LearningRate, check_learning_rate
+from .script import UpdateText
+
+__all__ = [
+    "OPTIMIZERS", "SGD", "Adagrad", "Adam", "AdamW", "CompiledOptimizer", "Lion", "Optimizer", "OptimizerState",
+    "RMSprop", "ScriptedOptimizer", "initial_state", "take_step",
+]  # fmt: skip
 
 
-@final
-@dataclass
-class OptimizerState:
-    """What an optimiser remembers.
-
-    Attributes
-    ----------
-    slots : ndarray, shape (number of slots, P)
-        One row for each kind of memory, in the order of the optimiser's `slots`.
-    step : int
-        Steps taken so far.
-    scratch : ndarray, shape (P,)
-        Room to work in; holds nothing between steps.
-    """
-
-    slots: Array
-    step: int
-    scratch: Array
+# In the kernels moments that fade away become zero before they are subnormal numbers, with which a processor is slow.
 
 
-class Optimizer(Protocol):
-    """The interface of an optimiser."""
-
-    learning_rate: LearningRate
-    clip_norm: float | None
-    slots: tuple[str, ...]
-
-    def update(self, values: Array, gradient: Array, weight_mask: Array, state: OptimizerState, rate: float) -> None:
-        """Move `values` by one step with learning rate `rate`; ``state.step`` is the number of this step, from 1."""
-        ...
-
-
-def initial_state(optimizer: Optimizer, size: int, dtype: np.dtype[Any]) -> OptimizerState:
-    """A memory of nothing, for a vector of `size` parameters."""
-    return OptimizerState(np.zeros((len(optimizer.slots), size), dtype), 0, np.empty(size, dtype))
-
-
-def take_step(
-    optimizer: Optimizer,
-    values: Array,
-    gradient: Array,
-    weight_mask: Array,
-    state: OptimizerState,
-    rate: float,
+def _sgd_kernel(
+    values: Array, gradients: Array, slots: Array, scale: Any, rate: Any, t: int, is_weight: bool, settings: Array
 ) -> None:
-    """One step: clip the gradient if asked, count the step, move the parameters."""
-    if optimizer.clip_norm is not None:
-        # g ← g · min(1, clip_norm / ‖g‖). Pascanu et al. (2013)
-        norm = math.sqrt(float(np.dot(gradient, gradient)))
-        if norm > optimizer.clip_norm:
-            gradient *= optimizer.clip_norm / norm
-    state.step += 1
-    optimizer.update(values, gradient, weight_mask, state, rate)
+    real = values.dtype.type
+    tiny, eta, mu, nesterov = real(np.finfo(values.dtype).tiny), real(rate), real(settings[0]), settings[1] != 0.0
+    if mu == 0.0:
+        for i in range(values.size):
+            g = scale * gradients[i]
+            gradients[i] = g
+            values[i] -= g * eta
+        return
+    v = slots[0]
+    for i in range(values.size):
+        g = scale * gradients[i]
+        gradients[i] = g
+        step = g * eta
+        v[i] = normal(v[i] * mu - step, tiny)
+        values[i] += v[i] * mu - step if nesterov else v[i]
+
+
+def _root_mean_square_kernel(
+    values: Array, gradients: Array, slots: Array, scale: Any, rate: Any, t: int, is_weight: bool, settings: Array
+) -> None:
+    # RMSprop keeps ρ v and adds (1 − ρ) g²; Adagrad keeps v and adds g²
+    real = values.dtype.type
+    tiny, eta = real(np.finfo(values.dtype).tiny), real(rate)
+    keep, add, epsilon = real(settings[0]), real(settings[1]), real(settings[2])
+    v = slots[0]
+    for i in range(values.size):
+        g = scale * gradients[i]
+        gradients[i] = g
+        v[i] = normal(v[i] * keep + g * g * add, tiny)
+        values[i] -= g / (math.sqrt(v[i]) + epsilon) * eta
 
 
 @final
@@ -99,6 +97,9 @@ class SGD:
     SGD(3.0)
     """
 
+    name: ClassVar[str] = "sgd"
+    kernel: ClassVar[Any] = staticmethod(_sgd_kernel)
+
     def __init__(
         self,
         learning_rate: LearningRate = 0.01,
@@ -112,7 +113,7 @@ class SGD:
         self.nesterov = bool(nesterov)
         if self.nesterov and not self.momentum:
             raise ConfigurationError(f"nesterov needs a momentum above 0, received momentum={momentum!r}")
-        self.clip_norm = _clip(clip_norm)
+        self.clip_norm = check_clip_norm(clip_norm)
         self.slots: tuple[str, ...] = ("velocity",) if self.momentum else ()
 
     def update(self, values: Array, gradient: Array, weight_mask: Array, state: OptimizerState, rate: float) -> None:
@@ -133,6 +134,26 @@ class SGD:
             # θ ← θ − η g
             values -= step
 
+    def numbers(self) -> tuple[float, ...]:
+        """The settings of the kernel: momentum, nesterov."""
+        return (self.momentum, float(self.nesterov))
+
+    def script(self) -> UpdateText:
+        """The text of an exported script."""
+        if not self.momentum:
+            return UpdateText("sgd", "gradient descent", "θ ← θ − η g")
+        formula = "θ ← θ + μ v − η g" if self.nesterov else "θ ← θ + v"
+        move = "MOMENTUM * v - {rate} * g" if self.nesterov else "v"
+        return UpdateText(
+            "momentum",
+            "gradient descent with Nesterov's momentum" if self.nesterov else "gradient descent with momentum",
+            f"v ← μ v − η g, {formula}",
+            {"MOMENTUM": (self.momentum, "μ")},
+            ("v",),
+            "the velocity v",
+            f"# v ← μ v − η g\nv[:] = MOMENTUM * v - {{rate}} * g\n# {formula}\ntheta += {move}",
+        )
+
     def __repr__(self) -> str:
         momentum = f", momentum={self.momentum}" if self.momentum else ""
         return f"SGD({self.learning_rate}{momentum}{', nesterov=True' if self.nesterov else ''})"
@@ -152,6 +173,8 @@ class RMSprop:
     RMSprop(0.001)
     """
 
+    name: ClassVar[str] = "rmsprop"
+    kernel: ClassVar[Any] = staticmethod(_root_mean_square_kernel)
     slots: tuple[str, ...] = ("mean_square",)
 
     def __init__(
@@ -165,7 +188,7 @@ class RMSprop:
         self.learning_rate = check_learning_rate(learning_rate)
         self.rho = fraction("rho", rho)
         self.epsilon = positive("epsilon", epsilon)
-        self.clip_norm = _clip(clip_norm)
+        self.clip_norm = check_clip_norm(clip_norm)
 
     def update(self, values: Array, gradient: Array, weight_mask: Array, state: OptimizerState, rate: float) -> None:
         v, work = state.slots[0], state.scratch
@@ -180,6 +203,23 @@ class RMSprop:
         np.divide(gradient, work, out=work)
         work *= rate
         values -= work
+
+    def numbers(self) -> tuple[float, ...]:
+        """The settings of the kernel: what is kept of v, the share of g², epsilon."""
+        return (self.rho, 1.0 - self.rho, self.epsilon)
+
+    def script(self) -> UpdateText:
+        """The text of an exported script."""
+        return UpdateText(
+            "rmsprop",
+            "RMSprop",
+            "v ← ρ v + (1 − ρ) g², θ ← θ − η g / (√v + ε)",
+            {"RHO": (self.rho, "ρ"), "EPSILON": (self.epsilon, "ε")},
+            ("v",),
+            "v, a running mean of the squared gradient",
+            "# v ← ρ v + (1 − ρ) g²\nv[:] = RHO * v + (1 - RHO) * g**2\n"
+            "# θ ← θ − η g / (√v + ε)\ntheta -= {rate} * g / (np.sqrt(v) + EPSILON)",
+        )
 
     def __repr__(self) -> str:
         return f"RMSprop({self.learning_rate})"
@@ -199,6 +239,8 @@ class Adagrad:
     Adagrad(0.01)
     """
 
+    name: ClassVar[str] = "adagrad"
+    kernel: ClassVar[Any] = staticmethod(_root_mean_square_kernel)
     slots: tuple[str, ...] = ("sum_of_squares",)
 
     def __init__(
@@ -206,7 +248,7 @@ class Adagrad:
     ) -> None:
         self.learning_rate = check_learning_rate(learning_rate)
         self.epsilon = positive("epsilon", epsilon)
-        self.clip_norm = _clip(clip_norm)
+        self.clip_norm = check_clip_norm(clip_norm)
 
     def update(self, values: Array, gradient: Array, weight_mask: Array, state: OptimizerState, rate: float) -> None:
         v, work = state.slots[0], state.scratch
@@ -220,128 +262,27 @@ class Adagrad:
         work *= rate
         values -= work
 
+    def numbers(self) -> tuple[float, ...]:
+        """The settings of the kernel: what is kept of v, the share of g², epsilon."""
+        return (1.0, 1.0, self.epsilon)
+
+    def script(self) -> UpdateText:
+        """The text of an exported script."""
+        return UpdateText(
+            "adagrad",
+            "Adagrad",
+            "v ← v + g², θ ← θ − η g / (√v + ε)",
+            {"EPSILON": (self.epsilon, "ε")},
+            ("v",),
+            "v, the sum of the squared gradients so far",
+            "# v ← v + g²\nv += g**2\n# θ ← θ − η g / (√v + ε)\ntheta -= {rate} * g / (np.sqrt(v) + EPSILON)",
+        )
+
     def __repr__(self) -> str:
         return f"Adagrad({self.learning_rate})"
 
 
-@final
-class Adam:
-    """Running means of the gradient and of its square. Kingma & Ba (2015), algorithm 1.
-
-        m ← β₁ m + (1 − β₁) g          m̂ = m / (1 − β₁ᵗ)
-        v ← β₂ v + (1 − β₂) g²         v̂ = v / (1 − β₂ᵗ)          θ ← θ − η m̂ / (√v̂ + ε)
-
-    PyTorch does the same. scikit-learn and Keras add ε before the correction of v, as the paper's ε̂ at the end of its
-    section 2: ``epsilon_hat=True`` does as they do.
-
-    Examples
-    --------
-    >>> Adam(0.001)
-    Adam(0.001)
-    """
-
-    slots: tuple[str, ...] = ("mean", "mean_square")
-
-    def __init__(
-        self,
-        learning_rate: LearningRate = 0.001,
-        beta_1: float = 0.9,
-        beta_2: float = 0.999,
-        epsilon: float = 1e-8,
-        *,
-        epsilon_hat: bool = False,
-        clip_norm: float | None = None,
-    ) -> None:
-        self.learning_rate = check_learning_rate(learning_rate)
-        self.beta_1 = fraction("beta_1", beta_1)
-        self.beta_2 = fraction("beta_2", beta_2)
-        self.epsilon = positive("epsilon", epsilon)
-        self.epsilon_hat = bool(epsilon_hat)
-        self.clip_norm = _clip(clip_norm)
-
-    def update(self, values: Array, gradient: Array, weight_mask: Array, state: OptimizerState, rate: float) -> None:
-        epsilon = self.epsilon
-        if self.epsilon_hat:
-            # √v + ε̂ is √(1 − β₂ᵗ) (√v̂ + ε) with
-            epsilon /= math.sqrt(1.0 - self.beta_2**state.step)
-        _adam(values, gradient, state, rate, self.beta_1, self.beta_2, epsilon)
-
-    def __repr__(self) -> str:
-        return f"Adam({self.learning_rate})"
-
-
-@final
-class AdamW:
-    """Adam with weight decay apart from the gradient. Loshchilov & Hutter (2019).
-
-        w ← w − η λ w   for weights, never biases; then Adam's step
-
-    The decay does not pass through the moments, as the gradient of an l2 penalty would.
-    PyTorch decays biases as well unless told otherwise.
-
-    Examples
-    --------
-    >>> AdamW(0.001, weight_decay=0.01)
-    AdamW(0.001, weight_decay=0.01)
-    """
-
-    slots: tuple[str, ...] = ("mean", "mean_square")
-
-    def __init__(
-        self,
-        learning_rate: LearningRate = 0.001,
-        beta_1: float = 0.9,
-        beta_2: float = 0.999,
-        epsilon: float = 1e-8,
-        weight_decay: float = 0.01,
-        *,
-        clip_norm: float | None = None,
-    ) -> None:
-        self.learning_rate = check_learning_rate(learning_rate)
-        self.beta_1 = fraction("beta_1", beta_1)
-        self.beta_2 = fraction("beta_2", beta_2)
-        self.epsilon = positive("epsilon", epsilon)
-        self.weight_decay = not_negative("weight_decay", weight_decay)
-        self.clip_norm = _clip(clip_norm)
-
-    def update(self, values: Array, gradient: Array, weight_mask: Array, state: OptimizerState, rate: float) -> None:
-        # w ← w − η λ w
-        decay = np.multiply(values, weight_mask, out=state.scratch)
-        decay *= rate * self.weight_decay
-        values -= decay
-        _adam(values, gradient, state, rate, self.beta_1, self.beta_2, self.epsilon)
-
-    def __repr__(self) -> str:
-        return f"AdamW({self.learning_rate}, weight_decay={self.weight_decay})"
-
-
-def _adam(
-    values: Array,
-    gradient: Array,
-    state: OptimizerState,
-    rate: float,
-    beta_1: float,
-    beta_2: float,
-    epsilon: float,
-) -> None:
-    m, v = state.slots
-    t, work = state.step, state.scratch
-    # m ← β₁ m + (1 − β₁) g
-    m *= beta_1
-    m += np.multiply(gradient, 1.0 - beta_1, out=work)
-    # v ← β₂ v + (1 − β₂) g²
-    v *= beta_2
-    np.multiply(gradient, gradient, out=work)
-    work *= 1.0 - beta_2
-    v += work
-    # θ ← θ − η m̂ / (√v̂ + ε),   m̂ = m / (1 − β₁ᵗ),   v̂ = v / (1 − β₂ᵗ)
-    np.divide(v, 1.0 - beta_2**t, out=work)
-    np.sqrt(work, out=work)
-    work += epsilon
-    np.divide(m, work, out=work)
-    work *= rate / (1.0 - beta_1**t)
-    values -= work
-
-
-def _clip(clip_norm: float | None) -> float | None:
-    return None if clip_norm is None else positive("clip_norm", clip_norm)
+#: All of them, by their name on the command line.
+OPTIMIZERS: Final[dict[str, type[Any]]] = {
+    optimizer.name: optimizer for optimizer in (SGD, RMSprop, Adagrad, Adam, AdamW, Lion)
+}

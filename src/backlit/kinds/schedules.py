@@ -9,13 +9,14 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
-from typing import final
+from typing import Final, final
 
 import numpy as np
 
 from ..checks import not_negative, positive
 from ..exceptions import ConfigurationError
 from ..typing import ScheduleFunction
+from .script import number
 
 #: What `learning_rate` takes.
 LearningRate = float | ScheduleFunction
@@ -41,6 +42,13 @@ class StepDecay:
         positive("factor", self.factor)
         positive("every", self.every)
 
+    def script(self) -> tuple[str, list[str]]:
+        """What it is, and the body of a function of the epoch, for an exported script."""
+        initial, factor, every = number(self.initial), number(self.factor), number(self.every)
+        return "multiplied by a factor after every so many epochs", [
+            f"return {initial} * {factor} ** math.floor(epoch / {every})"
+        ]
+
     def __call__(self, epoch: float) -> float:
         return float(self.initial * self.factor ** math.floor(epoch / self.every))
 
@@ -62,6 +70,10 @@ class ExponentialDecay:
     def __post_init__(self) -> None:
         positive("initial", self.initial)
         positive("rate", self.rate)
+
+    def script(self) -> tuple[str, list[str]]:
+        """What it is, and the body of a function of the epoch, for an exported script."""
+        return "smooth decay, initial · rate^epoch", [f"return {number(self.initial)} * {number(self.rate)} ** epoch"]
 
     def __call__(self, epoch: float) -> float:
         return float(self.initial * self.rate**epoch)
@@ -86,6 +98,11 @@ class InverseDecay:
         positive("initial", self.initial)
         not_negative("rate", self.rate)
         positive("power", self.power)
+
+    def script(self) -> tuple[str, list[str]]:
+        """What it is, and the body of a function of the epoch, for an exported script."""
+        initial, rate, power = number(self.initial), number(self.rate), number(self.power)
+        return "initial / (1 + rate · epoch)^power", [f"return {initial} / (1 + {rate} * epoch) ** {power}"]
 
     def __call__(self, epoch: float) -> float:
         return float(self.initial / (1.0 + self.rate * epoch) ** self.power)
@@ -119,11 +136,29 @@ class CosineDecay:
         if not positive("epochs", self.epochs) > self.warmup:
             raise ConfigurationError(f"epochs must be more than the warm-up of {self.warmup}, received {self.epochs!r}")
 
+    def script(self) -> tuple[str, list[str]]:
+        """What it is, and the body of a function of the epoch, for an exported script."""
+        about = "half a cosine down to the final rate" + (", after a linear warm-up" if self.warmup else "")
+        body = [f"initial, final, epochs = {number(self.initial)}, {number(self.final)}, {number(self.epochs)}"]
+        progress = "epoch / epochs"
+        if self.warmup:
+            body += [f"warmup = {number(self.warmup)}", "if epoch < warmup:", "    return initial * epoch / warmup"]
+            progress = "(epoch - warmup) / (epochs - warmup)"
+        body += [
+            f"t = min(1.0, {progress})  # from 0 to 1",
+            "return final + 0.5 * (initial - final) * (1 + math.cos(math.pi * t))",
+        ]
+        return about, body
+
     def __call__(self, epoch: float) -> float:
         if epoch < self.warmup:
             return float(self.initial * epoch / self.warmup)
         t = min(1.0, (epoch - self.warmup) / (self.epochs - self.warmup))
         return float(self.final + 0.5 * (self.initial - self.final) * (1.0 + math.cos(math.pi * t)))
+
+
+#: All of them.
+SCHEDULES: Final = (StepDecay, ExponentialDecay, InverseDecay, CosineDecay)
 
 
 def check_learning_rate(learning_rate: LearningRate) -> LearningRate:

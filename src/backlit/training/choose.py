@@ -7,8 +7,7 @@ from importlib.util import find_spec
 from typing import Final
 
 from ..exceptions import BacklitWarning, missing_extra
-from ..kinds import Dense
-from ..kinds.optimizers import SGD, Adagrad, Adam, AdamW, RMSprop
+from ..kinds.optimizer import CompiledOptimizer
 from .job import Engine, Job, is_source
 from .reference import ReferenceEngine
 
@@ -54,12 +53,15 @@ def choose_engine(engine: str, job: Job, epochs: int) -> Engine:
 def obstacle(job: Job) -> str | None:
     """What the compiled engine cannot run, in words; None where it can run everything."""
     for layer in job.net.layers:
-        if isinstance(layer, Dense) and not layer.activation.builtin:
-            return f"the activation {layer.activation.name!r} is not built in"
-    if not job.net.loss_function.builtin:
-        return f"the loss {job.net.loss_function.name!r} is not built in"
-    if type(job.optimizer) not in (SGD, RMSprop, Adagrad, Adam, AdamW):
-        return f"the optimiser {job.optimizer!r} is not built in"
+        if layer.kernel() is None:
+            if layer.activation is not None and layer.builtin:
+                return f"the activation {layer.activation.name!r} has no kernel"
+            return f"the layer {layer!r} has no kernel"
+    pair = job.net.loss_function.pairs.get(job.net.output_layer.activation.name)
+    if pair is None and job.net.loss_function.number is None:
+        return f"the loss {job.net.loss_function.name!r} has no kernel"
+    if not isinstance(job.optimizer, CompiledOptimizer):
+        return f"the optimiser {job.optimizer!r} has no kernel"
     if job.gradient is not None:
         return "gradients come from finite differences"
     if is_source(job.X):

@@ -14,7 +14,7 @@ from .job import is_source
 
 def is_classification(net: Network, Y: Array) -> bool:
     """Whether the targets are classes: all 0 or 1, for outputs that tell classes apart."""
-    if net.output_layer.activation.name not in ("softmax", "sigmoid") and net.loss_function.name != "hinge":
+    if not net.output_layer.activation.probabilities and net.loss_function.targets != "classes":
         return False
     return bool(((Y == 0) | (Y == 1)).all())
 
@@ -23,8 +23,7 @@ def predicted_index(net: Network, outputs: Array) -> Array:
     """The number of the predicted class of each row: the largest output, or one unit past its middle."""
     if outputs.shape[1] > 1:
         return np.asarray(outputs.argmax(axis=1))
-    middle = 0.5 if net.output_layer.activation.name == "sigmoid" else 0.0
-    return (outputs[:, 0] > middle).astype(np.int64)
+    return (outputs[:, 0] > net.output_layer.activation.middle).astype(np.int64)
 
 
 def load_rows(work: Workspace, X: Any, Y: Array, weight: Array | None, rows: slice) -> None:

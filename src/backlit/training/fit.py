@@ -17,7 +17,6 @@ import numpy as np
 from ..checking.gradcheck import FiniteDifference
 from ..checks import one_of, positive_whole
 from ..exceptions import ConfigurationError, DataError, DivergenceError, ShapeError
-from ..kinds import Dropout
 from ..kinds.optimizers import SGD, Optimizer, OptimizerState, initial_state
 from ..kinds.schedules import rate_at
 from ..network import Network
@@ -233,10 +232,11 @@ def _fit_lbfgs(training: Training, hooks: list[Callback], optimizer: LBFGS, epoc
     """L-BFGS has its own loop: every iteration sees all rows and counts as one epoch."""
     net, history = training.net, training.history
     X, Y, weight = training.data
-    if any(isinstance(layer, Dropout) for layer in net.layers):
-        raise ConfigurationError(
-            "LBFGS needs a loss that stays the same: leave out Dropout, or choose another optimiser"
-        )
+    for layer in net.layers:
+        if layer.random or layer.mixes_rows:
+            raise ConfigurationError(
+                f"LBFGS needs a loss that stays the same: leave out {layer!r}, or choose another optimiser"
+            )
     values, sums = net.parameters.values, net.parameters.sums
     n = Y.shape[0]
     at_once = max(1, _SOURCE_ELEMENTS // net.inputs) if is_source(X) else n

@@ -62,6 +62,7 @@ def train_step(job: Job, rows: Array, epoch: int, rate: float) -> tuple[float, f
             batch_loss, parameters.values, job.gradient.nudge, job.gradient.scheme, parameters.gradients
         )
     if loss <= job.loss_limit:
+        net.remember(work)
         take_step(job.optimizer, parameters.values, parameters.gradients, parameters.weight_mask, job.state, rate)
     return loss, weight
 

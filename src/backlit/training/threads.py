@@ -11,7 +11,6 @@ import sys
 from contextlib import AbstractContextManager, nullcontext
 from typing import Any, Final
 
-from ..kinds import Dense
 from ..network import Network
 
 #: Multiplications in a layer's product of one batch, below which one thread is at least as fast as several.
@@ -23,10 +22,11 @@ def blas_threads(net: Network, batch_size: int) -> AbstractContextManager[Any]:
 
     Examples
     --------
+    >>> from backlit.kinds import Dense
     >>> with blas_threads(Network([Dense(3)], inputs=2), batch_size=10):
     ...     pass
     """
-    largest = max(batch_size * layer.inputs * layer.units for layer in net.layers if isinstance(layer, Dense))
+    largest = max(batch_size * net.parameters.view(name).size for name in net.parameters.weight_names)
     if largest >= SMALL_PRODUCT:
         return nullcontext()
     limits: AbstractContextManager[Any] = _controller("scipy.linalg" in sys.modules).limit(limits=1, user_api="blas")

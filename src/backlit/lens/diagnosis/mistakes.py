@@ -296,7 +296,7 @@ def softmax_over_batch(batch: FrozenBatch, index: int, *, backward_too: bool) ->
             softmax(np.ascontiguousarray(z.T), turned)
             out[...] = turned.T
 
-        layer.activation = Activation("softmax", over_rows, None)
+        layer.activation = Activation("softmax", over_rows, None, jacobian=softmax_jacobian_product, sums_to_one=True)
     mistake = Mistake("softmax_over_batch", index, index, True)
     passes = Passes(batch, (mistake,), over_rows=index if backward_too else None)
     row_sums = passes.work.a[index + 1].sum(axis=1)

@@ -18,7 +18,6 @@ from typing import Any, Final, Literal, final
 
 from ...checks import one_of
 from ...exceptions import ConfigurationError
-from ...kinds import Dropout
 from ..step.ledger import Ledger
 from ..step.taken import take_traced_step
 from ..step.trace import trace_batch
@@ -247,8 +246,8 @@ def _scene(recording: Recording, stages: list[Stage], step: int) -> Scene:
     net.parameters.values[:] = values
     net.classes = None  # the targets are encoded already
     X, Y, weight = recording.batch_of(step)
-    dropout = any(isinstance(layer, Dropout) for layer in net.layers)
+    in_training = any(layer.random or layer.mixes_rows for layer in net.layers)
     labels = [str(row) for row in recording.rows_of(step)]
-    trace = trace_batch(net, X, Y, weight, labels, step if dropout else None)
+    trace = trace_batch(net, X, Y, weight, labels, step if in_training else None)
     taken = take_traced_step(trace, recording.optimizer, state, recording.time_of(step))
     return Scene(recording, step, trace, taken, stages)

@@ -14,7 +14,6 @@ import numpy as np
 
 from ...checking.batch_loss import FrozenBatch
 from ...exceptions import ConfigurationError, ShapeError
-from ...kinds import Dense, Dropout
 from ...network import Network
 from ...pages import plain
 from ...parameters import Array
@@ -208,11 +207,10 @@ def trace_batch(
 
 def _layer_pass(net: Network, work: Workspace, index: int) -> LayerPass:
     layer = net.layers[index]
-    below_first_dense = not any(isinstance(other, Dense) for other in net.layers[:index])
-    if isinstance(layer, Dropout):
-        delta = None if below_first_dense else work.delta[index]
+    if layer.activation is None:
+        delta = None if index < net.first_learning else work.delta[index]
         return LayerPass(
-            index, repr(layer), None, work.a[index], None, work.a[index + 1], None, delta, work.mask[index]
+            index, repr(layer), None, work.a[index], None, work.a[index + 1], None, delta, work.mask.get(index)
         )
     paired = net.paired and index == len(net.layers) - 1
     slope: Array | None = work.slope[index]
