@@ -13,9 +13,10 @@ import numpy as np
 import pytest
 
 import backlit as bl
-from backlit.kinds.activations import NAMES as ACTIVATIONS
-from backlit.kinds.losses import NAMES as LOSSES
-from backlit.kinds.losses import huber, quantile
+from backlit import kinds
+from backlit.kinds.activations import ACTIVATIONS
+from backlit.kinds.losses import LOSSES, huber, quantile
+from backlit.kinds.optimizers import OPTIMIZERS as ALL_OPTIMIZERS
 from backlit.kinds.optimizers import initial_state
 from backlit.training.job import Job, StepResults
 from backlit.training.reference import ReferenceEngine
@@ -39,6 +40,14 @@ OPTIMIZERS = {
     "Adam": bl.Adam(bl.ExponentialDecay(0.01, 0.5), epsilon=EPSILON),
     "Adam, epsilon hat": bl.Adam(0.01, epsilon=1e-3, epsilon_hat=True, clip_norm=0.1),
     "AdamW": bl.AdamW(0.01, epsilon=EPSILON, weight_decay=0.1),
+    "Lion": bl.Lion(0.002, weight_decay=0.1),
+}
+# The layers between two Dense ones.
+LAYERS = {
+    "Dropout": bl.Dropout(0.3),
+    "BatchNorm": bl.BatchNorm(0.7),
+    "LayerNorm": bl.LayerNorm(),
+    "Scale": bl.Scale("scaled_normal"),
 }
 PENALTIES: dict[str, dict[str, Any]] = {
     "none": {},
@@ -48,13 +57,18 @@ PENALTIES: dict[str, dict[str, Any]] = {
     "divided": {"l1": 0.03, "l2": 0.05, "divide_penalty": True},
 }
 # The last layer's activation and the loss: pairs with delta = a − y, and every loss by itself.
-ENDS = [("softmax", "cross_entropy"), ("sigmoid", "cross_entropy"), ("exp", "poisson")]
-ENDS += [("same", loss) for loss in LOSSES if loss != "cross_entropy"]
+ENDS = [(output, name) for name, make in LOSSES.items() for output in make().pairs]
+ENDS += [("same", name) for name, make in LOSSES.items() if not make().needs_pair]
 DEPTHS = (1, 2, 3, 4)
-DATA = ("plain", "weighted", "dropout", "uint8", "all rows")
+DATA = ("plain", "weighted", "uint8", "all rows", *LAYERS)
 FACTORS: list[list[Any]] = [
     list(ACTIVATIONS), ENDS, list(OPTIMIZERS), list(PENALTIES), list(DEPTHS), list(DATA), list(TOLERANCE),
 ]  # fmt: skip
+
+
+def test_every_kind_is_in_the_tables() -> None:
+    assert set(LAYERS) == set(kinds.LAYERS) - {"Dense"}
+    assert {type(rule) for rule in OPTIMIZERS.values()} == set(ALL_OPTIMIZERS.values())
 
 
 def pairwise(factors: list[list[Any]], seed: int) -> list[tuple[Any, ...]]:
@@ -80,20 +94,21 @@ def pairwise(factors: list[list[Any]], seed: int) -> list[tuple[Any, ...]]:
 
 def job(case: tuple[Any, ...]) -> Job:
     activation, (output, loss), optimizer, penalty, depth, data, dtype = case
+    record = {"huber": huber(0.4), "quantile": quantile(0.7)}.get(loss, LOSSES[loss]())
     if output == "same":
         # poisson needs outputs above 0
-        output = "softplus" if loss == "poisson" and activation not in ("exp", "sigmoid", "softmax") else activation
+        output = "softplus" if record.positive and not ACTIVATIONS[activation].positive else activation
     layers: list[Any] = []
     for i in range(depth - 1):
         layers.append(bl.Dense(6 - i, activation, bias=i != 1))
-        if data == "dropout":
-            layers.append(bl.Dropout(0.3))
-    if data == "dropout":
-        layers.insert(0, bl.Dropout(0.1))
+        if data in LAYERS:
+            layers.append(LAYERS[data])
+    if data in LAYERS:
+        layers.insert(0, LAYERS[data])
     net = bl.Network(
         [*layers, bl.Dense(OUTPUTS, output, bias_init=0.1)],
         inputs=INPUTS,
-        loss={"huber": huber(0.4), "quantile": quantile(0.7)}.get(loss, loss),
+        loss=record,
         dtype=dtype,
         seed=11,
         input_scale=1 / 255 if data == "uint8" else 1.0,
@@ -103,7 +118,11 @@ def job(case: tuple[Any, ...]) -> Job:
     rng = np.random.default_rng(3)
     X = rng.integers(0, 256, (ROWS, INPUTS)).astype(np.uint8) if data == "uint8" else rng.normal(size=(ROWS, INPUTS))
     labels = rng.integers(0, OUTPUTS, ROWS)
-    Y = np.eye(OUTPUTS)[labels] if loss in ("cross_entropy", "hinge") else rng.uniform(0.2, 1.5, (ROWS, OUTPUTS))
+    Y = (
+        np.eye(OUTPUTS)[labels]
+        if record.targets in ("probabilities", "classes")
+        else rng.uniform(0.2, 1.5, (ROWS, OUTPUTS))
+    )
     weight = rng.uniform(0.0, 2.0, ROWS).astype(dtype) if data == "weighted" else None
     rule = OPTIMIZERS[optimizer]
     return Job(
@@ -132,6 +151,8 @@ def check_equal(case: tuple[Any, ...]) -> None:
     largest = np.abs(one.net.parameters.values).max()
     assert np.abs(one.net.parameters.values - start).max() > 1e-5 * largest  # something has been learnt
     np.testing.assert_allclose(other.net.parameters.values, one.net.parameters.values, rtol=0, atol=tolerance * largest)
+    buffers, others = one.net.parameters.buffers, other.net.parameters.buffers
+    np.testing.assert_allclose(others, buffers, rtol=0, atol=tolerance * max(largest, 1.0))
     np.testing.assert_allclose(found.losses, expected.losses, rtol=tolerance, atol=tolerance)
     np.testing.assert_allclose(found.weights, expected.weights, rtol=1e-6)
     assert other.state.step == one.state.step

@@ -10,8 +10,8 @@ import pytest
 pytest.importorskip("numba", reason="the compiled engine needs backlit[fast]")
 import numba
 
-from backlit.compiled import math as compiled_math
 from backlit.compiled import products as compiled_products
+from backlit.kinds import numbers
 
 
 def compiled(function: Any) -> Any:
@@ -29,13 +29,13 @@ multiply_right_transposed = compiled(lambda A, B, C, panel: compiled_products.mu
 @compiled
 def exp(x: Any, y: Any) -> None:
     for i in range(x.size):
-        y[i] = compiled_math.exp(x[i])
+        y[i] = numbers.exp(x[i])
 
 
 @compiled
 def tanh(x: Any, y: Any) -> None:
     for i in range(x.size):
-        y[i] = compiled_math.tanh(x[i])
+        y[i] = numbers.tanh(x[i])
 
 
 # around the widths of a vector (8, 16), four rows, few rows (16), a panel's depth (256), and what goes to BLAS

@@ -130,6 +130,11 @@ class ParameterVector:
         return dict(self._buffer_shapes)
 
     @property
+    def buffer_starts(self) -> dict[str, int]:
+        """Where each buffer begins in `buffers`."""
+        return {name: where.start for name, where in self._buffer_slices.items()}
+
+    @property
     def size(self) -> int:
         return int(self._values.size)
 

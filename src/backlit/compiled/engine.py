@@ -1,4 +1,4 @@
-"""The compiled engine: the steps of the reference engine as one function that Numba compiles (`compiled_step`).
+"""The compiled engine: the steps of the reference engine as one function that Numba compiles (`compiled.step`).
 
 Here the network, the optimiser and the data are described by numbers and arrays, once for a run.
 """
@@ -6,26 +6,23 @@ Here the network, the optimiser and the data are described by numbers and arrays
 from __future__ import annotations
 
 import math
-from typing import final
+from collections.abc import Sequence
+from typing import Any, final
 
 import numpy as np
 
-from ..kinds import Dense, Dropout
-from ..kinds.optimizers import SGD, Adagrad, Adam, AdamW, Optimizer, OptimizerState, RMSprop
+from ..kinds.kernel import ACTIVATION, BUFFERS, COLUMNS, DELTA, INPUTS, KERNEL, OUTPUTS, PARAMETERS, ROOM, A
 from ..kinds.schedules import rate_at
-from ..network import Network
 from ..parameters import Array
 from ..training.job import Job, StepResults
-from . import step as step
-from .layers import ACTIVATIONS
-from .losses import LOSSES
-from .optimizers import OPTIMIZERS, Rule
+from . import step
+from .plan import Plan, loss_number, loss_of, plan_of
 from .products import empty_panel
 
 
 @final
 class CompiledEngine:
-    """Runs chains of Dense and Dropout with everything that is built in; `choose.obstacle` tells what it cannot run.
+    """Runs every network whose kinds have kernels; `choose.obstacle` tells what it cannot run.
 
     One instance runs one job.
     """
@@ -33,12 +30,15 @@ class CompiledEngine:
     name = "compiled"
 
     def __init__(self) -> None:
-        self._plan: tuple[step.Data, step.Batch, step.Chain, Rule] | None = None
+        self._run: Any = None
+        self._described: tuple[step.Data, step.Batch, step.Chain, step.Rule] | None = None
 
     def run_steps(self, job: Job, order: Array, epoch: int, first: int, last: int) -> StepResults:
         """Take the steps `first` to `last` − 1 of an epoch (all counted from 0) over the rows in `order`."""
-        if self._plan is None:
-            self._plan = _data(job), _batch(job), _chain(job.net, job.batch_size), _rule(job.optimizer, job.state)
+        if self._described is None:
+            plan = plan_of(job)
+            self._run = step.steps_for(plan.key, plan.kept)
+            self._described = _data(job), _batch(job), _chain(job, plan), _rule(job, plan)
         results = StepResults([], [])
         while first < last and not results.diverged:
             # The first loss of a run sets the limit for those after it.
@@ -46,7 +46,7 @@ class CompiledEngine:
             rates = _rates(job, epoch, first, stop)
             rows = order[first * job.batch_size : stop * job.batch_size]
             losses, weights = np.empty(rates.size), np.empty(rates.size)
-            looked_at = step.run_steps(*self._plan, rows, rates, job.state.step, job.loss_limit, losses, weights)
+            looked_at = self._run(*self._described, rows, rates, job.state.step, job.loss_limit, losses, weights)
             results.losses += losses[:looked_at].tolist()
             results.weights += weights[:looked_at].tolist()
             results.diverged = not losses[looked_at - 1] <= job.loss_limit
@@ -97,40 +97,41 @@ def _batch(job: Job) -> step.Batch:
     return step.Batch(*(np.require(array, requirements=["C", "A", "W"]) for array in (work.a[0], job.Y, weight)))
 
 
-def _chain(net: Network, n: int) -> step.Chain:
-    """The network as numbers, with memory for batches of n rows."""
-    layers = np.full((len(net.layers), 8), -1, np.int64)
-    dropout = np.zeros(len(net.layers))
-    parts = []
+def _chain(job: Job, plan: Plan) -> step.Chain:
+    """The network as numbers, with memory for a batch."""
+    net, n, parameters = job.net, job.batch_size, job.net.parameters
+    layers = np.zeros((len(net.layers), COLUMNS), np.int64)
+    settings = np.zeros((len(net.layers), max(1, *(len(layer.kernel_settings()) for layer in net.layers))))
     used = 0
     for i, layer in enumerate(net.layers):
-        layers[i, [step.INPUTS, step.UNITS]] = layer.inputs, layer.outputs
-        layers[i, [step.Z, step.A, step.DELTA]] = used + n * layer.outputs * np.arange(3)
-        used += 3 * n * layer.outputs
-        if isinstance(layer, Dropout):
-            dropout[i] = layer.rate
-            continue
-        layers[i, step.ACTIVATION] = ACTIVATIONS.index(layer.activation.name)
-        for name, column in (("weight", step.WEIGHT), ("bias", step.BIAS)):
-            if f"{i}.{name}" in net.parameters.names:
-                where = net.parameters.slice(f"{i}.{name}")
-                layers[i, column] = where.start
-                parts.append((where.start, where.stop, name == "weight"))
-    loss = net.loss_function
+        size = n * layer.outputs
+        layers[i, [INPUTS, OUTPUTS]] = layer.inputs, layer.outputs
+        layers[i, KERNEL] = _place(layer.kernel, plan.kernels)
+        if layer.activation is not None:
+            layers[i, ACTIVATION] = _place(layer.activation, plan.activations)
+        layers[i, [A, DELTA, ROOM]] = used, used + size, used + 2 * size
+        layers[i, PARAMETERS] = _start(i, {name: parameters.slice(name).start for name in parameters.names})
+        layers[i, BUFFERS] = _start(i, parameters.buffer_starts)
+        settings[i, : len(layer.kernel_settings())] = layer.kernel_settings()
+        used += 2 * size + layer.kernel_room(n)
+    weights = parameters.weight_names
+    places = [(parameters.slice(name), name in weights) for name in parameters.names]
     panel = empty_panel(net.dtype)
+    loss = net.loss_function
     return step.Chain(
         layers=layers,
-        first_dense=next(i for i, layer in enumerate(net.layers) if isinstance(layer, Dense)),
-        parts=np.array(parts, np.int64),
-        dropout=dropout,
+        settings=settings,
+        first_learning=net.first_learning,
+        remembers=bool(parameters.buffers.size),
+        parts=np.array([(where.start, where.stop, is_weight) for where, is_weight in places], np.int64),
         memory=np.empty(used, net.dtype),
         panel=panel,
         turned=np.empty(panel.shape[1] * max(layer.inputs for layer in net.layers), net.dtype),
-        no_bias=np.zeros(max(layer.outputs for layer in net.layers), net.dtype),
-        values=net.parameters.values,
-        sums=net.parameters.sums,
-        loss=LOSSES.index(f"{net.output_layer.activation.name} {loss.name}" if net.paired else loss.name),
-        setting=float(net.outputs if loss.name == "mean_squared_error" else next(iter(loss.settings.values()), 0.0)),
+        values=parameters.values,
+        sums=parameters.sums,
+        buffers=parameters.buffers,
+        loss=loss_number(plan, loss_of(job)),
+        loss_setting=float(next(iter(loss.settings.values()), net.outputs)),
         l1=net.l1,
         l2=net.l2,
         divide_penalty=net.divide_penalty,
@@ -138,20 +139,17 @@ def _chain(net: Network, n: int) -> step.Chain:
     )
 
 
-def _rule(optimizer: Optimizer, state: OptimizerState) -> Rule:
-    settings: tuple[float, ...]
-    if isinstance(optimizer, SGD):
-        settings = (optimizer.momentum, optimizer.nesterov)
-    elif isinstance(optimizer, RMSprop):
-        settings = (optimizer.rho, 1.0 - optimizer.rho, optimizer.epsilon)
-    elif isinstance(optimizer, Adagrad):
-        settings = (1.0, 1.0, optimizer.epsilon)
-    elif isinstance(optimizer, Adam | AdamW):
-        decay = optimizer.weight_decay if isinstance(optimizer, AdamW) else 0.0
-        epsilon_hat = isinstance(optimizer, Adam) and optimizer.epsilon_hat
-        settings = (optimizer.beta_1, optimizer.beta_2, optimizer.epsilon, decay, epsilon_hat)
-    padded = np.zeros(5)
-    padded[: len(settings)] = settings
-    kind = OPTIMIZERS.index(type(optimizer).__name__)
+def _start(index: int, starts: dict[str, int]) -> int:
+    """Where the arrays of a layer begin; 0 where it has none."""
+    return min((start for name, start in starts.items() if name.split(".")[0] == str(index)), default=0)
+
+
+def _place(kind: Any, among: Sequence[Any]) -> int:
+    return next(place for place, known in enumerate(among) if known is kind)
+
+
+def _rule(job: Job, plan: Plan) -> step.Rule:
+    optimizer: Any = job.optimizer
     clip_norm = math.inf if optimizer.clip_norm is None else optimizer.clip_norm
-    return Rule(kind, padded, clip_norm, state.slots)
+    kind = _place(type(optimizer).kernel, plan.updates)
+    return step.Rule(kind, np.array([*optimizer.numbers(), 0.0], np.float64), clip_norm, job.state.slots)

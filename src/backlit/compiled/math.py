@@ -1,46 +1,70 @@
-"""The exponential and its relatives, for Numba.
+"""Compiling the functions of the kinds, and the exponential and its relatives in machine code.
 
-The C library computes one exponential at a time. Written out as below, without branches, the compiler computes as many
-of them at once as a vector of the processor holds; that is for float32, while float64 is left to the C library.
+What a kind has for the compiled engine (`kinds/`) is plain Python: `compiled` makes machine code of it and of all that it
+calls. The functions of `kinds/numbers.py` that the C library computes one number at a time are replaced for float32:
+written out as below, without branches, the compiler computes as many of them at once as a vector of the processor holds.
 """
 
 from __future__ import annotations
 
 import math
 from collections.abc import Callable
-from typing import Any, Final, TypeVar
+from types import FunctionType
+from typing import Any, Final
 
 import numpy as np
 from numba import njit, types
 from numba.extending import overload
 
-from ..parameters import Array
+from ..kinds import kernel, numbers
 
 _OPTIONS: Final[dict[str, Any]] = {"error_model": "numpy", "no_cpython_wrapper": True, "no_cfunc_wrapper": True}
-_Function = TypeVar("_Function", bound=Callable[..., Any])
+_known: Final[set[Any]] = set()  # functions that Numba has been taught
+_dispatchers: Final[dict[Any, Any]] = {}
 
 
-def compiled(function: _Function) -> _Function:
+def compiled(function: Callable[..., Any], *, inside: bool = False) -> Any:
     """Compile a function that only compiled functions call: without what Python would need, in half the time.
 
-    Division by zero gives infinity, as in NumPy: a loss that is not finite ends the run.
+    Plain functions that it calls are compiled with it; `inside` makes it a part of the function that calls it. Division by zero gives infinity, as in NumPy: a loss that is not
+    finite ends the run.
     """
-    dispatcher: _Function = njit(**_OPTIONS)(function)
-    return dispatcher
+    if function not in _dispatchers:
+        for called in _called(function):
+            teach(called)
+        _dispatchers[function] = njit(**_OPTIONS, inline="always" if inside else "never")(function)
+    return _dispatchers[function]
 
 
-# `type(x)(1)` is a one of the network's own type: a plain 1.0 would turn float32 arithmetic into float64. Comparisons
-# are written so that NaN passes through: a network that has left the numbers must be seen.
+def teach(function: Any, instead: Any = None) -> None:
+    """Let compiled functions call a plain one; `instead` of it they call another of the same arguments."""
+    if function in _known:
+        return
+    _known.add(function)
+    chosen = function if instead is None else instead
+    for called in _called(chosen):
+        teach(called)
+    # what works on arrays becomes a part of its caller, where Numba sees that nothing has to be counted or freed
+    inline = "always" if function.__module__ == kernel.__name__ else "never"
+    overload(function, strict=False, inline=inline, jit_options={"error_model": "numpy"})(lambda *arguments: chosen)
+
+
+def known(*functions: Any) -> None:
+    """Take note of plain functions for which compiled functions have others already."""
+    _known.update(functions)
+
+
+def _called(function: Any) -> list[Any]:
+    """The plain functions that a function may call: of its module, or enclosed in it."""
+    cells = [cell.cell_contents for cell in function.__closure__ or ()]
+    used = [function.__globals__.get(name) for name in function.__code__.co_names]
+    return [thing for thing in (*cells, *used) if isinstance(thing, FunctionType)]
+
 
 _f: Final = np.float32
 _SMALLEST, _LARGEST = _f(-87.33654), _f(88.72283)  # where eˣ leaves the normal float32 numbers
 _PER_LN2, _LN2_HIGH, _LN2_LOW = _f(1.44269504), _f(0.693359375), _f(-2.12194440e-4)
 _ROUND: Final = _f(1.5 * 2**23)  # the sum of this and a small number has no place for a fraction
-
-
-def exp(x: float) -> float:
-    """eˣ."""
-    return math.exp(x)
 
 
 @compiled
@@ -68,7 +92,7 @@ def _exp_float32(x: Any) -> Any:
     return _f(np.inf) if x > _LARGEST else y
 
 
-@overload(exp)
+@overload(numbers.exp)
 def _exp(x: Any) -> Any:
     def of_float32(x: Any) -> Any:
         return _exp_float32(x)
@@ -77,11 +101,6 @@ def _exp(x: Any) -> Any:
         return math.exp(x)
 
     return of_float32 if x == types.float32 else of_float64
-
-
-def tanh(x: float) -> float:
-    """The hyperbolic tangent."""
-    return math.tanh(x)
 
 
 @compiled
@@ -99,7 +118,7 @@ def _tanh_float32(x: Any) -> Any:
     return near if size < _f(0.625) else away
 
 
-@overload(tanh)
+@overload(numbers.tanh)
 def _tanh(x: Any) -> Any:
     def of_float32(x: Any) -> Any:
         return _tanh_float32(x)
@@ -110,27 +129,12 @@ def _tanh(x: Any) -> Any:
     return of_float32 if x == types.float32 else of_float64
 
 
-@compiled
-def sigmoid(x: Any) -> Any:
-    one = type(x)(1)
-    return one / (one + exp(-x))
+@overload(numbers.log)
+def _log(x: Any) -> Any:
+    def of_any(x: Any) -> Any:
+        return math.log(x)
+
+    return of_any
 
 
-@compiled
-def softplus(x: Any) -> Any:
-    # log(1 + eˣ) = max(x, 0) + log(1 + e^−|x|)
-    return (type(x)(0) if x < 0 else x) + math.log1p(exp(-abs(x)))
-
-
-@compiled
-def normal_cdf(x: Any) -> Any:
-    # Φ(x) = ½ erfc(−x/√2)
-    return type(x)(0.5) * math.erfc(-x * type(x)(math.sqrt(0.5)))
-
-
-@compiled
-def largest_of(row: Array) -> Any:
-    largest = row[0]
-    for x in row:
-        largest = x if x > largest else largest
-    return largest
+known(numbers.exp, numbers.tanh, numbers.log)

@@ -17,9 +17,11 @@ from __future__ import annotations
 from typing import Any, Final
 
 import numpy as np
+from numba.extending import overload
 
+from ..kinds import kernel
 from ..parameters import Array
-from .math import compiled
+from .math import compiled, known
 from .vectors import VECTOR, load, multiply_add, store, transpose_4_by_4, zeros
 
 #: Multiplications of vectors, beyond which BLAS is as fast, and may have several threads (`threads.py`).
@@ -140,3 +142,24 @@ def _add_terms(
         store(c1, C, i1 * n + j)
         store(c2, C, i2 * n + j)
         store(c3, C, i3 * n + j)
+
+
+# What the kernels of the layers call (`kinds/kernel.py`).
+
+
+@overload(kernel.multiply, strict=False)
+def _kernel_multiply(A: Any, B: Any, C: Any, chain: Any) -> Any:
+    return lambda A, B, C, chain: multiply(A, B, C, chain.panel)
+
+
+@overload(kernel.multiply_left_transposed, strict=False)
+def _kernel_multiply_left_transposed(A: Any, B: Any, C: Any, chain: Any) -> Any:
+    return lambda A, B, C, chain: multiply_left_transposed(A, B, C, chain.panel, chain.turned)
+
+
+@overload(kernel.multiply_right_transposed, strict=False)
+def _kernel_multiply_right_transposed(A: Any, B: Any, C: Any, chain: Any) -> Any:
+    return lambda A, B, C, chain: multiply_right_transposed(A, B, C, chain.panel)
+
+
+known(kernel.multiply, kernel.multiply_left_transposed, kernel.multiply_right_transposed)

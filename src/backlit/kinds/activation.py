@@ -101,6 +101,11 @@ class Activation:
         """The output of a single unit above which it says yes."""
         return 0.5 if self.probabilities else 0.0
 
+    @property
+    def compiles(self) -> bool:
+        """Whether the compiled engine can run it."""
+        return self.number is not None or self.rows is not None
+
     def times_slope(self, z: Array, a: Array, delta: Array, slope: Array, scratch: Array) -> None:
         """Turn dL/da in `delta` into dL/dz: delta = dL/da ⊙ f′(z); f′(z) is left in `slope`."""
         if self.slope is not None:

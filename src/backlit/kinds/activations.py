@@ -15,7 +15,7 @@ import numpy as np
 from ..exceptions import ConfigurationError, nearest
 from ..parameters import Array
 from .activation import Activation, own_activation
-from .numbers import exp, largest_of, sigmoid, tanh
+from .numbers import exp, sigmoid, tanh
 from .rectifiers import RECTIFIERS
 from .script import ActivationText
 from .special import SIGMOID_SOURCE, special
@@ -134,7 +134,9 @@ def softmax_jacobian_product(a: Array, delta: Array, scratch: Array) -> None:
 
 def _softmax_rows(Z: Array, A: Array) -> None:
     for i in range(Z.shape[0]):
-        largest = largest_of(Z[i])
+        largest = Z[i, 0]
+        for j in range(Z.shape[1]):
+            largest = Z[i, j] if Z[i, j] > largest else largest
         for j in range(Z.shape[1]):
             A[i, j] = Z[i, j] - largest
     a = A.reshape(A.size)

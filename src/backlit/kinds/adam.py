@@ -44,8 +44,10 @@ def _adam(
 
 
 def _adam_kernel(
-    values: Array, gradients: Array, slots: Array, scale: Any, rate: Any, t: int, is_weight: bool, settings: Array
-) -> None:
+    values: Array, gradients: Array, slots: Array, start: int, stop: int, scale: Any, rate: Any, t: int, is_weight: bool,
+    settings: Array,
+) -> None:  # fmt: skip
+    w, dw = values[start:stop], gradients[start:stop]
     real = values.dtype.type
     beta_1, beta_2, weight_decay = settings[0], settings[1], settings[3]
     left = 1.0 - beta_2**t
@@ -54,14 +56,14 @@ def _adam_kernel(
     decay = real(rate * weight_decay if is_weight else 0.0)
     b_1, rest_1, b_2, rest_2 = real(beta_1), real(1.0 - beta_1), real(beta_2), real(1.0 - beta_2)
     tiny = real(np.finfo(values.dtype).tiny)
-    m, v = slots[0], slots[1]
-    for i in range(values.size):
-        g = scale * gradients[i]
-        gradients[i] = g
+    m, v = slots[0][start:stop], slots[1][start:stop]
+    for i in range(w.size):
+        g = scale * dw[i]
+        dw[i] = g
         m[i] = normal(m[i] * b_1 + g * rest_1, tiny)
         v[i] = normal(v[i] * b_2 + g * g * rest_2, tiny)
-        w = values[i] - values[i] * decay
-        values[i] = w - m[i] / (math.sqrt(v[i] * correction) + epsilon) * eta
+        kept = w[i] - w[i] * decay
+        w[i] = kept - m[i] / (math.sqrt(v[i] * correction) + epsilon) * eta
 
 
 @final

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any, ClassVar, Final, final
+from typing import Any, ClassVar, final
 
 import numpy as np
 
@@ -143,9 +143,6 @@ class BatchNorm(Layer):
             running *= self.momentum
             running += (1.0 - self.momentum) * batch
 
-    def kernel(self) -> Kernel | None:
-        return _KERNEL
-
     def kernel_settings(self) -> tuple[float, ...]:
         return (self.momentum, self.epsilon)
 
@@ -241,7 +238,7 @@ class BatchNorm(Layer):
         return f"BatchNorm({', '.join(changed)})"
 
 
-def _forward(chain: Any, i: int, a_in: Array, a: Array, w: Array, step: int) -> None:
+def _forward(chain: Any, i: int, a_in: Array, a: Array, w: Array, step: int, activate: Any) -> None:
     n, units = a.shape
     real = a.dtype.type
     start, room = chain.layers[i, PARAMETERS], chain.layers[i, ROOM]
@@ -271,8 +268,9 @@ def _forward(chain: Any, i: int, a_in: Array, a: Array, w: Array, step: int) -> 
 
 
 def _backward(
-    chain: Any, i: int, a_in: Array, a: Array, delta: Array, delta_in: Array, w: Array, below: bool, slopes: bool
-) -> None:
+    chain: Any, i: int, a_in: Array, a: Array, delta: Array, delta_in: Array, w: Array, below: bool, slopes: bool,
+    times_slope: Any,
+) -> None:  # fmt: skip
     n, units = a.shape
     real = a.dtype.type
     start, room = chain.layers[i, PARAMETERS], chain.layers[i, ROOM]
@@ -313,4 +311,4 @@ def _remember(chain: Any, i: int, n: int) -> None:
         chain.buffers[start + j] = chain.buffers[start + j] * keep + chain.memory[batch + j] * add
 
 
-_KERNEL: Final = Kernel("BatchNorm", _forward, _backward, _remember)
+BatchNorm.kernel = Kernel(_forward, _backward, _remember)

@@ -9,7 +9,7 @@ import numpy as np
 from ..exceptions import ConfigurationError, LabelError
 from ..parameters import Array
 from .loss import Loss, Pair
-from .numbers import largest_of, log, softplus
+from .numbers import log, softplus
 from .script import LossText
 
 #: What delta is where a loss and an output's activation are a pair.
@@ -25,11 +25,14 @@ def _softmax_cross_entropy(z: Array, a: Array, y: Array, scratch: Array) -> Arra
     return np.asarray(-np.log(np.maximum.reduce(a, axis=1)) - np.vecdot(y, s))
 
 
-def _softmax_cross_entropy_row(z: Array, a: Array, y: Array) -> Any:
-    largest = largest_of(z)
-    row = -log(largest_of(a))
-    for k in range(z.size):
-        row -= y[k] * (z[k] - largest)
+def _softmax_cross_entropy_row(Z: Array, A: Array, Y: Array, i: int) -> Any:
+    largest_z, largest_a = Z[i, 0], A[i, 0]
+    for k in range(Z.shape[1]):
+        largest_z = Z[i, k] if Z[i, k] > largest_z else largest_z
+        largest_a = A[i, k] if A[i, k] > largest_a else largest_a
+    row = -log(largest_a)
+    for k in range(Z.shape[1]):
+        row -= Y[i, k] * (Z[i, k] - largest_z)
     return row
 
 

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from functools import cache
 from typing import Any, ClassVar, final
 
 import numpy as np
@@ -16,6 +14,7 @@ from .activation import Activation
 from .activations import ActivationLike, get_activation
 from .initializers import Initializer, check_initializer, initial_values
 from .kernel import (
+    ACTIVATION,
     INPUTS,
     OUTPUTS,
     PARAMETERS,
@@ -154,9 +153,6 @@ class Dense(Layer):
 
     # ── the compiled engine ──────────────────────────────────────────────────────────────────────────────
 
-    def kernel(self) -> Kernel | None:
-        return _kernel(self.activation)
-
     def kernel_settings(self) -> tuple[float, ...]:
         return (float(self.has_bias),)
 
@@ -287,66 +283,35 @@ class Dense(Layer):
         return f"Dense({self.units}, {self.activation.name!r}{bias})"
 
 
-@cache
-def _kernel(activation: Activation) -> Kernel | None:
-    """The kernel of a Dense layer with this activation: the same equations as in `Dense.forward` and `backward`."""
-    passes = _whole(activation)
-    if passes is None:
-        return None
-    activate, times_slope = passes
-
-    def forward(chain: Any, i: int, a_in: Array, a: Array, w: Array, step: int) -> None:
-        layer = chain.layers[i]
-        inputs, units, start = layer[INPUTS], layer[OUTPUTS], layer[PARAMETERS]
-        z = matrix(chain.memory, layer[ROOM], a.shape[0], units)
-        # z = a_in W + b, a = f(z)
-        multiply(a_in, matrix(chain.values, start, inputs, units), z, chain)
-        if chain.settings[i, 0] != 0.0:
-            b = chain.values[start + inputs * units : start + inputs * units + units]
-            for row in range(z.shape[0]):
-                for j in range(units):
-                    z[row, j] += b[j]
-        activate(z, a)
-
-    def backward(
-        chain: Any, i: int, a_in: Array, a: Array, delta: Array, delta_in: Array, w: Array, below: bool, slopes: bool
-    ) -> None:
-        layer = chain.layers[i]
-        inputs, units, start = layer[INPUTS], layer[OUTPUTS], layer[PARAMETERS]
-        # delta = dL/da ⊙ f′(z)
-        if slopes:
-            times_slope(matrix(chain.memory, layer[ROOM], a.shape[0], units), a, delta)
-        # dL/dW = a_inᵀ delta, dL/db = Σ_rows delta, dL/da_in = delta Wᵀ
-        multiply_left_transposed(a_in, delta, matrix(chain.sums, start, inputs, units), chain)
-        if chain.settings[i, 0] != 0.0:
-            add_rows(delta, chain.sums[start + inputs * units : start + inputs * units + units])
-        if below:
-            multiply_right_transposed(delta, matrix(chain.values, start, inputs, units), delta_in, chain)
-
-    return Kernel(f"Dense {activation.name}", forward, backward, builtin=activation.builtin)
+def _forward(chain: Any, i: int, a_in: Array, a: Array, w: Array, step: int, activate: Any) -> None:
+    layer = chain.layers[i]
+    inputs, units, start = layer[INPUTS], layer[OUTPUTS], layer[PARAMETERS]
+    z = matrix(chain.memory, layer[ROOM], a.shape[0], units)
+    # z = a_in W + b, a = f(z)
+    multiply(a_in, matrix(chain.values, start, inputs, units), z, chain)
+    if chain.settings[i, 0] != 0.0:
+        b = chain.values[start + inputs * units : start + inputs * units + units]
+        for row in range(z.shape[0]):
+            for j in range(units):
+                z[row, j] += b[j]
+    activate(layer[ACTIVATION], z, a)
 
 
-def _whole(activation: Activation) -> tuple[Callable[..., None], Callable[..., None]] | None:
-    """f and the product with f′ for whole arrays, from their forms for one number or one row."""
-    if activation.number is not None:
-        f, slope = activation.number
+def _backward(
+    chain: Any, i: int, a_in: Array, a: Array, delta: Array, delta_in: Array, w: Array, below: bool, slopes: bool,
+    times_slope: Any,
+) -> None:  # fmt: skip
+    layer = chain.layers[i]
+    inputs, units, start = layer[INPUTS], layer[OUTPUTS], layer[PARAMETERS]
+    # delta = dL/da ⊙ f′(z)
+    if slopes:
+        times_slope(layer[ACTIVATION], matrix(chain.memory, layer[ROOM], a.shape[0], units), a, delta)
+    # dL/dW = a_inᵀ delta, dL/db = Σ_rows delta, dL/da_in = delta Wᵀ
+    multiply_left_transposed(a_in, delta, matrix(chain.sums, start, inputs, units), chain)
+    if chain.settings[i, 0] != 0.0:
+        add_rows(delta, chain.sums[start + inputs * units : start + inputs * units + units])
+    if below:
+        multiply_right_transposed(delta, matrix(chain.values, start, inputs, units), delta_in, chain)
 
-        def activate(Z: Array, A: Array) -> None:
-            z, a = Z.reshape(Z.size), A.reshape(A.size)
-            for i in range(z.size):
-                a[i] = f(z[i])
 
-        def times_slope(Z: Array, A: Array, DELTA: Array) -> None:
-            z, a, delta = Z.reshape(Z.size), A.reshape(A.size), DELTA.reshape(DELTA.size)
-            for i in range(z.size):
-                delta[i] *= slope(z[i], a[i])
-
-        return activate, times_slope
-    if activation.rows is not None:
-        activate_rows, jacobian = activation.rows
-
-        def times_jacobian(Z: Array, A: Array, DELTA: Array) -> None:
-            jacobian(A, DELTA)
-
-        return activate_rows, times_jacobian
-    return None
+Dense.kernel = Kernel(_forward, _backward)

@@ -93,9 +93,6 @@ class Dropout(Layer):
         if below:
             np.multiply(work.delta[i], work.room[i]["mask"], out=work.delta[i - 1])
 
-    def kernel(self) -> Kernel | None:
-        return _KERNEL
-
     def kernel_settings(self) -> tuple[float, ...]:
         return (self.rate,)
 
@@ -149,7 +146,7 @@ class Dropout(Layer):
         return f"Dropout({self.rate})"
 
 
-def _forward(chain: Any, i: int, a_in: Array, a: Array, w: Array, step: int) -> None:
+def _forward(chain: Any, i: int, a_in: Array, a: Array, w: Array, step: int, activate: Any) -> None:
     layer = chain.layers[i]
     mask = matrix(chain.memory, layer[ROOM], a.shape[0], layer[OUTPUTS])
     draw_uniform_factors(chain.seed, i, step, chain.settings[i, 0], mask.reshape(mask.size))
@@ -158,12 +155,13 @@ def _forward(chain: Any, i: int, a_in: Array, a: Array, w: Array, step: int) -> 
 
 
 def _backward(
-    chain: Any, i: int, a_in: Array, a: Array, delta: Array, delta_in: Array, w: Array, below: bool, slopes: bool
-) -> None:
+    chain: Any, i: int, a_in: Array, a: Array, delta: Array, delta_in: Array, w: Array, below: bool, slopes: bool,
+    times_slope: Any,
+) -> None:  # fmt: skip
     # dL/da_in = dL/da ⊙ m
     if below:
         layer = chain.layers[i]
         multiply_elements(delta, matrix(chain.memory, layer[ROOM], a.shape[0], layer[OUTPUTS]), delta_in)
 
 
-_KERNEL: Final = Kernel("Dropout", _forward, _backward)
+Dropout.kernel = Kernel(_forward, _backward)

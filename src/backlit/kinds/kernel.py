@@ -23,10 +23,10 @@ import numpy as np
 from ..parameters import Array
 from ..randomness import keyed_generator
 
-#: The columns of `chain.layers`: A, DELTA and ROOM are positions in `memory`, PARAMETERS one in `values` and `sums`,
-#: BUFFERS one in `buffers`.
-KERNEL, INPUTS, OUTPUTS, A, DELTA, ROOM, PARAMETERS, BUFFERS = range(8)
-COLUMNS: Final = 8
+#: The columns of `chain.layers`: KERNEL and ACTIVATION are numbers in the engine's tables, A, DELTA and ROOM positions
+#: in `memory`, PARAMETERS one in `values` and `sums`, BUFFERS one in `buffers`.
+KERNEL, ACTIVATION, INPUTS, OUTPUTS, A, DELTA, ROOM, PARAMETERS, BUFFERS = range(9)
+COLUMNS: Final = 9
 
 
 @final
@@ -36,24 +36,20 @@ class Kernel:
 
     Attributes
     ----------
-    name : str
-        The same for layers with the same functions: "Dense relu".
-    forward : callable (chain, i, a_in, a, w, step)
-        Fill a, shape (n, outputs); w are the sample weights, (n,).
-    backward : callable (chain, i, a_in, a, delta, delta_in, w, below, slopes)
+    forward : callable (chain, i, a_in, a, w, step, activate)
+        Fill a, shape (n, outputs); w are the sample weights, (n,). A layer with an activation fills z and calls
+        ``activate(chain.layers[i, ACTIVATION], z, a)``.
+    backward : callable (chain, i, a_in, a, delta, delta_in, w, below, slopes, times_slope)
         Fill the layer's part of `chain.sums` and, where something `below` needs it, delta_in = dL/da_in. `delta` is
-        dL/da, or dL/dz already where `slopes` is False (an output that is a pair with its loss).
+        dL/da, or dL/dz already where `slopes` is False (an output that is a pair with its loss);
+        ``times_slope(chain.layers[i, ACTIVATION], z, a, delta)`` makes one of the other.
     remember : callable (chain, i, n), or None
         Update the buffers after a step on n rows.
-    builtin : bool
-        False for a layer or an activation of the user's own: what is compiled of it is not kept on disk.
     """
 
-    name: str
     forward: Callable[..., Any]
     backward: Callable[..., Any]
     remember: Callable[..., Any] | None = None
-    builtin: bool = True
 
 
 def matrix(vector: Array, start: Any, rows: Any, columns: Any) -> Array:

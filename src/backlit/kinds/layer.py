@@ -89,6 +89,8 @@ class Layer:
         Numbers of a row that it takes and gives, once it is part of a network.
     activation : Activation or None
         Where the layer has one: it then keeps z, and its delta is dL/dz.
+    kernel : Kernel or None
+        The layer for the compiled engine; None leaves the network to the reference engine.
     same_in_inference : bool
         Whether it does nothing in inference.
     random : bool
@@ -114,6 +116,7 @@ class Layer:
     """
 
     activation: Activation | None = None
+    kernel: ClassVar[Kernel | None] = None
     inputs: int = 0
     outputs: int = 0
     builtin: ClassVar[bool] = False
@@ -198,10 +201,6 @@ class Layer:
         """Update the buffers after a step of training on the batch in `work`."""
 
     # ── other programs ───────────────────────────────────────────────────────────────────────────────────
-
-    def kernel(self) -> Kernel | None:
-        """The layer for the compiled engine; None leaves the network to the reference engine."""
-        return None
 
     def kernel_settings(self) -> tuple[float, ...]:
         """What the kernel finds in ``chain.settings``."""

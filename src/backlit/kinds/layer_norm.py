@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any, ClassVar, Final, final
+from typing import Any, ClassVar, final
 
 import numpy as np
 
@@ -105,9 +105,6 @@ class LayerNorm(Layer):
             out -= g.mean(axis=1, keepdims=True)
             out /= sigma
 
-    def kernel(self) -> Kernel | None:
-        return _KERNEL
-
     def kernel_settings(self) -> tuple[float, ...]:
         return (self.epsilon,)
 
@@ -186,7 +183,7 @@ class LayerNorm(Layer):
         return "LayerNorm()" if self.epsilon == 1e-5 else f"LayerNorm({self.epsilon})"
 
 
-def _forward(chain: Any, i: int, a_in: Array, a: Array, w: Array, step: int) -> None:
+def _forward(chain: Any, i: int, a_in: Array, a: Array, w: Array, step: int, activate: Any) -> None:
     n, units = a.shape
     start, room = chain.layers[i, PARAMETERS], chain.layers[i, ROOM]
     gamma, beta = chain.values[start : start + units], chain.values[start + units : start + 2 * units]
@@ -208,8 +205,9 @@ def _forward(chain: Any, i: int, a_in: Array, a: Array, w: Array, step: int) -> 
 
 
 def _backward(
-    chain: Any, i: int, a_in: Array, a: Array, delta: Array, delta_in: Array, w: Array, below: bool, slopes: bool
-) -> None:
+    chain: Any, i: int, a_in: Array, a: Array, delta: Array, delta_in: Array, w: Array, below: bool, slopes: bool,
+    times_slope: Any,
+) -> None:  # fmt: skip
     n, units = a.shape
     start, room = chain.layers[i, PARAMETERS], chain.layers[i, ROOM]
     gamma = chain.values[start : start + units]
@@ -235,4 +233,4 @@ def _backward(
                 delta_in[row, j] = (gamma[j] * delta[row, j] - mean - x_hat[row, j] * product) / sigma[row]
 
 
-_KERNEL: Final = Kernel("LayerNorm", _forward, _backward)
+LayerNorm.kernel = Kernel(_forward, _backward)

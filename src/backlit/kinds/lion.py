@@ -15,19 +15,21 @@ from .script import UpdateText
 
 
 def _kernel(
-    values: Array, gradients: Array, slots: Array, scale: Any, rate: Any, t: int, is_weight: bool, settings: Array
-) -> None:
+    values: Array, gradients: Array, slots: Array, start: int, stop: int, scale: Any, rate: Any, t: int, is_weight: bool,
+    settings: Array,
+) -> None:  # fmt: skip
+    w, dw = values[start:stop], gradients[start:stop]
     real = values.dtype.type
     eta, tiny = real(rate), real(np.finfo(values.dtype).tiny)
     b_1, b_2 = real(settings[0]), real(settings[1])
     decay = real(rate * settings[2] if is_weight else 0.0)
-    m = slots[0]
-    for i in range(values.size):
-        g = scale * gradients[i]
-        gradients[i] = g
-        w = values[i] - values[i] * decay
+    m = slots[0][start:stop]
+    for i in range(w.size):
+        g = scale * dw[i]
+        dw[i] = g
+        kept = w[i] - w[i] * decay
         away = m[i] - g
-        values[i] = w - sign(g + away * b_1) * eta
+        w[i] = kept - sign(g + away * b_1) * eta
         m[i] = normal(g + away * b_2, tiny)
 
 

@@ -30,14 +30,14 @@ class Pair:
     value : callable (z, a, y, scratch) -> (n,)
     number : callable (z, a, y, s), or None
         The term of one output, in what `kinds.numbers` has; the loss of a row is their sum.
-    row : callable (z, a, y), or None
-        The loss of one row, (K,) each, where it is no such sum.
+    row : callable (z, a, y, i), or None
+        The loss of row i, where it is no such sum; z, a, y (n, K).
     script : LossText or None
     """
 
     value: Callable[[Array, Array, Array, Array], Array]
     number: Callable[[Any, Any, Any, Any], Any] | None = None
-    row: Callable[[Array, Array, Array], Any] | None = None
+    row: Callable[[Array, Array, Array, int], Any] | None = None
     script: LossText | None = None
 
 

@@ -89,14 +89,6 @@ def y_log(y: Any, x: Any) -> Any:
     return type(y)(0) if y == 0 and x == x else y * log(x)
 
 
-def largest_of(row: Any) -> Any:
-    """The largest number of a row."""
-    largest = row[0]
-    for x in row:
-        largest = x if x > largest else largest
-    return largest
-
-
 def normal(x: Any, tiny: Any) -> Any:
     """x, or 0 where it is closer to 0 than `tiny`: a processor is slow with subnormal numbers."""
     return x if abs(x) >= tiny else type(x)(0)

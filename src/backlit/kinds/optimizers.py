@@ -38,38 +38,42 @@ __all__ = [
 
 
 def _sgd_kernel(
-    values: Array, gradients: Array, slots: Array, scale: Any, rate: Any, t: int, is_weight: bool, settings: Array
-) -> None:
+    values: Array, gradients: Array, slots: Array, start: int, stop: int, scale: Any, rate: Any, t: int, is_weight: bool,
+    settings: Array,
+) -> None:  # fmt: skip
+    w, dw = values[start:stop], gradients[start:stop]
     real = values.dtype.type
     tiny, eta, mu, nesterov = real(np.finfo(values.dtype).tiny), real(rate), real(settings[0]), settings[1] != 0.0
     if mu == 0.0:
-        for i in range(values.size):
-            g = scale * gradients[i]
-            gradients[i] = g
-            values[i] -= g * eta
+        for i in range(w.size):
+            g = scale * dw[i]
+            dw[i] = g
+            w[i] -= g * eta
         return
-    v = slots[0]
-    for i in range(values.size):
-        g = scale * gradients[i]
-        gradients[i] = g
+    v = slots[0][start:stop]
+    for i in range(w.size):
+        g = scale * dw[i]
+        dw[i] = g
         step = g * eta
         v[i] = normal(v[i] * mu - step, tiny)
-        values[i] += v[i] * mu - step if nesterov else v[i]
+        w[i] += v[i] * mu - step if nesterov else v[i]
 
 
 def _root_mean_square_kernel(
-    values: Array, gradients: Array, slots: Array, scale: Any, rate: Any, t: int, is_weight: bool, settings: Array
-) -> None:
+    values: Array, gradients: Array, slots: Array, start: int, stop: int, scale: Any, rate: Any, t: int, is_weight: bool,
+    settings: Array,
+) -> None:  # fmt: skip
+    w, dw = values[start:stop], gradients[start:stop]
     # RMSprop keeps ρ v and adds (1 − ρ) g²; Adagrad keeps v and adds g²
     real = values.dtype.type
     tiny, eta = real(np.finfo(values.dtype).tiny), real(rate)
     keep, add, epsilon = real(settings[0]), real(settings[1]), real(settings[2])
-    v = slots[0]
-    for i in range(values.size):
-        g = scale * gradients[i]
-        gradients[i] = g
+    v = slots[0][start:stop]
+    for i in range(w.size):
+        g = scale * dw[i]
+        dw[i] = g
         v[i] = normal(v[i] * keep + g * g * add, tiny)
-        values[i] -= g / (math.sqrt(v[i]) + epsilon) * eta
+        w[i] -= g / (math.sqrt(v[i]) + epsilon) * eta
 
 
 @final

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any, ClassVar, Final, final
+from typing import Any, ClassVar, final
 
 import numpy as np
 
@@ -76,9 +76,6 @@ class Scale(Layer):
         if below:
             np.multiply(delta, self.factor, out=work.delta[i - 1])
 
-    def kernel(self) -> Kernel | None:
-        return _KERNEL
-
     def script(self, i: int, *, below: bool, given_delta: bool) -> LayerText:
         size, shape = f"({self.inputs},)", f"(n, {self.inputs})"
         backward = [
@@ -124,7 +121,7 @@ class Scale(Layer):
         return "Scale()" if self.init == 1.0 else f"Scale({self.init!r})"
 
 
-def _forward(chain: Any, i: int, a_in: Array, a: Array, w: Array, step: int) -> None:
+def _forward(chain: Any, i: int, a_in: Array, a: Array, w: Array, step: int, activate: Any) -> None:
     start = chain.layers[i, PARAMETERS]
     s = chain.values[start : start + chain.layers[i, OUTPUTS]]
     # a = a_in ⊙ s
@@ -134,8 +131,9 @@ def _forward(chain: Any, i: int, a_in: Array, a: Array, w: Array, step: int) -> 
 
 
 def _backward(
-    chain: Any, i: int, a_in: Array, a: Array, delta: Array, delta_in: Array, w: Array, below: bool, slopes: bool
-) -> None:
+    chain: Any, i: int, a_in: Array, a: Array, delta: Array, delta_in: Array, w: Array, below: bool, slopes: bool,
+    times_slope: Any,
+) -> None:  # fmt: skip
     start, stop = chain.layers[i, PARAMETERS], chain.layers[i, PARAMETERS] + chain.layers[i, OUTPUTS]
     s, gradient = chain.values[start:stop], chain.sums[start:stop]
     # dL/ds = Σ_rows a_in ⊙ dL/da
@@ -151,4 +149,4 @@ def _backward(
                 delta_in[row, j] = delta[row, j] * s[j]
 
 
-_KERNEL: Final = Kernel("Scale", _forward, _backward)
+Scale.kernel = Kernel(_forward, _backward)

@@ -53,10 +53,10 @@ def choose_engine(engine: str, job: Job, epochs: int) -> Engine:
 def obstacle(job: Job) -> str | None:
     """What the compiled engine cannot run, in words; None where it can run everything."""
     for layer in job.net.layers:
-        if layer.kernel() is None:
-            if layer.activation is not None and layer.builtin:
-                return f"the activation {layer.activation.name!r} has no kernel"
+        if layer.kernel is None:
             return f"the layer {layer!r} has no kernel"
+        if layer.activation is not None and not layer.activation.compiles:
+            return f"the activation {layer.activation.name!r} has no kernel"
     pair = job.net.loss_function.pairs.get(job.net.output_layer.activation.name)
     if pair is None and job.net.loss_function.number is None:
         return f"the loss {job.net.loss_function.name!r} has no kernel"

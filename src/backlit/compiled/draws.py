@@ -1,0 +1,61 @@
+"""Random numbers for dropout in machine code: those of `randomness.keyed_generator`, to the bit."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+from numba.extending import overload
+
+from ..kinds import kernel
+from ..parameters import Array
+from ..randomness import PURPOSES
+from .math import compiled, known
+
+# Philox 4×64 with 10 rounds: multipliers, increments of the key, and the key's word for dropout.
+_M0, _M1 = np.uint64(0xD2E7470EE14C6C93), np.uint64(0xCA5A826395121157)
+_W0, _W1 = np.uint64(0x9E3779B97F4A7C15), np.uint64(0xBB67AE8584CAA73B)
+_DROPOUT = np.uint64(PURPOSES["dropout"])
+
+
+@compiled
+def _high_word(a: Any, b: Any) -> Any:
+    """The upper 64 bits of the product of two 64-bit numbers."""
+    low, half = np.uint64(0xFFFFFFFF), np.uint64(32)
+    middle = (a >> half) * (b & low) + (((a & low) * (b & low)) >> half)
+    other = (a & low) * (b >> half) + (middle & low)
+    return (a >> half) * (b >> half) + (middle >> half) + (other >> half)
+
+
+@compiled
+def draw_factors(seed: Any, layer: int, step: int, rate: float, factors: Array) -> None:
+    """0 with probability `rate`, else 1/(1 − rate): the numbers of `keyed_generator(seed, "dropout", step, layer)`.
+
+    Philox 4×64, 10 rounds. Each 64-bit word makes two float32 numbers, its low half first, of 24 bits each.
+    Source: Salmon et al. (2011); the order of words is that of NumPy.
+    """
+    kept = factors.dtype.type(1.0 / (1.0 - rate))
+    threshold = np.float32(rate)
+    words = np.empty(4, np.uint64)
+    for block in range((factors.size + 7) // 8):
+        c0, c1, c2, c3 = np.uint64(block + 1), np.uint64(0), np.uint64(step), np.uint64(layer)
+        k0, k1 = np.uint64(seed), np.uint64(_DROPOUT)
+        for _ in range(10):
+            high0, low0 = _high_word(_M0, c0), _M0 * c0
+            high1, low1 = _high_word(_M1, c2), _M1 * c2
+            c0, c1, c2, c3 = high1 ^ c1 ^ k0, low1, high0 ^ c3 ^ k1, low0
+            k0 += _W0
+            k1 += _W1
+        words[0], words[1], words[2], words[3] = c0, c1, c2, c3
+        for i in range(min(8, factors.size - 8 * block)):
+            bits = (words[i // 2] >> np.uint64(32 * (i % 2))) & np.uint64(0xFFFFFFFF)
+            uniform = np.float32(bits >> np.uint64(8)) * np.float32(2.0**-24)
+            factors[8 * block + i] = kept if uniform >= threshold else factors.dtype.type(0)
+
+
+@overload(kernel.draw_uniform_factors, strict=False)
+def _draw(seed: Any, layer: Any, step: Any, rate: Any, factors: Any) -> Any:
+    return lambda seed, layer, step, rate, factors: draw_factors(seed, layer, step, rate, factors)
+
+
+known(kernel.draw_uniform_factors)
