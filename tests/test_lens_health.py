@@ -305,7 +305,7 @@ def test_few_rows_of_a_class() -> None:
     net.parameters.view("1.bias")[:] = 0.0
     assert found(health(net, X, labels[rare]), "class_imbalance").severity == "note"
     weight = np.where(rare == 1, 30.0, 1.0)
-    assert "class_imbalance" not in names(health(net, X, labels[rare], weight))
+    assert "class_imbalance" not in names(health(net, X, labels[rare], sample_weight=weight))
 
 
 def test_numbers_that_are_not_finite() -> None:

@@ -4,13 +4,16 @@ from __future__ import annotations
 
 import copy
 from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
 
 from .checks import positive_whole
-from .exceptions import ConfigurationError
+from .exceptions import ConfigurationError, ShapeError
 from .kinds import Activation, Dense, Dropout, layer_from_spec
 from .kinds.initializers import initial_values
 from .kinds.losses import Loss
-from .parameters import ParameterVector
+from .parameters import Array, ParameterVector
 from .randomness import keyed_generator
 from .typing import Spec
 
@@ -58,6 +61,14 @@ def parameter_shapes(spec: Spec) -> dict[str, tuple[int, ...]]:
         shapes |= {f"{index}.{name}": shape for name, shape in layer.build(width).items()}
         width = layer.outputs
     return shapes
+
+
+def check_values(values: Any, size: int) -> Array:
+    """All parameters of a network in one vector of `size` numbers, or a `ShapeError`."""
+    array = np.asarray(values)
+    if array.shape != (size,):
+        raise ShapeError(f"the network has {size} parameters, received values of shape {array.shape}")
+    return array
 
 
 def set_initial_values(layers: Sequence[Dense | Dropout], parameters: ParameterVector, seed: int) -> None:

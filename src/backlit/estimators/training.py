@@ -149,7 +149,7 @@ def _finish(estimator: Any, rows: Rows, *, stopped: bool, incremental: bool) -> 
     if not estimator.loss_curve_:  # L-BFGS found nothing to do, or the first epoch diverged
         with np.errstate(over="ignore", invalid="ignore"):
             targets, _ = estimator.network_.encode(rows.targets, rows.n)
-            estimator.loss_ = evaluate(estimator.network_, rows.X, targets, rows.weight)["loss"]
+            estimator.loss_ = evaluate(estimator.network_, rows.X, targets, weight=rows.weight)["loss"]
     if estimator.solver == "lbfgs":
         if not str(history.stopped).startswith("CONVERGENCE"):
             why = history.stopped or "STOP: TOTAL NO. OF ITERATIONS REACHED LIMIT"

@@ -6,6 +6,7 @@ from typing import final
 
 import numpy as np
 
+from ..checking.batch_loss import batch_loss
 from ..exceptions import DivergenceError
 from ..kinds.schedules import rate_at
 from ..network import Network
@@ -91,11 +92,8 @@ def check_last_step(training: Training, job: Job, best: BestParameters) -> None:
     epoch, step = training.epoch - 1, job.steps - 1
     order = job.order(epoch)
     with np.errstate(all="ignore"):
-        work = load_batch(job, order[step * job.batch_size :], epoch)
-        job.net.forward_pass(work)
-        losses = job.net.row_losses(work)  # (n,)
-        weight_sum = float(work.n if work.weight is None else work.weight.sum())
-        loss = float(np.average(losses, weights=work.weight)) + job.net.penalty(weight_sum) if weight_sum else 0.0
+        work = load_batch(job.net, job.data, order[step * job.batch_size :], epoch)
+        loss = batch_loss(job.net, work)
     if not loss <= job.loss_limit:
         raise divergence(training, job, order, step, loss, best)
 
@@ -104,7 +102,7 @@ def _layer_where_it_began(job: Job, rows: Array, epoch: int) -> int:
     """The first layer with a number that is not finite; or, where all are, the one with the largest."""
     net = job.net
     with np.errstate(all="ignore"):
-        work = load_batch(job, rows, epoch)
+        work = load_batch(net, job.data, rows, epoch)
         net.forward_pass(work, job.state.step)
         largest = [float(np.abs(z).max()) if z.size else 0.0 for z in work.z]
     for index, (z, a) in enumerate(zip(largest, work.a[1:], strict=True)):

@@ -35,7 +35,7 @@ def load_rows(work: Workspace, X: Any, Y: Array, weight: Array | None, rows: sli
         work.load(X[rows], Y[rows], None if weight is None else weight[rows])
 
 
-def evaluate(net: Network, X: Any, Y: Array, weight: Array | None = None) -> dict[str, float]:
+def evaluate(net: Network, X: Any, Y: Array, *, weight: Array | None = None) -> dict[str, float]:
     """Loss and metrics on checked data: ``accuracy`` for classes, else ``r2`` and ``rmse``.
 
     Where a row may belong to several classes, it is right when every one of them is (scikit-learn's subset accuracy).
@@ -54,10 +54,10 @@ def evaluate(net: Network, X: Any, Y: Array, weight: Array | None = None) -> dic
     for rows, work in net.pieces(X.shape[0]):
         load_rows(work, X, Y, weight, rows)
         outputs[rows] = net.forward_pass(work)
-        losses = net.row_losses(work).astype(np.float64)
-        loss_sum += float(losses.sum() if work.weight is None else np.dot(work.weight, losses))
-        weight_sum += float(work.n if work.weight is None else work.weight.sum())
-    result = {"loss": loss_sum / weight_sum + net.penalty(weight_sum)}
+        losses, weights = net.loss_sums(work)
+        loss_sum += losses
+        weight_sum += weights
+    result = {"loss": net.mean_loss(loss_sum, weight_sum)}
     if is_classification(net, Y):
         if Y.shape[1] > 1 and (Y.sum(axis=1) != 1.0).any():
             correct = ((outputs > 0.5) == (Y > 0.5)).all(axis=1)

@@ -113,7 +113,7 @@ def fit(
     _check_kinds(net, optimizer, callbacks, resume)
     one_of("engine", engine, ENGINES)
     difference = _gradient_method(gradient)
-    X, Y, weight = _checked_data(net, X, y, sample_weight)
+    X, Y, weight = _checked_data(net, X, y, sample_weight=sample_weight)
     checked_validation = _validation_data(net, validation)
     history = History() if resume is None else resume.copy()
     training = Training(
@@ -218,7 +218,8 @@ def _validate(training: Training) -> dict[str, float]:
     if training.validation is None:
         return {}
     with np.errstate(over="ignore", invalid="ignore"):
-        return {f"val_{name}": value for name, value in evaluate(training.net, *training.validation).items()}
+        X, Y, weight = training.validation
+        return {f"val_{name}": value for name, value in evaluate(training.net, X, Y, weight=weight).items()}
 
 
 def _note_interruption(training: Training) -> None:
@@ -319,7 +320,7 @@ def _gradient_method(gradient: str | FiniteDifference) -> FiniteDifference | Non
     return FiniteDifference(scheme="central" if name == "central_difference" else "forward")
 
 
-def _checked_data(net: Network, X: Any, y: Any, sample_weight: Any = None) -> tuple[Any, Array, Array | None]:
+def _checked_data(net: Network, X: Any, y: Any, *, sample_weight: Any = None) -> tuple[Any, Array, Array | None]:
     if is_source(X):
         n, columns = source_shape(X)
         if columns != net.inputs:
@@ -343,7 +344,8 @@ def _validation_data(net: Network, validation: Sequence[Any] | None) -> tuple[An
             f"{'of length ' + str(len(validation)) if hasattr(validation, '__len__') else ''}".rstrip()
         )
     try:
-        return _checked_data(net, *validation)
+        X, y, *weight = validation
+        return _checked_data(net, X, y, sample_weight=weight[0] if weight else None)
     except DataError as error:
         raise type(error)(f"in the validation data, {error}") from error
 

@@ -24,6 +24,27 @@ from .communicators import SerialCommunicator
 EXPLOSION = 1e6
 
 
+#: X (an array or a source of batches), Y and sample weights, checked.
+Data = tuple[Any, Array, Array | None]
+
+
+def order_of_rows(n: int, batch_size: int, epoch: int, seed: int | None) -> Array:
+    """The order of n rows in an epoch (counted from 0): keyed by seed and epoch, the same on every run.
+
+    Without a seed the rows stay in order; so they do where a batch takes them all.
+
+    Examples
+    --------
+    >>> order_of_rows(4, 2, epoch=0, seed=None).tolist(), order_of_rows(4, 4, epoch=0, seed=7).tolist()
+    ([0, 1, 2, 3], [0, 1, 2, 3])
+    >>> sorted(order_of_rows(4, 2, epoch=0, seed=7).tolist())
+    [0, 1, 2, 3]
+    """
+    if seed is not None and batch_size < n:
+        return keyed_generator(seed, "shuffle", epoch).permutation(n)
+    return np.arange(n)
+
+
 @final
 @dataclass
 class Job:
@@ -66,11 +87,13 @@ class Job:
         """Steps of an epoch; the last one may have fewer rows than the others."""
         return math.ceil(self.n / self.batch_size)
 
+    @property
+    def data(self) -> Data:
+        return self.X, self.Y, self.weight
+
     def order(self, epoch: int) -> Array:
-        """The order of the rows in an epoch (counted from 0): keyed by seed and epoch, the same on every run."""
-        if self.shuffle and self.batch_size < self.n:
-            return keyed_generator(self.net.seed, "shuffle", epoch).permutation(self.n)
-        return np.arange(self.n)
+        """The order of the rows in an epoch, counted from 0."""
+        return order_of_rows(self.n, self.batch_size, epoch, self.net.seed if self.shuffle else None)
 
     def set_limit(self, first_loss: float) -> None:
         if math.isinf(self.loss_limit) and math.isfinite(first_loss):

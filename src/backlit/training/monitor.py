@@ -59,11 +59,13 @@ class Monitor(Callback):
     def on_fit_begin(self, training: Training) -> None:
         self.history = History()
         self._checked: dict[str, tuple[Array, Array, Array | None]] = {
-            name: training.net.check_data(*data) for name, data in self.sets.items()
+            name: training.net.check_data(X, y, sample_weight=weight[0] if weight else None)
+            for name, (X, y, *weight) in self.sets.items()
         }
 
     def on_epoch_end(self, training: Training) -> None:
         row: dict[str, float] = {}
-        for name, data in self._checked.items():
-            row |= {f"{name}_{metric}": value for metric, value in evaluate(training.net, *data).items()}
+        for name, (X, Y, weight) in self._checked.items():
+            measured = evaluate(training.net, X, Y, weight=weight)
+            row |= {f"{name}_{metric}": value for metric, value in measured.items()}
         self.history.append(**row)

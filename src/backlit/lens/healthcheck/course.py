@@ -147,7 +147,7 @@ def _validation_rise(history: History) -> Iterator[Finding]:
 
 def measured_gap(net: Network, data: Rows, validation: Rows) -> Iterator[Finding]:
     """The gap between what was trained on and other data, measured."""
-    train, other = evaluate(net, *data), evaluate(net, *validation)
+    train, other = (evaluate(net, X, Y, weight=weight) for X, Y, weight in (data, validation))
     metric = "accuracy" if "accuracy" in train else "r2"
     gap = train[metric] - other[metric]
     n, m = data[1].shape[0], validation[1].shape[0]

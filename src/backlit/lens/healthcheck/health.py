@@ -113,8 +113,8 @@ def health(
     net: Network,
     X: Any,
     y: Any,
-    sample_weight: Any = None,
     *,
+    sample_weight: Any = None,
     optimizer: Optimizer | None = None,
     history: History | None = None,
     validation: Sequence[Any] | None = None,
@@ -149,7 +149,7 @@ def health(
     >>> report.findings[0].numbers["units"], report.ok
     (8, False)
     """
-    X, Y, weight = net.check_data(X, y, sample_weight)
+    X, Y, weight = net.check_data(X, y, sample_weight=sample_weight)
     sample = _sample(net, Y.shape[0], positive_whole("rows", rows))
     trace = _trace(net, taken((X, Y, weight), sample))
     other: Rows | None = None
@@ -158,7 +158,8 @@ def health(
             raise ConfigurationError(
                 f"validation must be (X, y) or (X, y, sample_weight), received {type(validation).__name__}"
             )
-        other = net.check_data(*validation)
+        X_val, y_val, *weight_val = validation
+        other = net.check_data(X_val, y_val, sample_weight=weight_val[0] if weight_val else None)
     state = None if history is None else history.state
     return _examine(trace, (Y, weight, net.classes), optimizer, state, history, other)
 
@@ -202,7 +203,8 @@ def _trace(net: Network, rows: Rows) -> Trace:
     """One pass forwards and backwards over rows whose targets are encoded already, without dropout."""
     net = net.astype(net.dtype)
     net.classes = None
-    return trace_batch(net, *rows)
+    X, Y, weight = rows
+    return trace_batch(net, X, Y, sample_weight=weight)
 
 
 def _sample(net: Network, n: int, rows: int) -> Array:
