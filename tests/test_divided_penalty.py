@@ -111,7 +111,7 @@ class OneByOne:
 
 
 def test_lbfgs_and_validation_take_a_source_in_pieces(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("backlit.training.fit._SOURCE_ELEMENTS", 2 * X.shape[1])
+    monkeypatch.setattr("backlit.training.lbfgs._SOURCE_ELEMENTS", 2 * X.shape[1])
     whole, pieces = network(), network()
     first = bl.fit(whole, X, Y, optimizer=bl.LBFGS(), validation=(X, Y), sample_weight=WEIGHT, progress=False)
     second = bl.fit(

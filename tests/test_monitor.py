@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 import backlit as bl
-from backlit.training.monitor import Monitor
+from backlit.training.callbacks import Monitor
 
 X = np.linspace(-1.0, 1.0, 20)[:, None]
 Y = (X[:, 0] > 0.2).astype(int)

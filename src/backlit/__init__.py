@@ -19,11 +19,10 @@ from .kinds.optimizers import SGD, Adagrad, Adam, AdamW, RMSprop
 from .kinds.schedules import CosineDecay, ExponentialDecay, InverseDecay, StepDecay
 from .network import Network
 from .parameters import ParameterVector
-from .training.callbacks import Callback, EarlyStopping, LearningRateLog
+from .training.callbacks import Callback, EarlyStopping, LearningRateLog, Monitor
 from .training.fit import fit
 from .training.history import History
 from .training.lbfgs import LBFGS
-from .training.monitor import Monitor
 
 if TYPE_CHECKING:
     from . import data
