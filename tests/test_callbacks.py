@@ -245,6 +245,34 @@ def test_the_layer_where_it_began_is_named() -> None:
     assert isinstance(caught.value, ArithmeticError)
 
 
+@pytest.mark.parametrize(("inits", "layer"), [((0.1, 30.0), 1), ((30.0, 0.1), 0)])
+def test_where_all_is_finite_it_began_in_the_layer_with_the_largest_numbers(
+    inits: tuple[float, float], layer: int
+) -> None:
+    class Strict(bl.Callback):
+        def on_fit_begin(self, training: object) -> None:
+            training.job.loss_limit = 1e-9
+
+    net = bl.Network([bl.Dense(2, weight_init=inits[0]), bl.Dense(1, weight_init=inits[1])], inputs=3, dtype="float64")
+    net.layers[0].weight[:, 1] *= 0.5
+    with pytest.raises(DivergenceError, match=f"beginning in layer {layer} ") as caught:
+        fit(net, callbacks=[Strict()])
+    assert caught.value.layer == layer
+
+
+@pytest.mark.parametrize(("loss", "lost"), [(0.99e6, False), (1.01e6, True)])
+def test_a_loss_a_million_times_the_first_is_lost(loss: float, lost: bool) -> None:
+    """L = ½ w², and w ← (1 − η) w: the first loss is 1, the second as given, and the third would be 0."""
+    net = bl.Network([bl.Dense(1, weight_init=math.sqrt(2.0), bias=False)], inputs=1, dtype="float64")
+    rate = 1.0 + math.sqrt(loss)
+    settings = {"epochs": 3, "optimizer": bl.SGD(lambda epoch: rate if epoch < 1 else 1.0), "progress": False}
+    if lost:
+        with pytest.raises(DivergenceError, match=r"epoch 2, step 2: the loss became 1\.01e"):
+            bl.fit(net, [[1.0]], [0.0], **settings)
+    else:
+        assert bl.fit(net, [[1.0]], [0.0], **settings)["loss"] == pytest.approx([1.0, loss, 0.0])
+
+
 @pytest.mark.parametrize("weight", [None, [0.0, 1.0, 1.0]], ids=["fits by chance", "does not count"])
 def test_a_first_batch_without_a_loss_is_no_measure(weight: list[float] | None) -> None:
     net = bl.Network([bl.Dense(1, weight_init=0.0)], inputs=1, dtype="float64")
@@ -287,6 +315,31 @@ def test_an_interrupted_run_can_be_resumed() -> None:
         first = fit(parts, epochs=6, optimizer=bl.Adam(0.01), callbacks=[Raise(KeyboardInterrupt(), 2)])
     fit(parts, epochs=4, optimizer=bl.Adam(0.01), resume=first)
     np.testing.assert_array_equal(parts.parameters.values, whole.parameters.values)
+
+
+class Interrupted:
+    """A source of rows in which Ctrl-C is pressed as they are asked for the k-th time."""
+
+    shape = X.shape
+
+    def __init__(self, k: int) -> None:
+        self.k = k
+
+    def fetch(self, rows: np.ndarray, out: np.ndarray, *, epoch: int) -> None:
+        self.k -= 1
+        if self.k == 0:
+            raise KeyboardInterrupt
+        out[:] = X[rows]
+
+
+def test_an_interrupted_line_search_leaves_the_parameters_of_the_last_iteration() -> None:
+    """From a steep start the first line search tries several points: the third one is not where any iteration ended."""
+    net, keep = network(), Keep()
+    net.parameters.values[:] *= 5.0
+    with pytest.warns(UserWarning, match="training was interrupted"):
+        bl.fit(net, Interrupted(12), Y, epochs=50, optimizer=bl.LBFGS(), callbacks=[keep], progress=False)
+    assert keep.values
+    np.testing.assert_array_equal(net.parameters.values, keep.values[-1])
 
 
 # ── the progress bar ───────────────────────────────────────────────────────────────────────────────────────

@@ -108,6 +108,14 @@ def test_saturated_units(activation: str) -> None:
     assert 0.0 <= finding.numbers["mean_slope"] < 1e-6
 
 
+@pytest.mark.parametrize(("activation", "z"), [("sigmoid", 4.585), ("tanh", 2.298)])  # where f′ is 4 % of its largest
+def test_a_unit_is_saturated_from_four_percent_of_the_slope_on(activation: str, z: float) -> None:
+    net = classifier(bl.Dense(8, activation, weight_init=0.0))
+    net.parameters.view("0.bias")[:4] = z - 0.05
+    net.parameters.view("0.bias")[4:] = z + 0.05
+    assert found(health(net, X, LABELS), "saturated_units", 0).numbers["units"] == 4
+
+
 def test_saturated_outputs_that_are_wrong() -> None:
     targets = LABELS.astype(float)
     net = bl.Network([bl.Dense(1, "sigmoid")], inputs=6, loss="squared_error")
@@ -243,6 +251,10 @@ def test_a_loss_that_increases() -> None:
     history = run(loss=[1.0, 0.5, 0.2, 0.3, 0.5, 0.7, 0.9])
     finding = found(health(net, X, LABELS, history=history), "loss_increasing")
     assert finding.numbers == {"best": 0.2, "best_epoch": 3, "last": 0.9, "epochs": 7}
+    # in each of the last three epochs above the best by half of it
+    above, below = run(loss=[1.0, 0.5, 0.2, 0.301, 0.301, 0.301]), run(loss=[1.0, 0.5, 0.2, 0.9, 0.9, 0.299])
+    assert "loss_increasing" in names(health(net, X, LABELS, history=above))
+    assert "loss_increasing" not in names(health(net, X, LABELS, history=below))
     for losses in ([1.0, 0.5, 0.2, 0.9, 0.19], [1.0, 0.5, 0.22, 0.25, 0.21], [1.0, 1e-4, 3e-4, 4e-4, 3e-4], [1.0, 2.0]):
         assert "loss_increasing" not in names(health(net, X, LABELS, history=run(loss=losses)))
 

@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 
 import backlit as bl
+from backlit.training.evaluation import evaluate
 
 rng = np.random.default_rng(5)
 X = rng.normal(size=(23, 4))
@@ -201,6 +202,14 @@ def test_validation_metrics_of_a_regression() -> None:
     assert "val_accuracy" not in history
 
 
+def test_r2_of_a_target_without_spread() -> None:
+    """As in scikit-learn: 1 for a perfect prediction, else 0."""
+    net = bl.Network([bl.Dense(1, weight_init=0.0, bias_init=3.0)], inputs=1, dtype="float64")
+    flat, other = np.full((4, 1), 3.0), np.full((4, 1), 2.0)
+    assert evaluate(net, X[:4, :1], flat) == {"loss": 0.0, "r2": 1.0, "rmse": 0.0}
+    assert evaluate(net, X[:4, :1], other) == {"loss": 0.5, "r2": 0.0, "rmse": 1.0}
+
+
 @pytest.mark.parametrize("weight", [None, np.arange(23.0)], ids=["", "weighted"])
 def test_validation_metrics_of_a_classification(weight: np.ndarray | None) -> None:
     net = bl.Network([bl.Dense(3, "softmax")], inputs=4, loss="cross_entropy", dtype="float64")
@@ -317,3 +326,12 @@ def test_golden_two_two_one_keeps_its_symmetry() -> None:
         np.testing.assert_allclose(output, v, rtol=1e-9)
     assert history["loss"][0] == 9.0
     assert history["loss"][9] == pytest.approx(0.016430631253940065, rel=1e-9)
+
+
+def test_the_default_optimiser_is_gradient_descent_at_a_hundredth() -> None:
+    plain, named, default = network(), network(), network()
+    fit(plain)
+    fit(named, optimizer=bl.SGD(0.01))
+    fit(default, optimizer=bl.SGD())
+    np.testing.assert_array_equal(plain.parameters.values, named.parameters.values)
+    np.testing.assert_array_equal(default.parameters.values, named.parameters.values)

@@ -32,7 +32,7 @@ def check_kinds(net: Any, optimizer: Any, callbacks: Any, resume: Any) -> None:
 
 
 def gradient_method(gradient: str | FiniteDifference) -> FiniteDifference | None:
-    """How gradients are to be had; None is back-propagation."""
+    """How gradients are found; None is back-propagation."""
     if isinstance(gradient, FiniteDifference):
         return gradient
     name = one_of("gradient", gradient, _GRADIENTS)

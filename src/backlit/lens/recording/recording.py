@@ -229,7 +229,7 @@ class Recording:
     # ── using it ─────────────────────────────────────────────────────────────────────────────────────────
 
     def player(self) -> Player:
-        """Something to walk through the recording with, at five grains: see `Player`."""
+        """A `Player`: it goes through the recording step by step, at any of five grains."""
         from .player import Player
 
         return Player(self)

@@ -150,7 +150,7 @@ class Trace:
         return int(row)
 
     def frozen(self) -> FrozenBatch:
-        """The same batch in float64, for finite differences and for walking along the step."""
+        """The same batch in float64, for finite differences and for the loss along the step."""
         return FrozenBatch(self.net, *self.data, self.step)
 
 
