@@ -128,6 +128,30 @@ def test_early_stopping_takes_more_accuracy_for_better() -> None:
     np.testing.assert_array_equal(net.parameters.values, keep.values[history.best_epoch - 1])
 
 
+@pytest.mark.parametrize("batch_size", [None, 7])
+def test_stopping_on_the_training_loss_restores_what_has_that_loss(batch_size: int | None) -> None:
+    """A rate that is good for five epochs and far too large from then on."""
+    net, stopping = network(), bl.EarlyStopping("loss", patience=3)
+    optimizer = bl.SGD(lambda epoch: 0.1 if epoch < 5 else (3.0 if batch_size is None else 1.0))
+    history = fit(net, epochs=50, batch_size=batch_size, optimizer=optimizer, callbacks=[stopping])
+    assert history.stopped is not None
+    assert history.best_epoch == int(np.argmin(history["loss_after"])) + 1 == 5
+    assert net.loss(X, Y) == pytest.approx(history["loss_after"][4], rel=1e-12)
+    assert stopping.best == history["loss_after"][4]
+    assert f"loss has not improved on {stopping.best:.6g} (epoch 5) for 3 epochs" in history.stopped
+
+
+def test_stopping_on_what_is_never_a_number_says_so() -> None:
+    class Nothing(bl.Callback):
+        def on_epoch_end(self, training: object) -> None:
+            training.history.amend(score=math.nan)
+
+    net, keep = network(), Keep()
+    history = fit(net, epochs=9, callbacks=[Nothing(), bl.EarlyStopping("score", patience=2), keep])
+    assert history.stopped == "score has not been a number for 2 epochs"
+    np.testing.assert_array_equal(net.parameters.values, keep.values[-1])
+
+
 def test_min_delta_asks_for_more_than_a_trifle() -> None:
     history = fit(network(), epochs=50, callbacks=[bl.EarlyStopping("loss", patience=2, min_delta=1e9)])
     assert history.epochs == 3

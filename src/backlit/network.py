@@ -27,7 +27,7 @@ from typing import Any, Final, final
 import numpy as np
 
 from .assembly import check_pair, check_values, copied_layers, parameter_shapes, set_initial_values
-from .checks import float_dtype, not_negative, positive, positive_whole
+from .checks import cast_weight, check_reach, check_reached, float_dtype, not_negative, positive, positive_whole
 from .exceptions import ConfigurationError
 from .kinds import Dense, Dropout, layer_from_spec
 from .kinds.activations import softmax_jacobian_product
@@ -306,6 +306,16 @@ class Network:
         Works through X in pieces, so that no array of n rows but the result is made.
         """
         X = check_inputs(X, self.inputs)
+        if X.dtype == self.dtype and self.input_scale == 1.0:
+            return self._forward(X)
+        with np.errstate(over="ignore", invalid="ignore"):
+            result = self._forward(X)
+        # Looked for in the outputs, which are few: the limit of tanh at infinity, say, is right as it is.
+        if not np.isfinite(result).all():
+            check_reach(X, self.dtype, "X", self.input_scale)
+        return result
+
+    def _forward(self, X: Array) -> Array:
         if X.shape[0] <= self._piece:
             work = self.workspace(X.shape[0], training=False)
             work.load(X)
@@ -345,16 +355,20 @@ class Network:
     def check_data(self, X: Any, y: Any, *, sample_weight: Any = None) -> tuple[Array, Array, Array | None]:
         """X, the target values Y of shape (n, outputs), and the sample weights; all checked."""
         X = check_inputs(X, self.inputs)
+        check_reach(X, self.dtype, "X", self.input_scale)
         Y, _ = self.encode(y, X.shape[0])
         weight = check_sample_weight(sample_weight, X.shape[0])
-        return X, Y, None if weight is None else weight.astype(self.dtype)
+        return X, Y, None if weight is None else cast_weight(weight, self.dtype)
 
     def encode(self, y: Any, n: int) -> tuple[Array, Array | None]:
         """The target values Y, shape (n, outputs), and the classes where y holds labels."""
         output = self.output_layer
-        return encode_targets(
-            y, n, output.units, output.activation.name, self.loss_function.name, self.classes, self.dtype
-        )
+        with np.errstate(over="ignore"):
+            Y, classes = encode_targets(
+                y, n, output.units, output.activation.name, self.loss_function.name, self.classes, self.dtype
+            )
+        check_reached(Y, "y")
+        return Y, classes
 
     def workspace(self, n: int, *, training: bool = True) -> Workspace:
         """The arrays for a batch of n rows; made once, then used again by this thread."""

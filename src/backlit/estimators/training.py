@@ -126,7 +126,8 @@ def _batch_size(estimator: Any, n: int) -> int:
 def _resumed(history: History, optimizer: Optimizer | LBFGS) -> History:
     """The history to go on from; without the optimiser's state where the solver has been changed."""
     slots = () if isinstance(optimizer, LBFGS) else optimizer.slots
-    if history.state is not None and len(history.state.slots) != len(slots):
+    state = history.state
+    if state is not None and (len(state.slots) != len(slots) or state.optimizer not in ("", type(optimizer).__name__)):
         history = history.copy()
         history.state = None
     return history

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from typing import Any, Final
 
 from ..checking.gradcheck import FiniteDifference
-from ..checks import one_of
+from ..checks import cast_weight, check_reach, one_of
 from ..exceptions import ConfigurationError, DataError, ShapeError
 from ..kinds.optimizers import Optimizer, OptimizerState, initial_state
 from ..network import Network
@@ -49,12 +49,13 @@ def checked_data(net: Network, X: Any, y: Any, *, sample_weight: Any = None) -> 
             raise ShapeError(f"X must have {net.inputs} columns, one for each input, received shape {X.shape}")
     else:
         X = check_inputs(X, net.inputs)
+        check_reach(X, net.dtype, "X", net.input_scale)
         n = X.shape[0]
     Y, classes = net.encode(y, n)
     if net.classes is None:
         net.classes = classes
     weight = check_sample_weight(sample_weight, n)
-    return X, Y, None if weight is None else weight.astype(net.dtype)
+    return X, Y, None if weight is None else cast_weight(weight, net.dtype)
 
 
 def validation_data(net: Network, validation: Sequence[Any] | None) -> Data | None:
@@ -82,6 +83,11 @@ def optimizer_state(net: Network, optimizer: Optimizer, kept: OptimizerState | N
         raise ConfigurationError(
             f"the optimiser's state to resume from has shape {kept.slots.shape}, but {optimizer!r} on this network "
             f"needs {fresh.slots.shape}: resume with the same optimiser and network"
+        )
+    if kept.optimizer not in ("", fresh.optimizer):
+        raise ConfigurationError(
+            f"the optimiser's state to resume from is {kept.optimizer}'s, received {optimizer!r}: resume with the same "
+            "optimiser, or begin without resume="
         )
     fresh.slots[:] = kept.slots
     fresh.step = kept.step

@@ -6,6 +6,8 @@ import math
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, final
 
+import numpy as np
+
 from ..checks import not_negative, positive_whole
 from ..exceptions import ConfigurationError, nearest
 from ..kinds.optimizers import Optimizer
@@ -98,7 +100,9 @@ class EarlyStopping(Callback):
     Parameters
     ----------
     monitor : str, default="val_loss"
-        A name of the history; smaller is better, but for accuracy and r2.
+        A name of the history; smaller is better, but for accuracy and r2. With "loss" the training data is measured
+        after each epoch, as ``history["loss_after"]``: the history's own ``loss`` is the mean over an epoch's batches,
+        each before its step, and belongs to no parameters that could be restored.
     patience : int, default=10
         Epochs without improvement.
     min_delta : float, default=0.0
@@ -138,20 +142,30 @@ class EarlyStopping(Callback):
             )
 
     def on_epoch_end(self, training: Training) -> None:
-        if self.monitor not in training.history:
+        row = training.history.get(self.monitor)
+        if row is None:
             raise ConfigurationError(
                 f"EarlyStopping watches {self.monitor!r}: {nearest(self.monitor, training.history)}"
             )
-        value = self._sign * training.history[self.monitor][-1]
+        value = self._sign * (self._loss_after(training) if self.monitor == "loss" else row[-1])
         if value < self.best - self.min_delta:
             self.best, self.best_epoch = value, training.epoch
             if self.restore_best:
                 self._best_values = training.net.parameters.values.copy()
         elif training.epoch - self.best_epoch >= self.patience:
-            training.stop(
-                f"{self.monitor} has not improved on {self._sign * self.best:.6g} (epoch {self.best_epoch}) "
-                f"for {self.patience} epochs"
+            best = (
+                f"improved on {self._sign * self.best:.6g} (epoch {self.best_epoch})"
+                if self.best_epoch
+                else "been a number"
             )
+            training.stop(f"{self.monitor} has not {best} for {self.patience} epochs")
+
+    def _loss_after(self, training: Training) -> float:
+        X, Y, weight = training.data
+        with np.errstate(over="ignore", invalid="ignore"):
+            loss = evaluate(training.net, X, Y, weight=weight)["loss"]
+        training.history.amend(loss_after=loss)
+        return loss
 
     def on_fit_end(self, training: Training) -> None:
         if self._best_values is not None:

@@ -94,7 +94,7 @@ def check_last_step(training: Training, job: Job, best: BestParameters) -> None:
     with np.errstate(all="ignore"):
         work = load_batch(job.net, job.data, order[step * job.batch_size :], epoch)
         loss = batch_loss(job.net, work)
-    if not loss <= job.loss_limit:
+    if job.lost(loss):
         raise divergence(training, job, order, step, loss, best)
 
 

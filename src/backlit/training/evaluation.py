@@ -64,11 +64,20 @@ def evaluate(net: Network, X: Any, Y: Array, *, weight: Array | None = None) -> 
         else:
             correct = predicted_index(net, outputs) == predicted_index_of_targets(Y)
         return {**result, "accuracy": float(np.average(correct, weights=weight))}
-    squares = np.average((outputs.astype(np.float64) - Y) ** 2, axis=0, weights=weight)  # (outputs,)
-    spread = np.average((Y - np.average(Y, axis=0, weights=weight)) ** 2, axis=0, weights=weight)
+    return {**result, **_regression_scores(outputs, Y, weight)}
+
+
+def _regression_scores(outputs: Array, Y: Array, weight: Array | None) -> dict[str, float]:
+    Y = Y.astype(np.float64)
+    errors = outputs.astype(np.float64) - Y
+    centred = Y - np.average(Y, axis=0, weights=weight)
+    # In units of a power of two near the largest of them, so that no square leaves the range of float64.
+    unit = np.exp2(np.frexp(np.maximum(np.abs(errors), np.abs(centred)).max(axis=0))[1] - 1)  # (outputs,)
+    squares = np.average((errors / unit) ** 2, axis=0, weights=weight)
+    spread = np.average((centred / unit) ** 2, axis=0, weights=weight)
     flat = spread == 0.0
     r2 = np.where(flat, np.where(squares == 0.0, 1.0, 0.0), 1.0 - squares / np.where(flat, 1.0, spread))
-    return {**result, "r2": float(r2.mean()), "rmse": float(np.sqrt(squares).mean())}
+    return {"r2": float(r2.mean()), "rmse": float((unit * np.sqrt(squares)).mean())}
 
 
 def predicted_index_of_targets(Y: Array) -> Array:

@@ -179,10 +179,11 @@ def _run_epoch(run: Running, job: Job, engine: Engine, best: BestParameters) -> 
         results = engine.run_steps(job, order, epoch, done, run.next_look(done, min(done + job.pace, job.steps)))
         losses += results.losses
         weights += results.weights
-        if results.diverged:
-            if training.validation is None and len(losses) > 1:
-                best.note_training(float(np.mean(losses[:-1])))
-            raise divergence(training, job, order, len(losses) - 1, losses[-1], best)
+        lost = next((step for step in range(done, len(losses)) if job.lost(losses[step])), None)
+        if lost is not None:
+            if training.validation is None and lost:
+                best.note_training(float(np.mean(losses[:lost])))
+            raise divergence(training, job, order, lost, losses[lost], best)
         if time.perf_counter() - chunk_started < 0.05:
             job.pace = min(2 * job.pace, job.steps)  # as many steps at once as leave the progress bar moving
         run.steps_end(len(losses), job.steps)

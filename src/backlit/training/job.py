@@ -7,6 +7,7 @@ of an epoch and leaves parameters, optimiser state and losses as the reference e
 from __future__ import annotations
 
 import math
+import sys
 from dataclasses import dataclass, field
 from typing import Any, Protocol, final
 
@@ -59,8 +60,8 @@ class Job:
     gradient : FiniteDifference or None
         None is back-propagation.
     loss_limit : float
-        Set by the first step to `EXPLOSION` times its loss, or times max(1, y²) where that is more: the first
-        batch may be one that fits by chance.
+        Set by the first step to `EXPLOSION` times its loss, or times max(1, x², y²) of the largest numbers in the data
+        where that is more: the first batch may be one that fits by chance, or one without the outliers in X.
     pace : int
         Steps that an engine is asked for at once; training finds out how many leave its progress visible.
     """
@@ -96,8 +97,20 @@ class Job:
         return order_of_rows(self.n, self.batch_size, epoch, self.net.seed if self.shuffle else None)
 
     def set_limit(self, first_loss: float) -> None:
+        """Set `loss_limit`, unless it is set."""
         if math.isinf(self.loss_limit) and math.isfinite(first_loss):
-            self.loss_limit = EXPLOSION * max(abs(first_loss), 1.0, float(np.abs(self.Y).max()) ** 2)
+            x = 0.0 if is_source(self.X) else _largest(self.X) * self.net.input_scale
+            y = _largest(self.Y)
+            self.loss_limit = min(EXPLOSION * max(abs(first_loss), 1.0, x * x, y * y), sys.float_info.max)
+
+    def lost(self, loss: float) -> bool:
+        """Whether a loss is not finite or beyond the limit."""
+        return not (math.isfinite(loss) and loss <= self.loss_limit)
+
+
+def _largest(array: Array) -> float:
+    """max |x|, without an array of all |x|."""
+    return max(float(array.max()), -float(array.min()))
 
 
 @final

@@ -35,7 +35,7 @@ class ReferenceEngine:
                 results.losses.append(loss)
                 results.weights.append(weight)
                 job.set_limit(loss)
-                if not loss <= job.loss_limit:  # NaN is not below anything
+                if job.lost(loss):
                     results.diverged = True
                     break
         return results
@@ -57,7 +57,7 @@ def train_step(job: Job, rows: Array, epoch: int, rate: float) -> tuple[float, f
             job.gradient.scheme,
             parameters.gradients,
         )
-    if loss <= job.loss_limit:
+    if not job.lost(loss):
         take_step(job.optimizer, parameters.values, parameters.gradients, parameters.weight_mask, job.state, rate)
     return loss, weight
 

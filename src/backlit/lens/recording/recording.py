@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Final, final
 import numpy as np
 
 from ...exceptions import ConfigurationError
-from ...kinds.optimizers import Optimizer, OptimizerState, take_step
+from ...kinds.optimizers import Optimizer, OptimizerState, initial_state, take_step
 from ...kinds.schedules import rate_at
 from ...network import Network
 from ...pages import Page, Table, Words, count, number, shown
@@ -188,7 +188,7 @@ class Recording:
                 nearest = self._reached
             values, state = self._replay(nearest, step)
             nearest = self._reached = Checkpoint(step, values, state.slots, None)
-        return nearest.values.copy(), OptimizerState(nearest.slots.copy(), step, np.empty_like(nearest.values))
+        return nearest.values.copy(), self._state(nearest)
 
     def replay_error(self) -> float:
         """Replay every stretch between two checkpoints: the largest difference from what was recorded, 0.0 for none.
@@ -209,12 +209,18 @@ class Recording:
         at = bisect.bisect_right(self.checkpoints, step, key=lambda checkpoint: checkpoint.step)
         return self.checkpoints[at - 1]
 
+    def _state(self, at: Checkpoint) -> OptimizerState:
+        """What the optimiser remembers there, in memory of its own."""
+        state = initial_state(self.optimizer, at.values.size, at.values.dtype)
+        state.slots[:], state.step = at.slots, at.step
+        return state
+
     def _replay(self, start: Checkpoint, step: int) -> tuple[Array, OptimizerState]:
         if self._net is None:
             self._net = self.net.astype(self.net.dtype)
         net, parameters = self._net, self._net.parameters
         parameters.values[:] = start.values
-        state = OptimizerState(start.slots.copy(), start.step, np.empty_like(start.values))
+        state = self._state(start)
         with blas_threads(net, self.batch_size), np.errstate(all="ignore"):
             for at in range(start.step, step):
                 epoch, _ = self.epoch_of(at)
