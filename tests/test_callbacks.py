@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import math
 import sys
+import time
 from collections.abc import Callable
 from pathlib import Path
 
@@ -12,7 +13,7 @@ import numpy as np
 import pytest
 
 import backlit as bl
-from backlit.exceptions import ConfigurationError, DivergenceError, HistoryNameError
+from backlit.exceptions import ConfigurationError, DivergenceError, HistoryNameError, OutputError
 
 rng = np.random.default_rng(2)
 X = rng.normal(size=(30, 3))
@@ -404,6 +405,21 @@ def test_on_a_terminal_the_bar_shows_epochs_and_losses(open_terminal: Callable[[
     assert "━" in shown
 
 
+def test_the_bar_says_when_the_loss_has_risen(open_terminal: Callable[[], Terminal]) -> None:
+    terminal = open_terminal()
+    losses = iter([0.5, 0.7, 0.6])
+
+    class Losses(bl.Callback):
+        def on_epoch_end(self, training: object) -> None:
+            training.history.amend(loss=next(losses))
+            time.sleep(0.11)  # the bar is drawn at most every tenth of a second
+
+    fit(network(), epochs=3, progress=True, callbacks=[Losses()])
+    drawn = terminal.getvalue().split("epoch ")
+    assert [("risen" in line) for line in drawn if "loss 0.7" in line][-1]
+    assert not [line for line in drawn if "risen" in line and ("loss 0.5" in line or "loss 0.6" in line)]
+
+
 def test_the_bar_shows_accuracy_and_goes_on_counting_when_resumed(open_terminal: Callable[[], Terminal]) -> None:
     terminal = open_terminal()
     labels = (X[:, 0] > 0).astype(int)
@@ -441,9 +457,18 @@ def test_the_learning_curve_is_drawn(tmp_path: Path) -> None:
     assert f"best, epoch {history.best_epoch}" in lines
     assert (ax.get_xlabel(), ax.get_ylabel()) == ("epoch", "loss")
     assert history.plot(ax) is ax
-    ax.figure.savefig(tmp_path / "curve.png")
-    assert (tmp_path / "curve.png").stat().st_size > 5000
     matplotlib.pyplot.close(ax.figure)
+    open_figures = matplotlib.pyplot.get_fignums()
+    for name in ("curve.png", "curve.svg"):
+        drawn = history.plot(tmp_path / name)
+        assert (tmp_path / name).stat().st_size > 5000
+        assert drawn.get_lines()[0].get_ydata().tolist() == history["loss"]
+    assert history.plot(str(tmp_path / "curve.pdf")).get_ylabel() == "loss"
+    assert matplotlib.pyplot.get_fignums() == open_figures
+    with pytest.raises(ConfigurationError, match=r"a picture's name ends in .png, .svg or .pdf, received '.*curve'"):
+        history.plot(tmp_path / "curve")
+    with pytest.raises(OutputError, match="cannot be written: No such file or directory"):
+        history.plot(tmp_path / "nowhere" / "curve.png")
 
 
 def test_an_empty_history_has_nothing_to_plot() -> None:
@@ -453,12 +478,50 @@ def test_an_empty_history_has_nothing_to_plot() -> None:
 
 def test_a_history_reads_as_a_table() -> None:
     history = fit(network(), epochs=40, validation=(X, Y))
-    lines = str(history).splitlines()
+    title, *lines = history.page().text(200).splitlines()
+    assert title == "History of 40 epochs"
+    lines = [line for line in lines if not line.startswith("The loss rose")]
     assert lines[0].split() == ["epoch", "loss", "learning_rate", "val_loss", "val_r2", "val_rmse", "seconds"]
-    assert len({len(row) for row in lines}) == 1
     assert [int(row.split()[0]) for row in (lines[1], lines[-1])] == [1, 40]
     assert len(lines) == 11
     assert repr(history) == f"History(40 epochs of {', '.join(history)})"
+
+
+def test_a_history_marks_a_loss_above_the_last_one_shown() -> None:
+    history = bl.History()
+    for loss in (0.5, 0.25, 0.3, 0.2):
+        history.append(loss=loss)
+    history.stopped = "enough"
+    assert str(history).splitlines() == [
+        "History of 4 epochs",
+        "epoch  loss",
+        "    1   0.5",
+        "    2  0.25",
+        "    3   0.3  the loss has risen",
+        "    4   0.2",
+        "The loss rose in 1 of 3 epochs.",
+        "Stopped: enough.",
+    ]
+    assert ">0.25<" in history._repr_html_()
+
+
+def test_a_rise_between_the_epochs_shown() -> None:
+    history = bl.History()
+    for epoch in range(100):
+        history.append(loss=1.0 / (epoch + 1) + (0.001 if epoch == 6 else 0.0))
+    assert history.rises == []
+    history.amend(loss=1.0)
+    history.append(loss=0.001)
+    assert history.rises == [100]
+    assert "The loss rose in 1 of 100 epochs." in str(history)
+    assert "the loss has risen" not in str(history)
+
+
+def test_a_network_in_a_notebook() -> None:
+    page = bl.Network([bl.Dense(3, "relu"), bl.Dropout(0.5), bl.Dense(2)], inputs=4).page()
+    assert page.text().splitlines()[2].split() == ["0", "Dense(3,", "'relu')", "4", "3", "15"]
+    html = bl.Network([bl.Dense(1)], inputs=2)._repr_html_()
+    assert "loss squared_error, 3 parameters in float32, seed 0" in html
 
 
 def test_an_unknown_column_is_named_with_its_nearest() -> None:

@@ -259,6 +259,37 @@ def test_a_loss_that_increases() -> None:
         assert "loss_increasing" not in names(health(net, X, LABELS, history=run(loss=losses)))
 
 
+@pytest.mark.parametrize(("rate", "rises"), [(50.0, True), (200.0, True), (20.0, False)])
+def test_a_loss_that_goes_up_and_down_although_every_step_takes_all_rows(rate: float, rises: bool) -> None:
+    from backlit.demos.admissions import prepare, unit
+
+    rows = prepare()
+    net = unit(np.random.RandomState(21).normal(scale=1.0 / np.sqrt(6.0), size=6))
+    settings = {"epochs": 200, "batch_size": None, "optimizer": bl.SGD(rate), "progress": False}
+    history = bl.fit(net, rows.X_train, rows.y_train, **settings)
+    report = health(net, rows.X_train, rows.y_train, history=history)
+    assert len(history.rises) == int((np.diff(history["loss"]) > 0).sum())
+    if not rises:
+        assert history.rises == []
+        assert "loss_increasing" not in names(report)
+        return
+    finding = found(report, "loss_increasing")
+    above = int((np.diff(history["loss"]) > 0.01 * np.array(history["loss"][:-1])).sum())
+    assert finding.severity == "warning"
+    assert finding.numbers["rises"] == above >= 100
+    assert f"The loss rose in {len(history.rises)} of 199 epochs." in str(history)
+
+
+def test_a_loss_made_random_by_dropout_or_batches_may_go_up_and_down() -> None:
+    losses = [1.0 + 0.1 * (i % 2) for i in range(30)]
+    one_step = run(loss=losses, batch_loss_min=losses, batch_loss_max=losses)
+    assert "loss_increasing" in names(health(classifier(bl.Dense(8, "tanh")), X, LABELS, history=one_step))
+    dropped = classifier(bl.Dense(8, "tanh"), bl.Dropout(0.5))
+    assert "loss_increasing" not in names(health(dropped, X, LABELS, history=one_step))
+    several = run(loss=losses, batch_loss_min=[loss - 0.01 for loss in losses], batch_loss_max=losses)
+    assert "loss_increasing" not in names(health(classifier(bl.Dense(8, "tanh")), X, LABELS, history=several))
+
+
 def test_outputs_that_are_all_the_same() -> None:
     net = classifier(bl.Dense(8, "relu"))
     net.parameters.view("0.bias")[:] = -100.0

@@ -374,6 +374,12 @@ def test_scores_are_right_however_large_the_targets_are(exponent: int, dtype: st
     assert scores["rmse"] == pytest.approx(10.0**exponent * np.sqrt(0.0375), rel=1e-5)
 
 
+def test_scores_keep_the_digits_of_targets_far_from_zero() -> None:
+    net = bl.Network([bl.Dense(1, weight_init=0.0, bias_init=1e7)], inputs=4)
+    scores = evaluate(net, X[:4], 1e7 + np.arange(4, dtype=np.float32)[:, None])  # float32 has no 1e7 + 1.5
+    assert scores["r2"] == pytest.approx(1.0 - 14.0 / 5.0, rel=1e-12)
+
+
 @pytest.mark.parametrize("engine", ["reference", "compiled"])
 @pytest.mark.parametrize(("dtype", "scale"), [("float32", 1e20), ("float64", 1e200)])
 def test_a_first_loss_that_is_not_finite_ends_training(dtype: str, scale: float, engine: str) -> None:

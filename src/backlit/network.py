@@ -32,6 +32,7 @@ from .exceptions import ConfigurationError
 from .kinds import Dense, Dropout, layer_from_spec
 from .kinds.activations import softmax_jacobian_product
 from .kinds.losses import LossLike, check_own_loss, get_loss, loss_from_spec
+from .pages import Page, Table, Words
 from .parameters import Array, ParameterVector
 from .randomness import check_seed
 from .targets import check_inputs, check_sample_weight, encode_targets
@@ -463,6 +464,21 @@ class Network:
         # Before anything is made: a description from a file may promise more than its values hold.
         values = check_values(state["values"], sum(math.prod(shape) for shape in parameter_shapes(spec).values()))
         self.__dict__.update(Network.from_spec(spec, values).__dict__)
+
+    def page(self) -> Page:
+        """The layers, with their shapes and numbers of parameters."""
+        rows, width = [], self.inputs
+        for index, layer in enumerate(self.layers):
+            shapes = [shape for name, shape in self.parameters.shapes.items() if name.split(".")[0] == str(index)]
+            size = sum(math.prod(shape) for shape in shapes)
+            rows.append([str(index), repr(layer), str(width), str(layer.outputs), f"{size:,}"])
+            width = layer.outputs
+        table = Table(["layer", "", "inputs", "outputs", "parameters"], rows, "llrrr")
+        facts = f"{self.loss_function.name}, {self.parameters.size:,} parameters in {self.dtype}, seed {self.seed}"
+        return Page("Network", [table, Words(f"loss {facts}")])
+
+    def _repr_html_(self) -> str:
+        return self.page().html()
 
     def __repr__(self) -> str:
         chain = " → ".join([str(self.inputs), *(repr(layer) for layer in self.layers)])

@@ -8,7 +8,7 @@
     update_to_weight_ratio  a step changes the weights by too much, or by too little
     inputs_not_scaled       columns that are far too large, or far too small
     predicted_loss_change   a step raises the loss that it was to lower
-    loss_increasing         the training loss has gone up
+    loss_increasing         the training loss has gone up, or goes up and down
     constant_outputs        the same output for every row
     overfitting_gap         much better on the training data than on other data
     class_imbalance         classes with few rows
@@ -187,7 +187,7 @@ def _examine(
         step = take_traced_step(trace, optimizer, state, 0.0 if history is None else float(history.epochs))
         found += step_findings(trace, step, history)
     if history is not None and history.epochs:
-        found += history_findings(history)
+        found += history_findings(history, dropout=any(layer.mask is not None for layer in trace.layers))
     else:
         missing["loss_increasing"] = "needs history="
     if validation is not None:
