@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import math
 from collections.abc import Iterator, Mapping
 from pathlib import Path
@@ -123,7 +124,7 @@ class History(Mapping[str, list[float]]):
         ]
         columns, align = ["epoch", *names], "r" * (len(names) + 1)
         losses = [self._columns["loss"][epoch] for epoch in shown_epochs] if "loss" in self._columns else []
-        risen = [False, *(after > before for before, after in zip(losses, losses[1:], strict=False))]
+        risen = [False, *(after > before for before, after in itertools.pairwise(losses))]
         if any(risen):
             columns, align = [*columns, ""], align + "l"
             for row, mark in zip(rows, risen, strict=True):
