@@ -165,7 +165,7 @@ SETTINGS: dict[str, tuple[Call, str]] = {
         lambda: bl.EarlyStopping(min_delta=-1),
         "min_delta must be a finite number of at least 0, received -1",
     ),
-    "resume": (lambda: fit(resume=True), "resume must be the History of an earlier fit, received True"),
+    "resume": (lambda: fit(resume=True), "resume must be the History of an earlier fit or a checkpoint, received True"),
     "resume with another optimiser": (
         lambda: fit(optimizer=bl.Adam(), resume=fit(optimizer=bl.SGD())),
         "the optimiser's state to resume from has shape (0, 8), but Adam(0.001) on this network needs (2, 8): ",

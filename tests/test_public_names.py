@@ -21,6 +21,7 @@ NAMES = [
     "BacklitError",
     "BacklitWarning",
     "Callback",
+    "Checkpoint",
     "CosineDecay",
     "Dense",
     "Diagnosis",

@@ -20,6 +20,7 @@ from .kinds.schedules import CosineDecay, ExponentialDecay, InverseDecay, StepDe
 from .network import Network
 from .parameters import ParameterVector
 from .training.callbacks import Callback, EarlyStopping, LearningRateLog, Monitor
+from .training.checkpoint import Checkpoint
 from .training.fit import fit
 from .training.history import History
 from .training.lbfgs import LBFGS
@@ -49,6 +50,7 @@ __all__ = [
     "BacklitError",
     "BacklitWarning",
     "Callback",
+    "Checkpoint",
     "CosineDecay",
     "Dense",
     "Diagnosis",

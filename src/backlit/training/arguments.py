@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Sequence
 from typing import Any, Final
 
@@ -12,6 +13,7 @@ from ..kinds.optimizers import Optimizer, OptimizerState, initial_state
 from ..network import Network
 from ..targets import check_inputs, check_sample_weight
 from .callbacks import Callback
+from .checkpoint import Checkpoint
 from .history import History
 from .job import Data, is_source, source_shape
 from .lbfgs import LBFGS
@@ -27,8 +29,8 @@ def check_kinds(net: Any, optimizer: Any, callbacks: Any, resume: Any) -> None:
         raise ConfigurationError(f"optimizer must be an optimiser such as Adam(0.001), received {optimizer!r}")
     if not isinstance(callbacks, Sequence) or not all(isinstance(callback, Callback) for callback in callbacks):
         raise ConfigurationError(f"callbacks must be a list such as [EarlyStopping()], received {callbacks!r}")
-    if resume is not None and not isinstance(resume, History):
-        raise ConfigurationError(f"resume must be the History of an earlier fit, received {resume!r}")
+    if resume is not None and not isinstance(resume, History | Checkpoint | str | os.PathLike):
+        raise ConfigurationError(f"resume must be the History of an earlier fit or a checkpoint, received {resume!r}")
 
 
 def gradient_method(gradient: str | FiniteDifference) -> FiniteDifference | None:

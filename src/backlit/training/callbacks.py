@@ -15,8 +15,10 @@ from ..network import Network
 from ..parameters import Array
 from .evaluation import evaluate
 from .history import History
+from .job import EpochSoFar
 
 if TYPE_CHECKING:
+    from .divergence import BestParameters
     from .job import Job
 
 
@@ -43,6 +45,18 @@ class Training:
         The order of the rows, and the optimiser's state as the steps change it; None with LBFGS, which has no steps.
     callbacks : list of Callback
         In the order in which they are told of things.
+    so_far : EpochSoFar
+        How far the epoch at work has come.
+    best : BestParameters
+        What is restored if training diverges.
+    first_epoch : int
+        Epochs that were over when the run began; those before a checkpoint from which it went on belong to the run.
+    given_rate : float or None
+        The learning rate that `fit` was given, where it is a number.
+    between_steps : bool
+        Whether parameters, optimiser, history and callbacks all stand at the same step: what a checkpoint may hold.
+    kept : list of dict, or None
+        What callbacks remembered in the checkpoint from which the run goes on.
     """
 
     net: Network
@@ -56,6 +70,12 @@ class Training:
     stop_reason: str | None = field(default=None)
     job: Job | None = None
     callbacks: list[Callback] = field(default_factory=list)
+    so_far: EpochSoFar = field(default_factory=EpochSoFar)
+    best: BestParameters | None = None
+    first_epoch: int = 0
+    given_rate: float | None = None
+    between_steps: bool = False
+    kept: list[dict[str, Any]] | None = None
 
     def stop(self, reason: str) -> None:
         """End training after this epoch."""
@@ -89,8 +109,23 @@ class Callback:
     def on_epoch_end(self, training: Training) -> None:
         """After each epoch, its row in ``training.history`` written."""
 
+    def on_interruption(self, training: Training) -> None:
+        """Ctrl-C (or SIGTERM) ends the run between two steps; before `on_fit_end`."""
+
+    def to_checkpoint(self) -> dict[str, Any]:
+        """What a checkpoint has to keep: arrays of float32 or float64, and what JSON holds, by name."""
+        return {}
+
+    def from_checkpoint(self, state: dict[str, Any]) -> None:
+        """Remember it again; after `on_fit_begin`."""
+
     def on_fit_end(self, training: Training) -> None:
         """After the last step; after an error as well."""
+
+
+def keeps(callback: Callback) -> bool:
+    """Whether a callback remembers something that a checkpoint has to keep."""
+    return type(callback).to_checkpoint is not Callback.to_checkpoint
 
 
 @final
@@ -172,6 +207,14 @@ class EarlyStopping(Callback):
             training.net.parameters.values[:] = self._best_values
             training.history.best_epoch = self.best_epoch
 
+    def to_checkpoint(self) -> dict[str, Any]:
+        values = {} if self._best_values is None else {"best_values": self._best_values}
+        return {"best": self.best, "best_epoch": self.best_epoch, **values}
+
+    def from_checkpoint(self, state: dict[str, Any]) -> None:
+        self.best, self.best_epoch = float(state["best"]), int(state["best_epoch"])
+        self._best_values = state.get("best_values")
+
     def __repr__(self) -> str:
         return f"EarlyStopping(monitor={self.monitor!r}, patience={self.patience})"
 
@@ -206,6 +249,12 @@ class LearningRateLog(Callback):
             self.changes.append((training.epoch, rate))
             if self.show:
                 print(f"epoch {training.epoch}: learning rate {rate:g}")
+
+    def to_checkpoint(self) -> dict[str, Any]:
+        return {"changes": self.changes}
+
+    def from_checkpoint(self, state: dict[str, Any]) -> None:
+        self.changes = [(int(epoch), float(rate)) for epoch, rate in state["changes"]]
 
 
 @final
@@ -266,3 +315,9 @@ class Monitor(Callback):
             measured = evaluate(training.net, X, Y, weight=weight)
             row |= {f"{name}_{metric}": value for metric, value in measured.items()}
         self.history.append(**row)
+
+    def to_checkpoint(self) -> dict[str, Any]:
+        return {"history": self.history.to_dict()}
+
+    def from_checkpoint(self, state: dict[str, Any]) -> None:
+        self.history = History.of(state["history"])

@@ -37,19 +37,19 @@ class BestParameters:
 
     def __init__(self, net: Network, epoch: int) -> None:
         self.net = net
-        self.epoch = self._start_epoch = epoch
+        self.epoch = self.start_epoch = epoch
         self.loss = np.inf
         self.values = net.parameters.values.copy()
-        self._start = self.values.copy()
+        self.start = self.values.copy()  # at the beginning of the epoch at work
 
     def begin_epoch(self, done: int) -> None:
         """Remember the parameters after `done` epochs, from which the next one begins."""
-        self._start_epoch = done
-        self._start[:] = self.net.parameters.values
+        self.start_epoch = done
+        self.start[:] = self.net.parameters.values
 
     def note_training(self, loss: float) -> None:
         """Take note of the mean loss of the epoch that has begun."""
-        self.note(self._start_epoch, loss, self._start)
+        self.note(self.start_epoch, loss, self.start)
 
     def note(self, epoch: int, loss: float, values: Array) -> None:
         """Take note of the loss measured at `values`, the parameters after `epoch` epochs."""

@@ -9,6 +9,7 @@ fit              checks the data, and runs epochs in a context where callbacks a
 
 from __future__ import annotations
 
+import os
 import time
 from collections.abc import Sequence
 from typing import Any
@@ -23,10 +24,12 @@ from ..kinds.schedules import rate_at
 from ..network import Network
 from .arguments import check_kinds, checked_data, gradient_method, optimizer_state, validation_data
 from .callbacks import Callback, Training
+from .checkpoint import Checkpoint, read_resumed
 from .choose import ENGINES, choose_engine, warn_of_fallback
 from .divergence import BestParameters, check_last_step, divergence
 from .history import History
-from .job import Engine, Job
+from .interruption import Interruption
+from .job import Engine, EpochSoFar, Job, number_rate
 from .lbfgs import LBFGS, run_lbfgs
 from .progress import ProgressBar
 from .running import Running
@@ -48,7 +51,7 @@ def fit(
     callbacks: Sequence[Callback] = (),
     engine: str = "auto",
     progress: bool = True,
-    resume: History | None = None,
+    resume: History | Checkpoint | str | os.PathLike[str] | None = None,
 ) -> History:
     """Train a network, from the parameters that it has.
 
@@ -61,7 +64,7 @@ def fit(
     y : array_like
         Class labels, one-hot rows, or target values; see `backlit.targets.encode_targets`.
     epochs : int, default=10
-        Passes over the data, in addition to those of `resume`.
+        Passes over the data, in addition to those of a History in `resume`.
     batch_size : int or None, default=32
         Rows of a step; None for all of them. A last, smaller batch is trained too.
     optimizer : SGD, RMSprop, Adagrad, Adam, AdamW or LBFGS, default=SGD(0.01)
@@ -81,8 +84,11 @@ def fit(
         in rounding: name one where every bit counts.
     progress : bool, default=True
         A progress bar on stderr, where that is a terminal.
-    resume : History, optional
-        Of an earlier `fit` of this network: go on where it ended, with its optimiser's state: 2 + 3 epochs equal 5.
+    resume : History, Checkpoint or path, optional
+        A History of an earlier `fit` of this network: go on where it ended, with its optimiser's state: 2 + 3 epochs
+        equal 5. The path of a `Checkpoint`'s file: go on with the run that was written there, in the middle of an epoch
+        as well, to the bits of an unbroken one; `epochs` are those of the whole run, and data, settings and callbacks
+        those with which it began. A Checkpoint itself: the same, or begin anew where it has not written a file yet.
 
     Returns
     -------
@@ -110,15 +116,20 @@ def fit(
     one_of("engine", engine, ENGINES)
     difference = gradient_method(gradient)
     X, Y, weight = checked_data(net, X, y, sample_weight=sample_weight)
-    history = History() if resume is None else resume.copy()
+    saved = read_resumed(resume)
+    history = saved.history if saved else resume.copy() if isinstance(resume, History) else History()
+    first_epoch = saved.first_epoch if saved else history.epochs
     training = Training(
         net=net,
         optimizer=optimizer,
         history=history,
         epoch=history.epochs + 1,
-        epochs=history.epochs + epochs,
+        epochs=first_epoch + epochs,
         data=(X, Y, weight),
         validation=validation_data(net, validation),
+        callbacks=_in_order(callbacks, progress),
+        first_epoch=first_epoch,
+        given_rate=number_rate(optimizer),
     )
     if isinstance(optimizer, LBFGS):
         if difference is not None:
@@ -137,66 +148,77 @@ def fit(
             shuffle=shuffle,
             gradient=difference,
         )
-        steps = choose_engine(engine, training.job, epochs)
+        steps = choose_engine(saved.engine if saved and engine == "auto" else engine, training.job, epochs)
         training.engine = steps.name
-    with Running(training, [*callbacks, ProgressBar()] if progress else callbacks) as run:
+        best = training.best = BestParameters(net, history.epochs)
+        if saved:
+            saved.put_into(training, training.job, best)
+    with Running(training) as run:
         run.begins()
         if isinstance(optimizer, LBFGS):
             run_lbfgs(run, optimizer)
         elif training.job is not None:
             with blas_threads(net, training.job.batch_size):
-                _run_epochs(run, training.job, steps)
+                _run_epochs(run, training.job, steps, best)
     return history
 
 
-def _run_epochs(run: Running, job: Job, engine: Engine) -> None:
+def _in_order(callbacks: Sequence[Callback], progress: bool) -> list[Callback]:
+    """Checkpoints come last: they write what the others remember after each epoch."""
+    told = [*callbacks, ProgressBar()] if progress else list(callbacks)
+    return sorted(told, key=lambda callback: isinstance(callback, Checkpoint))
+
+
+def _run_epochs(run: Running, job: Job, engine: Engine, best: BestParameters) -> None:
     """Epoch after epoch, to the last one planned or until a callback has had enough."""
     training, history = run.training, run.training.history
-    best = BestParameters(job.net, history.epochs)
+    terminate = any(isinstance(callback, Checkpoint) for callback in run.callbacks)
     try:
-        for epoch in range(history.epochs, training.epochs):
-            training.epoch = epoch + 1
-            _run_epoch(run, job, engine, best)
-            if run.epoch_ends():
-                break
-        check_last_step(training, job, best)
-        history.stopped = training.stop_reason
+        with Interruption(terminate=terminate) as interruption:
+            job.asked_to_stop = lambda: interruption.asked is not None
+            # a run that has gone on from its end has no epoch left
+            while training.stop_reason is None and history.epochs < training.epochs:
+                training.epoch = history.epochs + 1
+                _run_epoch(run, job, engine, best, interruption)
+                run.epoch_ends()
+            training.epoch = history.epochs
+            check_last_step(training, job, best)
+            history.stopped = training.stop_reason
     finally:
         history.state = job.state
 
 
-def _run_epoch(run: Running, job: Job, engine: Engine, best: BestParameters) -> None:
-    """One pass over the rows, and its row in the history."""
-    training, epoch = run.training, run.training.epoch - 1
-    started = time.perf_counter()
+def _run_epoch(run: Running, job: Job, engine: Engine, best: BestParameters, interruption: Interruption) -> None:
+    """One pass over the rows, or what is left of it, and its row in the history."""
+    training, so_far, epoch = run.training, run.training.so_far, run.training.epoch - 1
+    started = time.perf_counter() - so_far.seconds
     order = job.order(epoch)
-    best.begin_epoch(epoch)
-    losses: list[float] = []
-    weights: list[float] = []
-    while len(losses) < job.steps:
+    if not so_far.done:
+        best.begin_epoch(epoch)
+    while so_far.done < job.steps:
         chunk_started = time.perf_counter()
-        done = len(losses)
-        results = engine.run_steps(job, order, epoch, done, run.next_look(done, min(done + job.pace, job.steps)))
-        losses += results.losses
-        weights += results.weights
-        lost = next((step for step in range(done, len(losses)) if job.lost(losses[step])), None)
-        if lost is not None:
-            if training.validation is None and lost:
-                best.note_training(float(np.mean(losses[:lost])))
-            raise divergence(training, job, order, lost, losses[lost], best)
+        first = so_far.done
+        last = run.next_look(first, min(first + job.pace, job.steps))
+        training.between_steps = False
+        with interruption.step():
+            results = engine.run_steps(job, order, epoch, first, last)
+            so_far.losses += results.losses
+            so_far.weights += results.weights
+            lost = next((step for step in range(first, so_far.done) if job.lost(so_far.losses[step])), None)
+            if lost is not None:
+                if training.validation is None and lost:
+                    best.note_training(float(np.mean(so_far.losses[:lost])))
+                raise divergence(training, job, order, lost, so_far.losses[lost], best)
+            so_far.seconds = time.perf_counter() - started
+            training.between_steps = True
         if time.perf_counter() - chunk_started < 0.05:
             job.pace = min(2 * job.pace, job.steps)  # as many steps at once as leave the progress bar moving
-        run.steps_end(len(losses), job.steps)
-    counted = [loss for loss, weight in zip(losses, weights, strict=True) if weight > 0]
-    row = {
-        # each step's loss is a mean over its rows; the epoch's is the mean over all rows
-        "loss": float(np.dot(losses, weights)) / sum(weights),
-        "batch_loss_min": min(counted),
-        "batch_loss_max": max(counted),
-        "learning_rate": rate_at(job.optimizer.learning_rate, epoch + (job.steps - 1) / job.steps),
-    }
-    run.record(row, started)
+        run.steps_end(so_far.done, job.steps)
+    row = so_far.row()
+    rate = rate_at(job.optimizer.learning_rate, epoch + (job.steps - 1) / job.steps)
+    run.record({**row, "learning_rate": rate}, started)
     if training.validation is None:
         best.note_training(row["loss"])
     else:
-        best.note(training.epoch, row["val_loss"], training.net.parameters.values)
+        best.note(training.epoch, training.history["val_loss"][-1], training.net.parameters.values)
+    training.so_far = EpochSoFar()

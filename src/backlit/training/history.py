@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import itertools
 import math
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, final
 
@@ -48,6 +48,20 @@ class History(Mapping[str, list[float]]):
         self.stopped: str | None = None
         self.best_epoch: int | None = None
         self.state: OptimizerState | None = None
+
+    @classmethod
+    def of(cls, columns: Mapping[str, Sequence[float]]) -> History:
+        """The history with these columns, all of the same length.
+
+        Examples
+        --------
+        >>> History.of({"loss": [0.5, 0.25]}).epochs
+        2
+        """
+        history = cls()
+        for row in zip(*columns.values(), strict=True):
+            history.append(**dict(zip(columns, row, strict=True)))
+        return history
 
     def append(self, **values: float) -> None:
         """Record one epoch. A name that is missing in some epochs has NaN there."""

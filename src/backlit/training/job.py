@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import math
 import sys
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any, Protocol, final
 
@@ -64,6 +65,9 @@ class Job:
         where that is more: the first batch may be one that fits by chance, or one without the outliers in X.
     pace : int
         Steps that an engine is asked for at once; training finds out how many leave its progress visible.
+    asked_to_stop : callable () -> bool
+        Whether an engine should come back before the last step it was asked for, because Ctrl-C was pressed. It need
+        not.
     """
 
     net: Network
@@ -78,6 +82,7 @@ class Job:
     communicator: SerialCommunicator = field(default_factory=SerialCommunicator)
     loss_limit: float = math.inf
     pace: int = 64
+    asked_to_stop: Callable[[], bool] = field(default=lambda: False)
 
     @property
     def n(self) -> int:
@@ -113,10 +118,41 @@ def _largest(array: Array) -> float:
     return max(float(array.max()), -float(array.min()))
 
 
+def number_rate(optimizer: Any) -> float | None:
+    """The learning rate, where it is a number that a callback may have changed and not a schedule."""
+    rate = getattr(optimizer, "learning_rate", None)
+    return float(rate) if isinstance(rate, int | float) else None
+
+
+@final
+@dataclass
+class EpochSoFar:
+    """How far the epoch at work has come: loss and weight sum of each step taken, and the seconds they took."""
+
+    losses: list[float] = field(default_factory=list)
+    weights: list[float] = field(default_factory=list)
+    seconds: float = 0.0
+
+    @property
+    def done(self) -> int:
+        """Steps taken."""
+        return len(self.losses)
+
+    def row(self) -> dict[str, float]:
+        """What the losses of a whole epoch are in the history."""
+        counted = [loss for loss, weight in zip(self.losses, self.weights, strict=True) if weight > 0]
+        return {
+            # each step's loss is a mean over its rows; the epoch's is the mean over all rows
+            "loss": float(np.dot(self.losses, self.weights)) / sum(self.weights),
+            "batch_loss_min": min(counted),
+            "batch_loss_max": max(counted),
+        }
+
+
 @final
 @dataclass
 class StepResults:
-    """Loss and weight sum of each step taken.
+    """Loss and weight sum of each step taken: of all that were asked for, unless the job was asked to stop.
 
     `diverged` tells that the last of them was not taken: its loss is not finite or beyond the limit, and the parameters
     are as they were before it.

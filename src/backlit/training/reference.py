@@ -29,6 +29,8 @@ class ReferenceEngine:
         # Overflow is not silenced but watched: a loss that leaves the finite numbers ends the run below.
         with np.errstate(over="ignore", invalid="ignore", divide="ignore"):
             for i in range(first, last):
+                if i > first and job.asked_to_stop():
+                    break
                 rows = order[i * job.batch_size : (i + 1) * job.batch_size]
                 rate = rate_at(job.optimizer.learning_rate, epoch + i / job.steps)
                 loss, weight = train_step(job, rows, epoch, rate)

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import time
 import warnings
-from collections.abc import Sequence
 from types import TracebackType
 from typing import final
 
 import numpy as np
 
-from .callbacks import Callback, Training
+from ..exceptions import ModelFileError
+from .callbacks import Callback, Training, keeps
 from .evaluation import evaluate
 
 
@@ -25,7 +25,7 @@ class Running:
     --------
     The shape of every run, whether an epoch is many steps or one iteration of L-BFGS::
 
-        with Running(training, callbacks) as run:
+        with Running(training) as run:
             run.begins()
             for …:
                 …
@@ -34,9 +34,9 @@ class Running:
                     break
     """
 
-    def __init__(self, training: Training, callbacks: Sequence[Callback]) -> None:
+    def __init__(self, training: Training) -> None:
         self.training = training
-        self.callbacks = training.callbacks = list(callbacks)
+        self.callbacks = training.callbacks
         self._begun: list[Callback] = []
 
     def __enter__(self) -> Running:
@@ -47,6 +47,9 @@ class Running:
     ) -> bool:
         interrupted = isinstance(error, KeyboardInterrupt)
         try:
+            if self.training.between_steps and isinstance(error, KeyboardInterrupt | SystemExit):
+                for callback in self.callbacks:
+                    callback.on_interruption(self.training)
             if interrupted:
                 self.training.history.stopped = f"interrupted in epoch {self.training.epoch}"
                 message = f"training was {self.training.history.stopped}; the network keeps what it has learnt so far"
@@ -58,9 +61,16 @@ class Running:
 
     def begins(self) -> None:
         """Tell of the beginning. Who has been told of it is told of the end, too."""
+        kept = iter(self.training.kept or ())
         for callback in self.callbacks:
             self._begun.append(callback)
             callback.on_fit_begin(self.training)
+            if self.training.kept is not None and keeps(callback):
+                try:
+                    callback.from_checkpoint(next(kept))
+                except (KeyError, TypeError, ValueError, StopIteration) as error:
+                    raise ModelFileError(f"the checkpoint is damaged: {callback!r} cannot go on from it") from error
+        self.training.between_steps = True
 
     def next_look(self, done: int, last: int) -> int:
         """The step of the epoch, `last` at the latest, after which a callback wants to see the network."""
@@ -82,10 +92,12 @@ class Running:
             with np.errstate(over="ignore", invalid="ignore"):
                 measured = evaluate(training.net, X, Y, weight=weight)
             row |= {f"val_{name}": value for name, value in measured.items()}
+        training.between_steps = False  # until all callbacks know of the epoch
         training.history.append(**row, seconds=time.perf_counter() - started)
 
     def epoch_ends(self) -> bool:
         """Tell of the end of an epoch; whether it is to be the last one."""
         for callback in self.callbacks:
             callback.on_epoch_end(self.training)
+        self.training.between_steps = True
         return self.training.stop_reason is not None
