@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import math
 import sys
+import time
 from collections.abc import Callable
 from pathlib import Path
 
@@ -12,7 +13,7 @@ import numpy as np
 import pytest
 
 import backlit as bl
-from backlit.exceptions import ConfigurationError, DivergenceError, HistoryNameError
+from backlit.exceptions import ConfigurationError, DivergenceError, HistoryNameError, OutputError
 
 rng = np.random.default_rng(2)
 X = rng.normal(size=(30, 3))
@@ -126,6 +127,30 @@ def test_early_stopping_takes_more_accuracy_for_better() -> None:
     )
     assert history["val_accuracy"][history.best_epoch - 1] == max(history["val_accuracy"])
     np.testing.assert_array_equal(net.parameters.values, keep.values[history.best_epoch - 1])
+
+
+@pytest.mark.parametrize("batch_size", [None, 7])
+def test_stopping_on_the_training_loss_restores_what_has_that_loss(batch_size: int | None) -> None:
+    """A rate that is good for five epochs and far too large from then on."""
+    net, stopping = network(), bl.EarlyStopping("loss", patience=3)
+    optimizer = bl.SGD(lambda epoch: 0.1 if epoch < 5 else (3.0 if batch_size is None else 1.0))
+    history = fit(net, epochs=50, batch_size=batch_size, optimizer=optimizer, callbacks=[stopping])
+    assert history.stopped is not None
+    assert history.best_epoch == int(np.argmin(history["loss_after"])) + 1 == 5
+    assert net.loss(X, Y) == pytest.approx(history["loss_after"][4], rel=1e-12)
+    assert stopping.best == history["loss_after"][4]
+    assert f"loss has not improved on {stopping.best:.6g} (epoch 5) for 3 epochs" in history.stopped
+
+
+def test_stopping_on_what_is_never_a_number_says_so() -> None:
+    class Nothing(bl.Callback):
+        def on_epoch_end(self, training: object) -> None:
+            training.history.amend(score=math.nan)
+
+    net, keep = network(), Keep()
+    history = fit(net, epochs=9, callbacks=[Nothing(), bl.EarlyStopping("score", patience=2), keep])
+    assert history.stopped == "score has not been a number for 2 epochs"
+    np.testing.assert_array_equal(net.parameters.values, keep.values[-1])
 
 
 def test_min_delta_asks_for_more_than_a_trifle() -> None:
@@ -245,6 +270,34 @@ def test_the_layer_where_it_began_is_named() -> None:
     assert isinstance(caught.value, ArithmeticError)
 
 
+@pytest.mark.parametrize(("inits", "layer"), [((0.1, 30.0), 1), ((30.0, 0.1), 0)])
+def test_where_all_is_finite_it_began_in_the_layer_with_the_largest_numbers(
+    inits: tuple[float, float], layer: int
+) -> None:
+    class Strict(bl.Callback):
+        def on_fit_begin(self, training: object) -> None:
+            training.job.loss_limit = 1e-9
+
+    net = bl.Network([bl.Dense(2, weight_init=inits[0]), bl.Dense(1, weight_init=inits[1])], inputs=3, dtype="float64")
+    net.layers[0].weight[:, 1] *= 0.5
+    with pytest.raises(DivergenceError, match=f"beginning in layer {layer} ") as caught:
+        fit(net, callbacks=[Strict()])
+    assert caught.value.layer == layer
+
+
+@pytest.mark.parametrize(("loss", "lost"), [(0.99e6, False), (1.01e6, True)])
+def test_a_loss_a_million_times_the_first_is_lost(loss: float, lost: bool) -> None:
+    """L = ½ w², and w ← (1 − η) w: the first loss is 1, the second as given, and the third would be 0."""
+    net = bl.Network([bl.Dense(1, weight_init=math.sqrt(2.0), bias=False)], inputs=1, dtype="float64")
+    rate = 1.0 + math.sqrt(loss)
+    settings = {"epochs": 3, "optimizer": bl.SGD(lambda epoch: rate if epoch < 1 else 1.0), "progress": False}
+    if lost:
+        with pytest.raises(DivergenceError, match=r"epoch 2, step 2: the loss became 1\.01e"):
+            bl.fit(net, [[1.0]], [0.0], **settings)
+    else:
+        assert bl.fit(net, [[1.0]], [0.0], **settings)["loss"] == pytest.approx([1.0, loss, 0.0])
+
+
 @pytest.mark.parametrize("weight", [None, [0.0, 1.0, 1.0]], ids=["fits by chance", "does not count"])
 def test_a_first_batch_without_a_loss_is_no_measure(weight: list[float] | None) -> None:
     net = bl.Network([bl.Dense(1, weight_init=0.0)], inputs=1, dtype="float64")
@@ -289,6 +342,31 @@ def test_an_interrupted_run_can_be_resumed() -> None:
     np.testing.assert_array_equal(parts.parameters.values, whole.parameters.values)
 
 
+class Interrupted:
+    """A source of rows in which Ctrl-C is pressed as they are asked for the k-th time."""
+
+    shape = X.shape
+
+    def __init__(self, k: int) -> None:
+        self.k = k
+
+    def fetch(self, rows: np.ndarray, out: np.ndarray, *, epoch: int) -> None:
+        self.k -= 1
+        if self.k == 0:
+            raise KeyboardInterrupt
+        out[:] = X[rows]
+
+
+def test_an_interrupted_line_search_leaves_the_parameters_of_the_last_iteration() -> None:
+    """From a steep start the first line search tries several points: the third one is not where any iteration ended."""
+    net, keep = network(), Keep()
+    net.parameters.values[:] *= 5.0
+    with pytest.warns(UserWarning, match="training was interrupted"):
+        bl.fit(net, Interrupted(12), Y, epochs=50, optimizer=bl.LBFGS(), callbacks=[keep], progress=False)
+    assert keep.values
+    np.testing.assert_array_equal(net.parameters.values, keep.values[-1])
+
+
 # ── the progress bar ───────────────────────────────────────────────────────────────────────────────────────
 class Terminal(io.StringIO):
     def isatty(self) -> bool:
@@ -325,6 +403,21 @@ def test_on_a_terminal_the_bar_shows_epochs_and_losses(open_terminal: Callable[[
     assert f"validation {history['val_loss'][-1]:.4f}" in shown
     assert "left" in shown
     assert "━" in shown
+
+
+def test_the_bar_says_when_the_loss_has_risen(open_terminal: Callable[[], Terminal]) -> None:
+    terminal = open_terminal()
+    losses = iter([0.5, 0.7, 0.6])
+
+    class Losses(bl.Callback):
+        def on_epoch_end(self, training: object) -> None:
+            training.history.amend(loss=next(losses))
+            time.sleep(0.11)  # the bar is drawn at most every tenth of a second
+
+    fit(network(), epochs=3, progress=True, callbacks=[Losses()])
+    drawn = terminal.getvalue().split("epoch ")
+    assert [("risen" in line) for line in drawn if "loss 0.7" in line][-1]
+    assert not [line for line in drawn if "risen" in line and ("loss 0.5" in line or "loss 0.6" in line)]
 
 
 def test_the_bar_shows_accuracy_and_goes_on_counting_when_resumed(open_terminal: Callable[[], Terminal]) -> None:
@@ -364,9 +457,18 @@ def test_the_learning_curve_is_drawn(tmp_path: Path) -> None:
     assert f"best, epoch {history.best_epoch}" in lines
     assert (ax.get_xlabel(), ax.get_ylabel()) == ("epoch", "loss")
     assert history.plot(ax) is ax
-    ax.figure.savefig(tmp_path / "curve.png")
-    assert (tmp_path / "curve.png").stat().st_size > 5000
     matplotlib.pyplot.close(ax.figure)
+    open_figures = matplotlib.pyplot.get_fignums()
+    for name in ("curve.png", "curve.svg"):
+        drawn = history.plot(tmp_path / name)
+        assert (tmp_path / name).stat().st_size > 5000
+        assert drawn.get_lines()[0].get_ydata().tolist() == history["loss"]
+    assert history.plot(str(tmp_path / "curve.pdf")).get_ylabel() == "loss"
+    assert matplotlib.pyplot.get_fignums() == open_figures
+    with pytest.raises(ConfigurationError, match=r"a picture's name ends in .png, .svg or .pdf, received '.*curve'"):
+        history.plot(tmp_path / "curve")
+    with pytest.raises(OutputError, match="cannot be written: No such file or directory"):
+        history.plot(tmp_path / "nowhere" / "curve.png")
 
 
 def test_an_empty_history_has_nothing_to_plot() -> None:
@@ -376,12 +478,50 @@ def test_an_empty_history_has_nothing_to_plot() -> None:
 
 def test_a_history_reads_as_a_table() -> None:
     history = fit(network(), epochs=40, validation=(X, Y))
-    lines = str(history).splitlines()
+    title, *lines = history.page().text(200).splitlines()
+    assert title == "History of 40 epochs"
+    lines = [line for line in lines if not line.startswith("The loss rose")]
     assert lines[0].split() == ["epoch", "loss", "learning_rate", "val_loss", "val_r2", "val_rmse", "seconds"]
-    assert len({len(row) for row in lines}) == 1
     assert [int(row.split()[0]) for row in (lines[1], lines[-1])] == [1, 40]
     assert len(lines) == 11
     assert repr(history) == f"History(40 epochs of {', '.join(history)})"
+
+
+def test_a_history_marks_a_loss_above_the_last_one_shown() -> None:
+    history = bl.History()
+    for loss in (0.5, 0.25, 0.3, 0.2):
+        history.append(loss=loss)
+    history.stopped = "enough"
+    assert str(history).splitlines() == [
+        "History of 4 epochs",
+        "epoch  loss",
+        "    1   0.5",
+        "    2  0.25",
+        "    3   0.3  the loss has risen",
+        "    4   0.2",
+        "The loss rose in 1 of 3 epochs.",
+        "Stopped: enough.",
+    ]
+    assert ">0.25<" in history._repr_html_()
+
+
+def test_a_rise_between_the_epochs_shown() -> None:
+    history = bl.History()
+    for epoch in range(100):
+        history.append(loss=1.0 / (epoch + 1) + (0.001 if epoch == 6 else 0.0))
+    assert history.rises == []
+    history.amend(loss=1.0)
+    history.append(loss=0.001)
+    assert history.rises == [100]
+    assert "The loss rose in 1 of 100 epochs." in str(history)
+    assert "the loss has risen" not in str(history)
+
+
+def test_a_network_in_a_notebook() -> None:
+    page = bl.Network([bl.Dense(3, "relu"), bl.Dropout(0.5), bl.Dense(2)], inputs=4).page()
+    assert page.text().splitlines()[2].split() == ["0", "Dense(3,", "'relu')", "4", "3", "15"]
+    html = bl.Network([bl.Dense(1)], inputs=2)._repr_html_()
+    assert "loss squared_error, 3 parameters in float32, seed 0" in html
 
 
 def test_an_unknown_column_is_named_with_its_nearest() -> None:

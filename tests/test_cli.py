@@ -14,6 +14,7 @@ from typing import Any
 import numpy as np
 import pytest
 
+import backlit as bl
 from backlit.cli import run
 
 
@@ -205,6 +206,34 @@ def test_images(here: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert {r["prediction"] for r in rows} == {"3", "8"}
     assert len(rows) == 20
     assert result(capsys, ["check", "m", "pictures", "--rows", "3"])["ok"] is True
+
+
+@pytest.mark.parametrize(
+    ("options", "batch_size", "rate", "init"),
+    [
+        ([], 64, 0.002, "he_uniform"),
+        (["--optimizer", "sgd"], 64, 0.02, "he_uniform"),
+        (["--batch-size", "7", "--learning-rate", "0.5", "--activation", "silu"], 7, 0.5, "he_uniform"),
+        (["--activation", "tanh"], 64, 0.002, "glorot_uniform"),
+    ],
+)
+def test_what_images_are_trained_with_unless_told(
+    options: list[str], batch_size: int, rate: float, init: str, here: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    write_images(here / "pictures")
+    seen: dict[str, Any] = {}
+
+    def fit(net: bl.Network, X: Any, y: Any, **settings: Any) -> bl.History:
+        seen.update(settings, net=net)
+        return bl.fit(net, X, y, **settings)
+
+    monkeypatch.setattr("backlit.cli.images.fit", fit)
+    assert run(["train", "pictures", "--epochs", "4", "--out", "m", *options]) == 0
+    assert seen["batch_size"] == batch_size
+    schedule = seen["optimizer"].learning_rate
+    assert (schedule(0.0), schedule(2.0), schedule(4.0)) == pytest.approx((rate, rate / 2, 0.0))
+    hidden, output = seen["net"].layers
+    assert (hidden.units, hidden.weight_init, output.weight_init) == (64, init, "glorot_uniform")
 
 
 # ── the real ones ────────────────────────────────────────────────────────────────────────────────────────────

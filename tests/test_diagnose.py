@@ -62,7 +62,7 @@ def test_without_a_mistake_the_steps_give_the_reference_s_own_bits() -> None:
         [Dense(4, "gelu"), Dropout(0.4), Dense(5, "softmax"), Dense(2, "elu")], inputs=4, loss="huber", dtype="float64"
     )
     weight = RNG.uniform(0.5, 2.0, 12)
-    data = net.check_data(X, RNG.normal(size=(12, 2)), weight)
+    data = net.check_data(X, RNG.normal(size=(12, 2)), sample_weight=weight)
     passes = Passes(FrozenBatch(net, *data, step=3))
     delta = None
     for index in passes.dense:

@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 
 import backlit as bl
+from backlit.lens.step.trace import trace_batch
 from backlit.training.lbfgs import minimize_lbfgs
 
 RNG = np.random.default_rng(0)
@@ -26,19 +27,29 @@ def test_the_penalty_is_divided_by_the_weight_of_the_batch(weight: Any) -> None:
     plain, divided = network(), network(divide_penalty=True)
     w = np.concatenate([plain.parameters.view(name).ravel() for name in ("0.weight", "1.weight")])
     penalty = 0.3 * np.abs(w).sum() + 0.35 * np.dot(w, w)
-    without = plain.loss(X, Y, weight) - penalty
-    assert divided.loss(X, Y, weight) == pytest.approx(without + penalty / total, rel=1e-12)
+    without = plain.loss(X, Y, sample_weight=weight) - penalty
+    assert divided.loss(X, Y, sample_weight=weight) == pytest.approx(without + penalty / total, rel=1e-12)
     # the gradient belongs to that loss
     values = divided.parameters.values
-    gradient = divided.gradient(X, Y, weight)
+    gradient = divided.gradient(X, Y, sample_weight=weight)
     for i in range(values.size):
         kept, h = values[i], 1e-6
         values[i] = kept + h
-        up = divided.loss(X, Y, weight)
+        up = divided.loss(X, Y, sample_weight=weight)
         values[i] = kept - h
-        down = divided.loss(X, Y, weight)
+        down = divided.loss(X, Y, sample_weight=weight)
         values[i] = kept
         assert gradient[i] == pytest.approx((up - down) / (2 * h), abs=1e-7)
+
+
+def test_the_parts_of_a_traced_gradient_add_up_where_the_penalty_is_divided() -> None:
+    net = network(divide_penalty=True)
+    trace = trace_batch(net, X, Y, sample_weight=WEIGHT)
+    np.testing.assert_allclose(trace.data_gradient + trace.penalty_gradient, trace.gradient, rtol=1e-14)
+    share = 1.0 / WEIGHT.sum()
+    w = net.parameters.values * net.parameters.weight_mask
+    np.testing.assert_allclose(trace.penalty_gradient, share * (0.3 * np.sign(w) + 0.7 * w), rtol=1e-14)
+    np.testing.assert_allclose(net.penalty_gradient(w, parts=["l1"]), 0.3 * np.sign(w), rtol=1e-14)
 
 
 def test_the_last_smaller_batch_divides_by_its_own_rows() -> None:
@@ -100,7 +111,7 @@ class OneByOne:
 
 
 def test_lbfgs_and_validation_take_a_source_in_pieces(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("backlit.training.fit._SOURCE_ELEMENTS", 2 * X.shape[1])
+    monkeypatch.setattr("backlit.training.lbfgs._SOURCE_ELEMENTS", 2 * X.shape[1])
     whole, pieces = network(), network()
     first = bl.fit(whole, X, Y, optimizer=bl.LBFGS(), validation=(X, Y), sample_weight=WEIGHT, progress=False)
     second = bl.fit(

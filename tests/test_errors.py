@@ -120,6 +120,36 @@ DATA: dict[str, Case] = {
         ShapeError,
         "y must be (4, 2), one target value for each output, received shape (4,): class labels go with",
     ),
+    "X beyond float32": (
+        lambda: net().forward([[1e39, -1e39, 0.0]]),
+        NonFiniteError,
+        'X has 1e+39 in row 0, column 0, which float32 cannot hold: scale it, or use dtype="float64"',
+    ),
+    "X beyond float32 in training": (
+        lambda: bl.fit(net(), np.where(X > 0, 1e39, X), Y, progress=False),
+        NonFiniteError,
+        "X has 1e+39 in row 0, column 1, which float32 cannot hold",
+    ),
+    "X beyond float32 once scaled": (
+        lambda: net(input_scale=1e30).loss(np.full((4, 3), 1e10), Y),
+        NonFiniteError,
+        "X has 10000000000.0 in row 0, column 0, which float32 cannot hold",
+    ),
+    "y beyond float32": (
+        lambda: net().loss(X, np.where(np.arange(8).reshape(4, 2) == 5, -1e39, 0.0)),
+        NonFiniteError,
+        "y has a number in row 2, column 1, which float32 cannot hold",
+    ),
+    "weights beyond float32": (
+        lambda: net().loss(X, Y, sample_weight=[3e38] * 4),
+        DataError,
+        "sample_weight adds up to 1.2e+39, and float32 holds numbers up to 3.4e+38: divide all of them by the largest",
+    ),
+    "weights that float32 makes zero": (
+        lambda: bl.fit(net(), X, Y, sample_weight=[1e-50] * 4, progress=False),
+        DataError,
+        "sample_weight is at most 1e-50, and float32 needs one of at least 1e-31",
+    ),
     "ragged y": (lambda: net().loss(X, [[1, 2], [1], [2], [3]]), ShapeError, "y must have rows of equal length"),
     "nan in y": (
         lambda: net().loss(X, np.where(np.arange(8).reshape(4, 2) == 5, np.nan, 0.0)),

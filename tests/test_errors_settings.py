@@ -168,10 +168,18 @@ SETTINGS: dict[str, tuple[Call, str]] = {
         lambda: bl.EarlyStopping(min_delta=-1),
         "min_delta must be a finite number of at least 0, received -1",
     ),
-    "resume": (lambda: fit(resume=True), "resume must be the History of an earlier fit, received True"),
+    "resume": (lambda: fit(resume=True), "resume must be the History of an earlier fit or a checkpoint, received True"),
     "resume with another optimiser": (
         lambda: fit(optimizer=bl.Adam(), resume=fit(optimizer=bl.SGD())),
         "the optimiser's state to resume from has shape (0, 8), but Adam(0.001) on this network needs (2, 8): ",
+    ),
+    "resume with an optimiser that remembers something else": (
+        lambda: fit(optimizer=bl.RMSprop(), resume=fit(optimizer=bl.SGD(0.001, momentum=0.9))),
+        "the optimiser's state to resume from is SGD's, received RMSprop(0.001): resume with the same optimiser",
+    ),
+    "explain with the state of another optimiser": (
+        lambda: bl.explain(net(), X, Y, optimizer=bl.RMSprop(), state=fit(optimizer=bl.SGD(0.001, momentum=0.9)).state),
+        "the optimiser's state is SGD's, received RMSprop(0.001): give the state that this optimiser left",
     ),
     "validation": (
         lambda: fit(validation=X),

@@ -171,7 +171,7 @@ def test_sparse_input_is_never_dense_as_a_whole(monkeypatch: pytest.MonkeyPatch)
         return dense(self, *args, **kwargs)
 
     monkeypatch.setattr("backlit.network._INFERENCE_ELEMENTS", 64 * 30)
-    monkeypatch.setattr("backlit.training.fit._SOURCE_ELEMENTS", 64 * 30)
+    monkeypatch.setattr("backlit.training.lbfgs._SOURCE_ELEMENTS", 64 * 30)
     monkeypatch.setattr(csr_array, "toarray", watched)
     for solver in ("adam", "lbfgs"):
         quick(solver=solver, batch_size=64, early_stopping=True, max_iter=3).fit(X, CANCER[1]).predict_proba(X)

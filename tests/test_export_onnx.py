@@ -37,6 +37,14 @@ def run(path: Path, **feeds: Any) -> list[Any]:
     return session.run(None, feeds)
 
 
+def test_below_zero_leaky_relu_has_a_hundredth_of_the_slope(tmp_path: Path) -> None:
+    net = bl.Network([bl.Dense(1, "leaky_relu", weight_init=1.0)], inputs=1, dtype="float64")
+    export_onnx(net, tmp_path / "net.onnx")
+    z = np.array([[-200.0], [-1.0], [0.0], [3.0]])
+    (output,) = run(tmp_path / "net.onnx", X=z)
+    np.testing.assert_allclose(output, [[-2.0], [-0.01], [0.0], [3.0]], rtol=1e-14)
+
+
 @pytest.mark.parametrize("dtype", ["float32", "float64"])
 @pytest.mark.parametrize("activation", ACTIVATIONS)
 def test_a_network(activation: str, dtype: Any, tmp_path: Path) -> None:

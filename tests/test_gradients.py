@@ -91,7 +91,7 @@ def check(hidden: object, output: object, loss: object, penalty: str, setting: S
     net = network(hidden, output, loss, l1=l1, l2=l2, bias=setting.bias, dropout=setting.dropout)
     weight = WEIGHT if setting.weighted else None
     step = 11 if setting.dropout else None  # its masks are frozen, as in a step of training
-    report = bl.check_gradients(net, X, targets_for(loss), weight, tolerance=TOLERANCE, step=step)
+    report = bl.check_gradients(net, X, targets_for(loss), sample_weight=weight, tolerance=TOLERANCE, step=step)
     assert {row.verdict for row in report.rows} == {"agrees"}, f"{name_of(hidden)}, {setting}\n{report}"
     assert len(report.rows) == net.parameters.size
 

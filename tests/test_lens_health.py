@@ -108,6 +108,14 @@ def test_saturated_units(activation: str) -> None:
     assert 0.0 <= finding.numbers["mean_slope"] < 1e-6
 
 
+@pytest.mark.parametrize(("activation", "z"), [("sigmoid", 4.585), ("tanh", 2.298)])  # where f′ is 4 % of its largest
+def test_a_unit_is_saturated_from_four_percent_of_the_slope_on(activation: str, z: float) -> None:
+    net = classifier(bl.Dense(8, activation, weight_init=0.0))
+    net.parameters.view("0.bias")[:4] = z - 0.05
+    net.parameters.view("0.bias")[4:] = z + 0.05
+    assert found(health(net, X, LABELS), "saturated_units", 0).numbers["units"] == 4
+
+
 def test_saturated_outputs_that_are_wrong() -> None:
     targets = LABELS.astype(float)
     net = bl.Network([bl.Dense(1, "sigmoid")], inputs=6, loss="squared_error")
@@ -243,8 +251,43 @@ def test_a_loss_that_increases() -> None:
     history = run(loss=[1.0, 0.5, 0.2, 0.3, 0.5, 0.7, 0.9])
     finding = found(health(net, X, LABELS, history=history), "loss_increasing")
     assert finding.numbers == {"best": 0.2, "best_epoch": 3, "last": 0.9, "epochs": 7}
+    # in each of the last three epochs above the best by half of it
+    above, below = run(loss=[1.0, 0.5, 0.2, 0.301, 0.301, 0.301]), run(loss=[1.0, 0.5, 0.2, 0.9, 0.9, 0.299])
+    assert "loss_increasing" in names(health(net, X, LABELS, history=above))
+    assert "loss_increasing" not in names(health(net, X, LABELS, history=below))
     for losses in ([1.0, 0.5, 0.2, 0.9, 0.19], [1.0, 0.5, 0.22, 0.25, 0.21], [1.0, 1e-4, 3e-4, 4e-4, 3e-4], [1.0, 2.0]):
         assert "loss_increasing" not in names(health(net, X, LABELS, history=run(loss=losses)))
+
+
+@pytest.mark.parametrize(("rate", "rises"), [(50.0, True), (200.0, True), (20.0, False)])
+def test_a_loss_that_goes_up_and_down_although_every_step_takes_all_rows(rate: float, rises: bool) -> None:
+    from backlit.demos.admissions import prepare, unit
+
+    rows = prepare()
+    net = unit(np.random.RandomState(21).normal(scale=1.0 / np.sqrt(6.0), size=6))
+    settings = {"epochs": 200, "batch_size": None, "optimizer": bl.SGD(rate), "progress": False}
+    history = bl.fit(net, rows.X_train, rows.y_train, **settings)
+    report = health(net, rows.X_train, rows.y_train, history=history)
+    assert len(history.rises) == int((np.diff(history["loss"]) > 0).sum())
+    if not rises:
+        assert history.rises == []
+        assert "loss_increasing" not in names(report)
+        return
+    finding = found(report, "loss_increasing")
+    above = int((np.diff(history["loss"]) > 0.01 * np.array(history["loss"][:-1])).sum())
+    assert finding.severity == "warning"
+    assert finding.numbers["rises"] == above >= 100
+    assert f"The loss rose in {len(history.rises)} of 199 epochs." in str(history)
+
+
+def test_a_loss_made_random_by_dropout_or_batches_may_go_up_and_down() -> None:
+    losses = [1.0 + 0.1 * (i % 2) for i in range(30)]
+    one_step = run(loss=losses, batch_loss_min=losses, batch_loss_max=losses)
+    assert "loss_increasing" in names(health(classifier(bl.Dense(8, "tanh")), X, LABELS, history=one_step))
+    dropped = classifier(bl.Dense(8, "tanh"), bl.Dropout(0.5))
+    assert "loss_increasing" not in names(health(dropped, X, LABELS, history=one_step))
+    several = run(loss=losses, batch_loss_min=[loss - 0.01 for loss in losses], batch_loss_max=losses)
+    assert "loss_increasing" not in names(health(classifier(bl.Dense(8, "tanh")), X, LABELS, history=several))
 
 
 def test_outputs_that_are_all_the_same() -> None:
@@ -305,7 +348,7 @@ def test_few_rows_of_a_class() -> None:
     net.parameters.view("1.bias")[:] = 0.0
     assert found(health(net, X, labels[rare]), "class_imbalance").severity == "note"
     weight = np.where(rare == 1, 30.0, 1.0)
-    assert "class_imbalance" not in names(health(net, X, labels[rare], weight))
+    assert "class_imbalance" not in names(health(net, X, labels[rare], sample_weight=weight))
 
 
 def test_numbers_that_are_not_finite() -> None:

@@ -195,9 +195,11 @@ def test_a_divided_penalty_is_added_to_the_sum_of_the_losses(weight: list[float]
     divided = bl.Network([bl.Dense(3)], l1=0.3, l2=0.5, divide_penalty=True, **settings)
     w, total = plain.layers[0].weight, 3.0 if weight is None else sum(weight)
     expected = (0.3 * np.abs(w).sum() + 0.25 * (w**2).sum()) / total
-    difference = divided.loss(OUTPUTS, OTHER_TARGETS, weight) - plain.loss(OUTPUTS, OTHER_TARGETS, weight)
+    difference = divided.loss(OUTPUTS, OTHER_TARGETS, sample_weight=weight) - plain.loss(
+        OUTPUTS, OTHER_TARGETS, sample_weight=weight
+    )
     assert difference == pytest.approx(expected, rel=1e-12)
-    assert bl.check_gradients(divided, OUTPUTS, OTHER_TARGETS, weight).ok
+    assert bl.check_gradients(divided, OUTPUTS, OTHER_TARGETS, sample_weight=weight).ok
 
 
 # ── a user's own pair ──────────────────────────────────────────────────────────────────────────────────────

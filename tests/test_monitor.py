@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 import backlit as bl
-from backlit.training.monitor import Monitor
+from backlit.training.callbacks import Monitor
 
 X = np.linspace(-1.0, 1.0, 20)[:, None]
 Y = (X[:, 0] > 0.2).astype(int)
@@ -37,7 +37,7 @@ def test_weights_of_samples_count() -> None:
     weight = np.linspace(0.0, 1.0, 20)
     net, monitor = network(), Monitor(train=(X, Y, weight))
     bl.fit(net, X, Y, epochs=1, callbacks=[monitor], progress=False)
-    assert monitor.history["train_loss"][-1] == pytest.approx(net.loss(X, Y, weight))
+    assert monitor.history["train_loss"][-1] == pytest.approx(net.loss(X, Y, sample_weight=weight))
 
 
 @pytest.mark.parametrize(("sets", "message"), [({}, "needs data"), ({"train": X}, r"'train' must be \(X, y\)")])

@@ -12,7 +12,8 @@ import numpy as np
 import pytest
 
 import backlit as bl
-from backlit.exceptions import ParameterNameError
+from backlit.checking.batch_loss import FrozenBatch
+from backlit.exceptions import ParameterNameError, ShapeError
 from backlit.parameters import ParameterVector
 
 
@@ -73,6 +74,28 @@ def test_a_copy_has_the_same_values_and_its_own_memory(name: str) -> None:
     np.testing.assert_array_equal(other.parameters.values, net.parameters.values)
     assert not np.shares_memory(other.parameters.values, net.parameters.values)
     assert not np.shares_memory(other.parameters.sums, net.parameters.sums)
+
+
+@pytest.mark.parametrize("name", ["copy.copy", "copy.deepcopy", "pickle", "joblib", "astype", "frozen batch"])
+def test_a_copy_draws_no_initial_values(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    net = network()
+    data = net.check_data(np.ones((1, 5)), np.ones((1, 2)))
+
+    def refuse(*arguments: object) -> None:
+        raise AssertionError("initial values were drawn for a copy")
+
+    monkeypatch.setattr("backlit.network.set_initial_values", refuse)
+    other = FrozenBatch(net, *data).net if name == "frozen batch" else WAYS[name](net)
+    np.testing.assert_array_equal(other.parameters.values, net.parameters.values)
+    with pytest.raises(AssertionError, match="were drawn"):
+        network()
+
+
+def test_a_network_of_given_values() -> None:
+    net = bl.Network([bl.Dense(1)], inputs=2, values=[1.0, 2.0, 3.0])
+    np.testing.assert_array_equal(net.forward([[1.0, 1.0]]), [[6.0]])
+    with pytest.raises(ShapeError, match=r"has 3 parameters, received values of shape \(2,\)"):
+        bl.Network([bl.Dense(1)], inputs=2, values=[1.0, 2.0])
 
 
 @pytest.mark.parametrize("duplicate", [copy.copy, copy.deepcopy, lambda p: pickle.loads(pickle.dumps(p))])

@@ -22,6 +22,7 @@ NAMES = [
     "BacklitWarning",
     "BatchNorm",
     "Callback",
+    "Checkpoint",
     "CosineDecay",
     "Dense",
     "Diagnosis",

@@ -2,14 +2,19 @@
 
 from __future__ import annotations
 
+import contextlib
 import subprocess
 import sys
 from collections.abc import Callable
 
 import numpy as np
 import pytest
+import threadpoolctl
 
 import backlit as bl
+from backlit.exceptions import DivergenceError
+from backlit.training.evaluation import evaluate
+from backlit.training.threads import blas_threads
 
 rng = np.random.default_rng(5)
 X = rng.normal(size=(23, 4))
@@ -201,6 +206,14 @@ def test_validation_metrics_of_a_regression() -> None:
     assert "val_accuracy" not in history
 
 
+def test_r2_of_a_target_without_spread() -> None:
+    """As in scikit-learn: 1 for a perfect prediction, else 0."""
+    net = bl.Network([bl.Dense(1, weight_init=0.0, bias_init=3.0)], inputs=1, dtype="float64")
+    flat, other = np.full((4, 1), 3.0), np.full((4, 1), 2.0)
+    assert evaluate(net, X[:4, :1], flat) == {"loss": 0.0, "r2": 1.0, "rmse": 0.0}
+    assert evaluate(net, X[:4, :1], other) == {"loss": 0.5, "r2": 0.0, "rmse": 1.0}
+
+
 @pytest.mark.parametrize("weight", [None, np.arange(23.0)], ids=["", "weighted"])
 def test_validation_metrics_of_a_classification(weight: np.ndarray | None) -> None:
     net = bl.Network([bl.Dense(3, "softmax")], inputs=4, loss="cross_entropy", dtype="float64")
@@ -317,3 +330,87 @@ def test_golden_two_two_one_keeps_its_symmetry() -> None:
         np.testing.assert_allclose(output, v, rtol=1e-9)
     assert history["loss"][0] == 9.0
     assert history["loss"][9] == pytest.approx(0.016430631253940065, rel=1e-9)
+
+
+def test_the_default_optimiser_is_gradient_descent_at_a_hundredth() -> None:
+    plain, named, default = network(), network(), network()
+    fit(plain)
+    fit(named, optimizer=bl.SGD(0.01))
+    fit(default, optimizer=bl.SGD())
+    np.testing.assert_array_equal(plain.parameters.values, named.parameters.values)
+    np.testing.assert_array_equal(default.parameters.values, named.parameters.values)
+
+
+# ── threads ────────────────────────────────────────────────────────────────────────────────────────────────
+def test_overlapping_runs_in_threads_put_the_threads_of_blas_back() -> None:
+    """A begins, B begins, A ends, B ends: only then is it the process's own number again."""
+    before = blas_threads_now()
+    a, b = blas_threads(network(), 5), blas_threads(network(), 5)
+    with contextlib.ExitStack() as outer, threadpoolctl.threadpool_limits(2, user_api="blas"):
+        outer.enter_context(a)
+        inner = contextlib.ExitStack()
+        inner.enter_context(b)
+        assert blas_threads_now() == {1}
+        outer.close()
+        assert blas_threads_now() == {1}
+        inner.close()
+        assert blas_threads_now() == {2}
+    assert blas_threads_now() == before
+
+
+def blas_threads_now() -> set[int]:
+    return {info["num_threads"] for info in threadpoolctl.threadpool_info() if info["user_api"] == "blas"}
+
+
+# ── numbers near the ends of their range ───────────────────────────────────────────────────────────────────
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+@pytest.mark.parametrize("exponent", [-25, 0, 15, 19])
+def test_scores_are_right_however_large_the_targets_are(exponent: int, dtype: str) -> None:
+    net = bl.Network([bl.Dense(1, weight_init=0.0, bias_init=10.0**exponent)], inputs=4, dtype=dtype)
+    target = 10.0**exponent * (1.0 + np.array([[-0.1], [0.2], [0.3], [0.1]]))
+    scores = evaluate(net, X[:4], target.astype(dtype))
+    # errors −.1, .2, .3, .1 about their mean .125: 1 − .15 / .0875
+    assert scores["r2"] == pytest.approx(1.0 - 0.15 / 0.0875, rel=1e-5)
+    assert scores["rmse"] == pytest.approx(10.0**exponent * np.sqrt(0.0375), rel=1e-5)
+
+
+def test_scores_keep_the_digits_of_targets_far_from_zero() -> None:
+    net = bl.Network([bl.Dense(1, weight_init=0.0, bias_init=1e7)], inputs=4)
+    scores = evaluate(net, X[:4], 1e7 + np.arange(4, dtype=np.float32)[:, None])  # float32 has no 1e7 + 1.5
+    assert scores["r2"] == pytest.approx(1.0 - 14.0 / 5.0, rel=1e-12)
+
+
+@pytest.mark.parametrize("engine", ["reference", "compiled"])
+@pytest.mark.parametrize(("dtype", "scale"), [("float32", 1e20), ("float64", 1e200)])
+def test_a_first_loss_that_is_not_finite_ends_training(dtype: str, scale: float, engine: str) -> None:
+    net = network(dropout=False, dtype=dtype)
+    before = net.parameters.values.copy()
+    with pytest.raises(DivergenceError, match=r"in epoch 1, step 1: the loss became inf") as caught:
+        fit(net, y=Y * scale, optimizer=bl.Adam(), engine=engine)
+    assert (caught.value.epoch, caught.value.step) == (1, 1)
+    np.testing.assert_array_equal(net.parameters.values, before)
+
+
+@pytest.mark.parametrize(
+    "outliers", [([17], 1e7), ([5, 17, 400, 600, 999], 99999.0)], ids=["one row", "half a percent"]
+)
+def test_outliers_in_x_are_no_divergence(outliers: tuple[list[int], float]) -> None:
+    rows, value = outliers
+    draws = np.random.default_rng(1).standard_normal((1000, 5))
+    target = draws[:, 0] + 0.5 * draws[:, 1]
+    draws[rows, 2] = value
+    net = bl.Network([bl.Dense(30, "relu"), bl.Dense(1)], inputs=5, seed=2)
+    history = bl.fit(net, draws, target, epochs=100, batch_size=100, optimizer=bl.Adam(), progress=False)
+    assert max(history["batch_loss_max"]) > 1e6
+    others = np.setdiff1d(np.arange(1000), rows)
+    residual = target[others] - net.predict(draws[others])[:, 0]
+    assert 1.0 - residual.var() / target[others].var() > 0.9
+
+
+def test_weights_too_small_for_their_dtype_count_as_none() -> None:
+    weight = np.ones(23)
+    weight[::2] = 1e-45
+    net, other = network(), network()
+    fit(net, sample_weight=weight)
+    fit(other, sample_weight=np.where(weight == 1.0, 1.0, 0.0))
+    np.testing.assert_array_equal(net.parameters.values, other.parameters.values)

@@ -20,11 +20,11 @@ from .kinds.optimizers import SGD, Adagrad, Adam, AdamW, Lion, RMSprop
 from .kinds.schedules import CosineDecay, ExponentialDecay, InverseDecay, StepDecay
 from .network import Network
 from .parameters import ParameterVector
-from .training.callbacks import Callback, EarlyStopping, LearningRateLog
+from .training.callbacks import Callback, EarlyStopping, LearningRateLog, Monitor
+from .training.checkpoint import Checkpoint
 from .training.fit import fit
 from .training.history import History
 from .training.lbfgs import LBFGS
-from .training.monitor import Monitor
 
 if TYPE_CHECKING:
     from . import data
@@ -52,6 +52,7 @@ __all__ = [
     "BacklitWarning",
     "BatchNorm",
     "Callback",
+    "Checkpoint",
     "CosineDecay",
     "Dense",
     "Diagnosis",

@@ -4,13 +4,16 @@ from __future__ import annotations
 
 import copy
 from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
 
 from .checks import positive_whole
-from .exceptions import ConfigurationError
+from .exceptions import ConfigurationError, ShapeError
 from .kinds import LAYERS, Activation, Dense, Layer, layer_from_spec
 from .kinds.activations import ACTIVATIONS
 from .kinds.loss import Loss
-from .parameters import ParameterVector
+from .parameters import Array, ParameterVector
 from .randomness import keyed_generator
 from .typing import Spec
 
@@ -73,6 +76,14 @@ def parameter_shapes(spec: Spec) -> tuple[Shapes, Shapes]:
     """
     layers = [copy.copy(layer_from_spec(layer)) for layer in spec["layers"]]
     return network_shapes(layers, positive_whole("inputs", spec["inputs"]))
+
+
+def check_values(values: Any, size: int) -> Array:
+    """All parameters and buffers of a network in one vector of `size` numbers, or a `ShapeError`."""
+    array = np.asarray(values)
+    if array.shape != (size,):
+        raise ShapeError(f"the network has {size} parameters, received values of shape {array.shape}")
+    return array
 
 
 def set_initial_values(layers: Sequence[Layer], parameters: ParameterVector, seed: int) -> None:

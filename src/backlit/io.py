@@ -10,9 +10,7 @@ A file is written beside its name, brought to the disk, and moved into place: af
 from __future__ import annotations
 
 import json
-import math
 import os
-import secrets
 import zipfile
 from collections.abc import Mapping
 from io import BytesIO
@@ -22,16 +20,24 @@ from typing import Any, Final
 import numpy as np
 
 from .assembly import parameter_shapes
-from .exceptions import BacklitError, ConfigurationError, FileMissingError, ModelFileError, OutputError
+from .exceptions import BacklitError, ConfigurationError, ModelFileError
+from .files import (
+    FORMAT_VERSION,
+    check_version,
+    checked_header,
+    library_version,
+    no_key_twice,
+    read_bytes,
+    write_bytes,
+)
 from .kinds.optimizers import OPTIMIZERS, OptimizerState
 from .kinds.schedules import SCHEDULES
 from .network import Network
 from .typing import Spec
 
-FORMAT_VERSION: Final = 1
-_HEADER_LIMIT: Final = 16 * 2**20  # bytes of JSON that a network's header may have
+__all__ = ["TRUSTED_TYPES", "load", "read_bytes", "save", "write_bytes"]
+
 _UNPACKED_LIMIT: Final = 4 * 2**30  # bytes that a skops file may unpack to
-_DTYPES: Final[dict[str, np.dtype[Any]]] = {"F32": np.dtype("float32"), "F64": np.dtype("float64")}
 _ZIP: Final = b"PK\x03\x04"
 
 #: The types, beyond scikit-learn's, NumPy's and SciPy's own, that a saved estimator may hold. An optimiser may stand
@@ -103,42 +109,6 @@ def load(path: str | os.PathLike[str]) -> Any:
     return _read_estimator(data, name) if data[:4] == _ZIP else _read_network(data, name)
 
 
-def read_bytes(path: str | os.PathLike[str], what: str) -> bytes:
-    """What a file holds; `what` names its kind in the error."""
-    place = Path(path)
-    try:
-        return place.read_bytes()
-    except FileNotFoundError as error:
-        raise FileMissingError(f"there is no {what} {str(place)!r}") from error
-    except OSError as error:
-        raise ModelFileError(f"the {what} {str(place)!r} cannot be read: {error.strerror}") from error
-
-
-def write_bytes(data: bytes, path: str | os.PathLike[str]) -> None:
-    """Write a file so that a crash leaves either the old one or the new one, never half of one."""
-    place = Path(os.path.realpath(path))
-    if place.is_dir():
-        raise OutputError(f"{str(path)!r} cannot be written: it is a folder")
-    temporary = place.with_name(f".{place.name}.{secrets.token_hex(4)}.part")
-    try:
-        with open(temporary, "xb") as file:
-            file.write(data)
-            file.flush()
-            os.fsync(file.fileno())
-        os.replace(temporary, place)
-        folder = os.open(place.parent, os.O_RDONLY)
-        try:
-            os.fsync(folder)
-        finally:
-            os.close(folder)
-    except OSError as error:
-        temporary.unlink(missing_ok=True)
-        raise OutputError(f"{str(path)!r} cannot be written: {error.strerror}") from error
-    except BaseException:
-        temporary.unlink(missing_ok=True)
-        raise
-
-
 # ── networks ─────────────────────────────────────────────────────────────────────────────────────────────────
 
 
@@ -188,38 +158,6 @@ def _read_network(data: bytes, name: str) -> Network:
     return net
 
 
-def checked_header(data: bytes, name: str) -> dict[str, Any]:
-    """The header of a safetensors file: its size, its first byte, no key twice, dtypes, and offsets that fit."""
-    damaged = f"{name} is not a Backlit model file, or is damaged"
-    length = int.from_bytes(data[:8], "little")
-    if len(data) < 10 or length > _HEADER_LIMIT or data[8:9] != b"{":
-        raise ModelFileError(f"{damaged}: it does not begin like one")
-    if 8 + length > len(data):
-        raise ModelFileError(f"{damaged}: it is cut short, {len(data)} bytes where its header alone has {8 + length}")
-    try:
-        header = json.loads(data[8 : 8 + length], object_pairs_hook=no_key_twice)
-    except (ValueError, RecursionError) as error:
-        raise ModelFileError(f"{damaged}: its header cannot be read ({error})") from error
-    end = 0
-    entries = [(key, entry) for key, entry in header.items() if key != "__metadata__"]
-    try:
-        for key, entry in sorted(entries, key=lambda item: item[1]["data_offsets"]):
-            begin, stop = entry["data_offsets"]
-            size = _DTYPES[entry["dtype"]].itemsize * math.prod(entry["shape"])
-            if not all(type(n) is int and n >= 0 for n in [begin, stop, *entry["shape"]]):
-                raise ModelFileError(f"{damaged}: the sizes of {key!r} are not whole numbers")
-            if begin != end or stop - begin != size:
-                raise ModelFileError(f"{damaged}: the place of {key!r} does not fit its shape")
-            end = stop
-    except ModelFileError:
-        raise
-    except (KeyError, TypeError, ValueError, AttributeError) as error:
-        raise ModelFileError(f"{damaged}: its header does not describe parameters") from error
-    if 8 + length + end != len(data):
-        raise ModelFileError(f"{damaged}: it has {len(data)} bytes where its header promises {8 + length + end}")
-    return dict(header)
-
-
 def _network_spec(metadata: Any, name: str) -> Spec:
     if not isinstance(metadata, Mapping) or metadata.get("format") != "backlit":
         raise ModelFileError(
@@ -233,29 +171,6 @@ def _network_spec(metadata: Any, name: str) -> Spec:
     if not isinstance(spec, dict):
         raise ModelFileError(f"the model file {name} is damaged: the network's description is not a JSON object")
     return spec
-
-
-def no_key_twice(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
-    found = dict(pairs)
-    if len(found) != len(pairs):
-        raise ValueError("a key stands twice")
-    return found
-
-
-def check_version(version: Any, library: Any, name: str) -> None:
-    if not (str(version).isascii() and str(version).isdigit()):
-        raise ModelFileError(f"the model file {name} is damaged: {version!r} is not a format version")
-    if int(version) > FORMAT_VERSION:
-        raise ModelFileError(
-            f"the model file {name} has format {version}, written by Backlit {library}: "
-            f"this is Backlit {library_version()}, which reads format {FORMAT_VERSION}; upgrade it"
-        )
-
-
-def library_version() -> str:
-    from importlib.metadata import version
-
-    return version("backlit")
 
 
 # ── estimators and pipelines ─────────────────────────────────────────────────────────────────────────────────

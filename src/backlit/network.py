@@ -26,12 +26,21 @@ from typing import Any, Final, final
 
 import numpy as np
 
-from .assembly import check_pair, copied_layers, is_own, network_shapes, parameter_shapes, set_initial_values
-from .checks import float_dtype, not_negative, positive, positive_whole
-from .exceptions import ConfigurationError, ShapeError
+from .assembly import (
+    check_pair,
+    check_values,
+    copied_layers,
+    is_own,
+    network_shapes,
+    parameter_shapes,
+    set_initial_values,
+)
+from .checks import cast_weight, check_reach, check_reached, float_dtype, not_negative, positive, positive_whole
+from .exceptions import ConfigurationError
 from .kinds import Dense, Layer, layer_from_spec
 from .kinds.layer import Moment
 from .kinds.losses import LossLike, check_own_loss, get_loss, loss_from_spec
+from .pages import Page, Table, Words
 from .parameters import Array, ParameterVector
 from .randomness import check_seed
 from .targets import check_inputs, check_sample_weight, encode_targets
@@ -63,6 +72,9 @@ class Network:
         Key of everything random: initial values, order of batches, dropout.
     input_scale : float, default=1.0
         Every input is multiplied by it, batch by batch: 1/255 lets images stay uint8.
+    values : array_like, shape (P,), optional
+        All parameters, in the order of ``parameters.values``: what they begin with instead of the layers' initial
+        values.
 
     Attributes
     ----------
@@ -100,6 +112,7 @@ class Network:
         dtype: str | type | np.dtype[Any] = "float32",
         seed: int = 0,
         input_scale: float = 1.0,
+        values: Any = None,
     ) -> None:
         self.layers = copied_layers(layers)
         self.inputs = positive_whole("inputs", inputs)
@@ -113,7 +126,10 @@ class Network:
         self.input_scale = positive("input_scale", input_scale)
         self.classes: Array | None = None
         self._build()
-        set_initial_values(self.layers, self.parameters, self.seed)
+        if values is None:
+            set_initial_values(self.layers, self.parameters, self.seed)
+        else:
+            self.parameters.state[:] = check_values(values, self.parameters.state.size)
 
     def _build(self) -> None:
         shapes, buffers = network_shapes(self.layers, self.inputs)
@@ -199,29 +215,49 @@ class Network:
 
         gradient = Σ w dL/dθ / Σ w + l1 sign(θ) + l2 θ,   the penalty on weights only, times `penalty_share`.
         """
-        values, gradients = self.parameters.values, self.parameters.gradients  # (P,), (P,)
+        gradients = self.parameters.gradients  # (P,)
         loss_sum, weight_sum = float(self.parameters.sums[-2]), float(self.parameters.sums[-1])
         if weight_sum > 0.0:
             gradients *= 1.0 / weight_sum
-            loss = loss_sum / weight_sum
         else:
             gradients.fill(0.0)  # a batch in which no row counts teaches nothing
-            loss = 0.0
-        w = self._scratch
+        if self.l1 or self.l2:
+            gradients += self.penalty_gradient(self.parameters.values, weight_sum, out=self._scratch)
+        return self.mean_loss(loss_sum, weight_sum)
+
+    def mean_loss(self, loss_sum: float, weight_sum: float) -> float:
+        """Σ w L / Σ w plus the penalty: the loss of rows whose weighted losses add up to `loss_sum`."""
+        mean = loss_sum / weight_sum if weight_sum > 0.0 else 0.0
+        return mean + self.penalty(weight_sum) if self.l1 or self.l2 else mean
+
+    def penalty(self, weight_sum: float = 1.0) -> float:
+        """l1 Σ|w| + (l2/2) Σ w² over the weights; where it is divided, by `weight_sum`."""
+        total = 0.0
+        for name in self.parameters.weight_names:
+            w = self.parameters.view(name).ravel()  # a view: all parameters are one vector
+            if self.l1:
+                total += self.l1 * float(np.abs(w).sum(dtype=np.float64))
+            if self.l2:
+                total += 0.5 * self.l2 * float(np.dot(w, w))
+        return total * self.penalty_share(weight_sum)
+
+    def penalty_gradient(
+        self, values: Array, weight_sum: float = 1.0, *, parts: Sequence[str] = ("l1", "l2"), out: Array | None = None
+    ) -> Array:
+        """The gradient of `penalty` at `values`, shape (P,): l1 sign(w) + l2 w, and 0 for what is not a weight.
+
+        `parts` asks for one of the two alone; `out` receives the result.
+        """
         share = self.penalty_share(weight_sum)
-        l1, l2 = share * self.l1, share * self.l2
-        if l2:
-            np.multiply(values, self.parameters.weight_mask, out=w)
-            loss += 0.5 * l2 * float(np.dot(w, w))
-            w *= l2
-            gradients += w
-        if l1:
-            np.multiply(values, self.parameters.weight_mask, out=w)
-            np.sign(w, out=w)
-            loss += l1 * float(np.dot(w, values))
-            w *= l1
-            gradients += w
-        return loss
+        l1 = share * self.l1 if "l1" in parts else 0.0
+        l2 = share * self.l2 if "l2" in parts else 0.0
+        gradient = np.multiply(values, self.parameters.weight_mask, out=out)  # w
+        signs = np.sign(gradient) if l1 else None
+        gradient *= l2
+        if signs is not None:
+            signs *= l1
+            gradient += signs
+        return gradient
 
     def penalty_share(self, weight_sum: float) -> float:
         """What l1 and l2 are multiplied by in a batch whose rows weigh `weight_sum` together: 1 unless divided."""
@@ -243,13 +279,12 @@ class Network:
             )
         return self.loss_function.value(a, y, work.loss_scratch)
 
-    def penalty(self, weight_sum: float = 1.0) -> float:
-        """l1 Σ|w| + (l2/2) Σ w² over the weights; where it is divided, by `weight_sum`."""
-        total = 0.0
-        for name in self.parameters.weight_names:
-            w = self.parameters.view(name).astype(np.float64)
-            total += self.l1 * float(np.abs(w).sum()) + 0.5 * self.l2 * float(np.vdot(w, w))
-        return total * self.penalty_share(weight_sum)
+    def loss_sums(self, work: Workspace) -> tuple[float, float]:
+        """Σ_rows w L and Σ_rows w of the batch, after a forward pass: what `mean_loss` makes the loss of."""
+        losses, w = self.row_losses(work).astype(np.float64), work.weight  # (n,)
+        if w is None:
+            return float(losses.sum()), float(work.n)
+        return float(np.dot(w, losses)), float(w.sum(dtype=np.float64))
 
     def forward(self, X: Any) -> Array:
         """The outputs for X, shape (n, outputs), in inference mode (no dropout).
@@ -257,6 +292,16 @@ class Network:
         Works through X in pieces, so that no array of n rows but the result is made.
         """
         X = check_inputs(X, self.inputs)
+        if X.dtype == self.dtype and self.input_scale == 1.0:
+            return self._forward(X)
+        with np.errstate(over="ignore", invalid="ignore"):
+            result = self._forward(X)
+        # Looked for in the outputs, which are few: the limit of tanh at infinity, say, is right as it is.
+        if not np.isfinite(result).all():
+            check_reach(X, self.dtype, "X", self.input_scale)
+        return result
+
+    def _forward(self, X: Array) -> Array:
         if X.shape[0] <= self._piece:
             work = self.workspace(X.shape[0], training=False)
             work.load(X)
@@ -271,21 +316,21 @@ class Network:
         """The same as `forward`."""
         return self.forward(X)
 
-    def loss(self, X: Any, y: Any, sample_weight: Any = None) -> float:
+    def loss(self, X: Any, y: Any, *, sample_weight: Any = None) -> float:
         """The mean loss over the rows of X (weighted by `sample_weight`), penalty included; no dropout."""
-        X, Y, weight = self.check_data(X, y, sample_weight)
+        X, Y, weight = self.check_data(X, y, sample_weight=sample_weight)
         loss_sum = weight_sum = 0.0
         for rows, work in self.pieces(X.shape[0]):
             work.load(X[rows], Y[rows], None if weight is None else weight[rows])
             self.forward_pass(work)
-            losses = self.row_losses(work).astype(np.float64)
-            loss_sum += float(losses.sum() if work.weight is None else np.dot(work.weight, losses))
-            weight_sum += float(work.n if work.weight is None else work.weight.sum())
-        return loss_sum / weight_sum + self.penalty(weight_sum)
+            losses, weights = self.loss_sums(work)
+            loss_sum += losses
+            weight_sum += weights
+        return self.mean_loss(loss_sum, weight_sum)
 
-    def gradient(self, X: Any, y: Any, sample_weight: Any = None) -> Array:
+    def gradient(self, X: Any, y: Any, *, sample_weight: Any = None) -> Array:
         """The gradient of `loss` with respect to every parameter: a 1-D copy in the order of ``parameters.values``."""
-        X, Y, weight = self.check_data(X, y, sample_weight)
+        X, Y, weight = self.check_data(X, y, sample_weight=sample_weight)
         work = self.workspace(X.shape[0])
         work.load(X, Y, weight)
         self.forward_pass(work)
@@ -293,17 +338,23 @@ class Network:
         self.average()
         return self.parameters.gradients.copy()
 
-    def check_data(self, X: Any, y: Any, sample_weight: Any = None) -> tuple[Array, Array, Array | None]:
+    def check_data(self, X: Any, y: Any, *, sample_weight: Any = None) -> tuple[Array, Array, Array | None]:
         """X, the target values Y of shape (n, outputs), and the sample weights; all checked."""
         X = check_inputs(X, self.inputs)
+        check_reach(X, self.dtype, "X", self.input_scale)
         Y, _ = self.encode(y, X.shape[0])
         weight = check_sample_weight(sample_weight, X.shape[0])
-        return X, Y, None if weight is None else weight.astype(self.dtype)
+        return X, Y, None if weight is None else cast_weight(weight, self.dtype)
 
     def encode(self, y: Any, n: int) -> tuple[Array, Array | None]:
         """The target values Y, shape (n, outputs), and the classes where y holds labels."""
         output = self.output_layer
-        return encode_targets(y, n, output.units, output.activation, self.loss_function, self.classes, self.dtype)
+        with np.errstate(over="ignore"):
+            Y, classes = encode_targets(
+                y, n, output.units, output.activation, self.loss_function, self.classes, self.dtype
+            )
+        check_reached(Y, "y")
+        return Y, classes
 
     def workspace(self, n: int, *, training: bool = True) -> Workspace:
         """The arrays for a batch of n rows; made once, then used again by this thread."""
@@ -350,8 +401,8 @@ class Network:
         }
 
     @classmethod
-    def from_spec(cls, spec: Spec) -> Network:
-        """The network of a description, with fresh initial values.
+    def from_spec(cls, spec: Spec, values: Any = None) -> Network:
+        """The network of a description, with fresh initial values or the given ones.
 
         Raises
         ------
@@ -368,7 +419,7 @@ class Network:
         try:
             settings["layers"] = [layer_from_spec(layer) for layer in settings["layers"]]
             settings["loss"] = loss_from_spec(settings["loss"])
-            network = cls(**settings)
+            network = cls(**settings, values=values)
         except (KeyError, TypeError) as error:
             raise ConfigurationError(f"a network cannot be made of the description {spec!r}: {error}") from error
         if classes is not None and len(classes) != max(2, network.outputs):
@@ -390,13 +441,24 @@ class Network:
         layers = [own["layers"].get(i, layer) for i, layer in enumerate(state["spec"]["layers"])]
         spec = {**state["spec"], "layers": layers, "loss": own["loss"]}
         # Before anything is made: a description from a file may promise more than its values hold.
-        values = np.asarray(state["values"])
         shapes, buffers = parameter_shapes(spec)
-        expected = sum(math.prod(shape) for shape in [*shapes.values(), *buffers.values()])
-        if values.shape != (expected,):
-            raise ShapeError(f"the network has {expected} parameters, received values of shape {values.shape}")
-        self.__dict__.update(Network.from_spec(spec).__dict__)
-        self.parameters.state[:] = values
+        values = check_values(state["values"], sum(math.prod(s) for s in [*shapes.values(), *buffers.values()]))
+        self.__dict__.update(Network.from_spec(spec, values).__dict__)
+
+    def page(self) -> Page:
+        """The layers, with their shapes and numbers of parameters."""
+        rows, width = [], self.inputs
+        for index, layer in enumerate(self.layers):
+            shapes = [shape for name, shape in self.parameters.shapes.items() if name.split(".")[0] == str(index)]
+            size = sum(math.prod(shape) for shape in shapes)
+            rows.append([str(index), repr(layer), str(width), str(layer.outputs), f"{size:,}"])
+            width = layer.outputs
+        table = Table(["layer", "", "inputs", "outputs", "parameters"], rows, "llrrr")
+        facts = f"{self.loss_function.name}, {self.parameters.size:,} parameters in {self.dtype}, seed {self.seed}"
+        return Page("Network", [table, Words(f"loss {facts}")])
+
+    def _repr_html_(self) -> str:
+        return self.page().html()
 
     def __repr__(self) -> str:
         chain = " → ".join([str(self.inputs), *(repr(layer) for layer in self.layers)])

@@ -1,4 +1,4 @@
-"""The loss of one batch as a function of the parameters: what finite differences, and the lens, walk about on."""
+"""The loss of one batch as a function of the parameters: what finite differences, and the lens, are taken of."""
 
 from __future__ import annotations
 
@@ -109,12 +109,12 @@ class FrozenBatch:
 
 
 def batch_loss(net: Network, work: Workspace, step: int | None = None) -> float:
-    """The mean loss of the batch in `work`, penalty included, by one forward pass."""
+    """The mean loss of the batch in `work`, penalty included, by one forward pass: the loss that a step is to lower.
+
+    With a `step` number dropout is at work, with the mask of that step. Without a row that counts, it is the penalty.
+    """
     net.forward_pass(work, step)
-    losses = net.row_losses(work)
-    weight_sum = float(work.n if work.weight is None else work.weight.sum())
-    mean = (losses.sum() if work.weight is None else np.dot(work.weight, losses)) / weight_sum
-    return float(mean) + (net.penalty(weight_sum) if net.l1 or net.l2 else 0.0)
+    return net.mean_loss(*net.loss_sums(work))
 
 
 def hidden_gradient(loss: float, epsilon: float = EPSILON) -> float:

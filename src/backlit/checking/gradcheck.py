@@ -101,8 +101,8 @@ def check_gradients(
     net: Network,
     X: Any,
     y: Any,
-    sample_weight: Any = None,
     *,
+    sample_weight: Any = None,
     epsilon: float = EPSILON,
     tolerance: float = 1e-6,
     sample: int | None = None,
@@ -151,7 +151,7 @@ def check_gradients(
     """
     epsilon, tolerance, step = positive("epsilon", epsilon), positive("tolerance", tolerance), check_step(step)
     limit = SAMPLE_LIMIT if sample is None else positive_whole("sample", sample)
-    data = net.check_data(X, y, sample_weight)
+    data = net.check_data(X, y, sample_weight=sample_weight)
     batch = FrozenBatch(net, *data, step)
     parameters = batch.net.parameters
     loss = batch.loss()

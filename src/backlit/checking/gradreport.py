@@ -368,7 +368,7 @@ def _map(digits: Array) -> Table:
 
 
 def digits_tone(digits: float) -> Tone:
-    """How good an agreement of so many digits is."""
+    """How good an agreement to that many digits is."""
     if math.isnan(digits):
         return "dim"
     return "good" if digits >= 7 else "fair" if digits >= 5 else "poor" if digits >= 3 else "bad"

@@ -122,7 +122,7 @@ def train(
     epochs
         At the most: training ends earlier when the validation loss has not improved for 10 epochs.
     batch_size
-        Rows of a step. [default: 32, or 128 from 10,000 rows on]
+        Rows of a step. [default: 32, or 128 from 10,000 rows on; of images 64]
     optimizer
         How a gradient becomes a step.
     learning_rate

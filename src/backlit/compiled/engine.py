@@ -6,6 +6,7 @@ Here the network, the optimiser and the data are described by numbers and arrays
 from __future__ import annotations
 
 import math
+import sys
 from collections.abc import Sequence
 from typing import Any, final
 
@@ -46,10 +47,11 @@ class CompiledEngine:
             rates = _rates(job, epoch, first, stop)
             rows = order[first * job.batch_size : stop * job.batch_size]
             losses, weights = np.empty(rates.size), np.empty(rates.size)
-            looked_at = self._run(*self._described, rows, rates, job.state.step, job.loss_limit, losses, weights)
+            limit = min(job.loss_limit, sys.float_info.max)  # infinity is not at or below it
+            looked_at = self._run(*self._described, rows, rates, job.state.step, limit, losses, weights)
             results.losses += losses[:looked_at].tolist()
             results.weights += weights[:looked_at].tolist()
-            results.diverged = not losses[looked_at - 1] <= job.loss_limit
+            results.diverged = job.lost(float(losses[looked_at - 1]))
             job.state.step += looked_at - results.diverged
             job.set_limit(results.losses[-1])
             first = stop

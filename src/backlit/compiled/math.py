@@ -1,8 +1,9 @@
 """Compiling the functions of the kinds, and the exponential and its relatives in machine code.
 
-What a kind has for the compiled engine (`kinds/`) is plain Python: `compiled` makes machine code of it and of all that it
-calls. The functions of `kinds/numbers.py` that the C library computes one number at a time are replaced for float32:
-written out as below, without branches, the compiler computes as many of them at once as a vector of the processor holds.
+What a kind has for the compiled engine (`kinds/`) is plain Python: `compiled` makes machine code of it and of all that
+it calls. The functions of `kinds/numbers.py` that the C library computes one number at a time are replaced for float32:
+written out as below, without branches, the compiler computes as many of them at once as a vector of the processor
+holds.
 """
 
 from __future__ import annotations
@@ -26,8 +27,8 @@ _dispatchers: Final[dict[Any, Any]] = {}
 def compiled(function: Callable[..., Any], *, inside: bool = False) -> Any:
     """Compile a function that only compiled functions call: without what Python would need, in half the time.
 
-    Plain functions that it calls are compiled with it; `inside` makes it a part of the function that calls it. Division by zero gives infinity, as in NumPy: a loss that is not
-    finite ends the run.
+    Plain functions that it calls are compiled with it; `inside` makes it a part of the function that calls it.
+    Division by zero gives infinity, as in NumPy: a loss that is not finite ends the run.
     """
     if function not in _dispatchers:
         for called in _called(function):

@@ -1,7 +1,7 @@
 """What of the kinds a job needs, as functions that Numba compiles: no kind's name stands here.
 
-A `Plan` holds the layers, activations, losses and optimisers that one compiled function knows. All jobs of built-in kinds
-share one plan, compiled once; a job with something of the user's own has a plan of its own.
+A `Plan` holds the layers, activations, losses and optimisers that one compiled function knows. All jobs of built-in
+kinds share one plan, compiled once; a job with something of the user's own has a plan of its own.
 """
 
 from __future__ import annotations

@@ -20,10 +20,9 @@ from ..kinds import Dense, Dropout
 from ..kinds.optimizers import SGD
 from ..network import Network
 from ..parameters import Array
-from ..training.callbacks import Callback, EarlyStopping
+from ..training.callbacks import Callback, EarlyStopping, Monitor
 from ..training.fit import fit
 from ..training.history import History
-from ..training.monitor import Monitor
 from . import slow_start
 
 BATCH_SIZE: Final = 10

@@ -126,7 +126,8 @@ def _batch_size(estimator: Any, n: int) -> int:
 def _resumed(history: History, optimizer: Optimizer | LBFGS) -> History:
     """The history to go on from; without the optimiser's state where the solver has been changed."""
     slots = () if isinstance(optimizer, LBFGS) else optimizer.slots
-    if history.state is not None and len(history.state.slots) != len(slots):
+    state = history.state
+    if state is not None and (len(state.slots) != len(slots) or state.optimizer not in ("", type(optimizer).__name__)):
         history = history.copy()
         history.state = None
     return history
@@ -149,7 +150,7 @@ def _finish(estimator: Any, rows: Rows, *, stopped: bool, incremental: bool) -> 
     if not estimator.loss_curve_:  # L-BFGS found nothing to do, or the first epoch diverged
         with np.errstate(over="ignore", invalid="ignore"):
             targets, _ = estimator.network_.encode(rows.targets, rows.n)
-            estimator.loss_ = evaluate(estimator.network_, rows.X, targets, rows.weight)["loss"]
+            estimator.loss_ = evaluate(estimator.network_, rows.X, targets, weight=rows.weight)["loss"]
     if estimator.solver == "lbfgs":
         if not str(history.stopped).startswith("CONVERGENCE"):
             why = history.stopped or "STOP: TOTAL NO. OF ITERATIONS REACHED LIMIT"

@@ -15,8 +15,8 @@ from .script import UpdateText
 
 
 def _kernel(
-    values: Array, gradients: Array, slots: Array, start: int, stop: int, scale: Any, rate: Any, t: int, is_weight: bool,
-    settings: Array,
+    values: Array, gradients: Array, slots: Array, start: int, stop: int, scale: Any, rate: Any, t: int,
+    is_weight: bool, settings: Array,
 ) -> None:  # fmt: skip
     w, dw = values[start:stop], gradients[start:stop]
     real = values.dtype.type

@@ -33,11 +33,14 @@ class OptimizerState:
         Steps taken so far.
     scratch : ndarray, shape (P,)
         Room to work in; holds nothing between steps.
+    optimizer : str
+        The name of the optimiser whose memory it is; empty where nobody knows.
     """
 
     slots: Array
     step: int
     scratch: Array
+    optimizer: str = ""
 
 
 class Optimizer(Protocol):
@@ -75,7 +78,8 @@ class ScriptedOptimizer(Protocol):
 
 def initial_state(optimizer: Optimizer, size: int, dtype: np.dtype[Any]) -> OptimizerState:
     """A memory of nothing, for a vector of `size` parameters."""
-    return OptimizerState(np.zeros((len(optimizer.slots), size), dtype), 0, np.empty(size, dtype))
+    slots = np.zeros((len(optimizer.slots), size), dtype)
+    return OptimizerState(slots, 0, np.empty(size, dtype), type(optimizer).__name__)
 
 
 def take_step(

@@ -38,8 +38,8 @@ __all__ = [
 
 
 def _sgd_kernel(
-    values: Array, gradients: Array, slots: Array, start: int, stop: int, scale: Any, rate: Any, t: int, is_weight: bool,
-    settings: Array,
+    values: Array, gradients: Array, slots: Array, start: int, stop: int, scale: Any, rate: Any, t: int,
+    is_weight: bool, settings: Array,
 ) -> None:  # fmt: skip
     w, dw = values[start:stop], gradients[start:stop]
     real = values.dtype.type
@@ -60,8 +60,8 @@ def _sgd_kernel(
 
 
 def _root_mean_square_kernel(
-    values: Array, gradients: Array, slots: Array, start: int, stop: int, scale: Any, rate: Any, t: int, is_weight: bool,
-    settings: Array,
+    values: Array, gradients: Array, slots: Array, start: int, stop: int, scale: Any, rate: Any, t: int,
+    is_weight: bool, settings: Array,
 ) -> None:  # fmt: skip
     w, dw = values[start:stop], gradients[start:stop]
     # RMSprop keeps ρ v and adds (1 − ρ) g²; Adagrad keeps v and adds g²

@@ -6,14 +6,19 @@ import math
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, final
 
+import numpy as np
+
 from ..checks import not_negative, positive_whole
 from ..exceptions import ConfigurationError, nearest
 from ..kinds.optimizers import Optimizer
 from ..network import Network
 from ..parameters import Array
+from .evaluation import evaluate
 from .history import History
+from .job import EpochSoFar
 
 if TYPE_CHECKING:
+    from .divergence import BestParameters
     from .job import Job
 
 
@@ -38,6 +43,20 @@ class Training:
         Name of the engine that runs the steps.
     job : Job or None
         The order of the rows, and the optimiser's state as the steps change it; None with LBFGS, which has no steps.
+    callbacks : list of Callback
+        In the order in which they are told of things.
+    so_far : EpochSoFar
+        How far the epoch at work has come.
+    best : BestParameters
+        What is restored if training diverges.
+    first_epoch : int
+        Epochs that were over when the run began; those before a checkpoint from which it went on belong to the run.
+    given_rate : float or None
+        The learning rate that `fit` was given, where it is a number.
+    between_steps : bool
+        Whether parameters, optimiser, history and callbacks all stand at the same step: what a checkpoint may hold.
+    kept : list of dict, or None
+        What callbacks remembered in the checkpoint from which the run goes on.
     """
 
     net: Network
@@ -50,6 +69,13 @@ class Training:
     engine: str = "reference"
     stop_reason: str | None = field(default=None)
     job: Job | None = None
+    callbacks: list[Callback] = field(default_factory=list)
+    so_far: EpochSoFar = field(default_factory=EpochSoFar)
+    best: BestParameters | None = None
+    first_epoch: int = 0
+    given_rate: float | None = None
+    between_steps: bool = False
+    kept: list[dict[str, Any]] | None = None
 
     def stop(self, reason: str) -> None:
         """End training after this epoch."""
@@ -83,8 +109,23 @@ class Callback:
     def on_epoch_end(self, training: Training) -> None:
         """After each epoch, its row in ``training.history`` written."""
 
+    def on_interruption(self, training: Training) -> None:
+        """Ctrl-C (or SIGTERM) ends the run between two steps; before `on_fit_end`."""
+
+    def to_checkpoint(self) -> dict[str, Any]:
+        """What a checkpoint has to keep: arrays of float32 or float64, and what JSON holds, by name."""
+        return {}
+
+    def from_checkpoint(self, state: dict[str, Any]) -> None:
+        """Remember it again; after `on_fit_begin`."""
+
     def on_fit_end(self, training: Training) -> None:
         """After the last step; after an error as well."""
+
+
+def keeps(callback: Callback) -> bool:
+    """Whether a callback remembers something that a checkpoint has to keep."""
+    return type(callback).to_checkpoint is not Callback.to_checkpoint
 
 
 @final
@@ -94,7 +135,9 @@ class EarlyStopping(Callback):
     Parameters
     ----------
     monitor : str, default="val_loss"
-        A name of the history; smaller is better, but for accuracy and r2.
+        A name of the history; smaller is better, but for accuracy and r2. With "loss" the training data is measured
+        after each epoch, as ``history["loss_after"]``: the history's own ``loss`` is the mean over an epoch's batches,
+        each before its step, and belongs to no parameters that could be restored.
     patience : int, default=10
         Epochs without improvement.
     min_delta : float, default=0.0
@@ -134,25 +177,43 @@ class EarlyStopping(Callback):
             )
 
     def on_epoch_end(self, training: Training) -> None:
-        if self.monitor not in training.history:
+        row = training.history.get(self.monitor)
+        if row is None:
             raise ConfigurationError(
                 f"EarlyStopping watches {self.monitor!r}: {nearest(self.monitor, training.history)}"
             )
-        value = self._sign * training.history[self.monitor][-1]
+        value = self._sign * (self._loss_after(training) if self.monitor == "loss" else row[-1])
         if value < self.best - self.min_delta:
             self.best, self.best_epoch = value, training.epoch
             if self.restore_best:
-                self._best_values = training.net.parameters.values.copy()
+                self._best_values = training.net.parameters.state.copy()
         elif training.epoch - self.best_epoch >= self.patience:
-            training.stop(
-                f"{self.monitor} has not improved on {self._sign * self.best:.6g} (epoch {self.best_epoch}) "
-                f"for {self.patience} epochs"
+            best = (
+                f"improved on {self._sign * self.best:.6g} (epoch {self.best_epoch})"
+                if self.best_epoch
+                else "been a number"
             )
+            training.stop(f"{self.monitor} has not {best} for {self.patience} epochs")
+
+    def _loss_after(self, training: Training) -> float:
+        X, Y, weight = training.data
+        with np.errstate(over="ignore", invalid="ignore"):
+            loss = evaluate(training.net, X, Y, weight=weight)["loss"]
+        training.history.amend(loss_after=loss)
+        return loss
 
     def on_fit_end(self, training: Training) -> None:
         if self._best_values is not None:
-            training.net.parameters.values[:] = self._best_values
+            training.net.parameters.state[:] = self._best_values
             training.history.best_epoch = self.best_epoch
+
+    def to_checkpoint(self) -> dict[str, Any]:
+        values = {} if self._best_values is None else {"best_values": self._best_values}
+        return {"best": self.best, "best_epoch": self.best_epoch, **values}
+
+    def from_checkpoint(self, state: dict[str, Any]) -> None:
+        self.best, self.best_epoch = float(state["best"]), int(state["best_epoch"])
+        self._best_values = state.get("best_values")
 
     def __repr__(self) -> str:
         return f"EarlyStopping(monitor={self.monitor!r}, patience={self.patience})"
@@ -188,3 +249,75 @@ class LearningRateLog(Callback):
             self.changes.append((training.epoch, rate))
             if self.show:
                 print(f"epoch {training.epoch}: learning rate {rate:g}")
+
+    def to_checkpoint(self) -> dict[str, Any]:
+        return {"changes": self.changes}
+
+    def from_checkpoint(self, state: dict[str, Any]) -> None:
+        self.changes = [(int(epoch), float(rate)) for epoch, rate in state["changes"]]
+
+
+@final
+class Monitor(Callback):
+    """Measure the network on each of the given sets after every epoch.
+
+    The ``loss`` of `fit`'s history is the mean over an epoch's batches, each measured before its step, with dropout at
+    work; a monitor measures the network as it is at the end of the epoch.
+
+    Parameters
+    ----------
+    **sets : (X, y) or (X, y, sample_weight)
+        The data to measure on, by name.
+
+    Attributes
+    ----------
+    history : History
+        For each set ``<name>_loss`` and ``<name>_accuracy`` (or ``_r2`` and ``_rmse``), one value an epoch.
+
+    Raises
+    ------
+    ConfigurationError
+        For no sets, or something else than such a tuple.
+
+    Examples
+    --------
+    >>> from backlit import Dense, Network, SGD, fit
+    >>> X, y = [[0.0], [1.0], [2.0], [3.0]], [0, 0, 1, 1]
+    >>> monitor = Monitor(train=(X, y), evaluation=([[1.4], [1.6]], [0, 1]))
+    >>> net = Network([Dense(1, "sigmoid")], inputs=1, loss="cross_entropy")
+    >>> _ = fit(net, X, y, epochs=200, optimizer=SGD(1.0), callbacks=[monitor])
+    >>> sorted(monitor.history), monitor.history["train_accuracy"][-1]
+    (['evaluation_accuracy', 'evaluation_loss', 'train_accuracy', 'train_loss'], 1.0)
+    """
+
+    def __init__(self, **sets: tuple[Any, ...]) -> None:
+        if not sets:
+            raise ConfigurationError("a Monitor needs data to measure on: give it sets by name, train=(X, y)")
+        for name, data in sets.items():
+            if not isinstance(data, tuple) or len(data) not in (2, 3):
+                raise ConfigurationError(
+                    f"the Monitor's set {name!r} must be (X, y) or (X, y, sample_weight), "
+                    f"received {type(data).__name__}"
+                )
+        self.sets = sets
+        self.history = History()
+
+    def on_fit_begin(self, training: Training) -> None:
+        self.history = History()
+        self._checked: dict[str, tuple[Array, Array, Array | None]] = {
+            name: training.net.check_data(X, y, sample_weight=weight[0] if weight else None)
+            for name, (X, y, *weight) in self.sets.items()
+        }
+
+    def on_epoch_end(self, training: Training) -> None:
+        row: dict[str, float] = {}
+        for name, (X, Y, weight) in self._checked.items():
+            measured = evaluate(training.net, X, Y, weight=weight)
+            row |= {f"{name}_{metric}": value for metric, value in measured.items()}
+        self.history.append(**row)
+
+    def to_checkpoint(self) -> dict[str, Any]:
+        return {"history": self.history.to_dict()}
+
+    def from_checkpoint(self, state: dict[str, Any]) -> None:
+        self.history = History.of(state["history"])

@@ -24,7 +24,7 @@ PATIENCE: Final = 5.0
 
 
 def choose_engine(engine: str, job: Job, epochs: int) -> Engine:
-    """The engine for a job of so many epochs.
+    """The engine for a job of `epochs` epochs.
 
     "compiled" falls back to the reference, with a `BacklitWarning`, where the job has something that it cannot run.
 

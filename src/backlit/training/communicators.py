@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import final
+from typing import Final, final
 
 from ..parameters import Array
 
@@ -22,3 +22,6 @@ class SerialCommunicator:
 
     def allreduce(self, sums: Array) -> None:
         """Add up `sums` over all processes, in place: here nothing is left to do."""
+
+
+SERIAL: Final = SerialCommunicator()

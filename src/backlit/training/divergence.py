@@ -6,6 +6,7 @@ from typing import final
 
 import numpy as np
 
+from ..checking.batch_loss import batch_loss
 from ..exceptions import DivergenceError
 from ..kinds.schedules import rate_at
 from ..network import Network
@@ -36,19 +37,19 @@ class BestParameters:
 
     def __init__(self, net: Network, epoch: int) -> None:
         self.net = net
-        self.epoch = self._start_epoch = epoch
+        self.epoch = self.start_epoch = epoch
         self.loss = np.inf
-        self.values = net.parameters.values.copy()
-        self._start = self.values.copy()
+        self.values = net.parameters.state.copy()
+        self.start = self.values.copy()  # at the beginning of the epoch at work
 
     def begin_epoch(self, done: int) -> None:
         """Remember the parameters after `done` epochs, from which the next one begins."""
-        self._start_epoch = done
-        self._start[:] = self.net.parameters.values
+        self.start_epoch = done
+        self.start[:] = self.net.parameters.state
 
     def note_training(self, loss: float) -> None:
         """Take note of the mean loss of the epoch that has begun."""
-        self.note(self._start_epoch, loss, self._start)
+        self.note(self.start_epoch, loss, self.start)
 
     def note(self, epoch: int, loss: float, values: Array) -> None:
         """Take note of the loss measured at `values`, the parameters after `epoch` epochs."""
@@ -67,7 +68,7 @@ def divergence(
     net, epoch = training.net, training.epoch - 1
     rows = order[step * job.batch_size : (step + 1) * job.batch_size]
     layer = _layer_where_it_began(job, rows, epoch)
-    net.parameters.values[:] = best.values
+    net.parameters.state[:] = best.values
     since = f"those of epoch {best.epoch}" if best.epoch else "the initial ones"
     total = epoch * job.steps + step + 1
     rate = rate_at(job.optimizer.learning_rate, epoch + step / job.steps)
@@ -91,12 +92,9 @@ def check_last_step(training: Training, job: Job, best: BestParameters) -> None:
     epoch, step = training.epoch - 1, job.steps - 1
     order = job.order(epoch)
     with np.errstate(all="ignore"):
-        work = load_batch(job, order[step * job.batch_size :], epoch)
-        job.net.forward_pass(work)
-        losses = job.net.row_losses(work)  # (n,)
-        weight_sum = float(work.n if work.weight is None else work.weight.sum())
-        loss = float(np.average(losses, weights=work.weight)) + job.net.penalty(weight_sum) if weight_sum else 0.0
-    if not loss <= job.loss_limit:
+        work = load_batch(job.net, job.data, order[step * job.batch_size :], epoch)
+        loss = batch_loss(job.net, work)
+    if job.lost(loss):
         raise divergence(training, job, order, step, loss, best)
 
 
@@ -104,7 +102,7 @@ def _layer_where_it_began(job: Job, rows: Array, epoch: int) -> int:
     """The first layer with a number that is not finite; or, where all are, the one with the largest."""
     net = job.net
     with np.errstate(all="ignore"):
-        work = load_batch(job, rows, epoch)
+        work = load_batch(net, job.data, rows, epoch)
         net.forward_pass(work, job.state.step)
         largest = [float(np.abs(z).max()) if z.size else 0.0 for z in work.z]
     for index, (z, a) in enumerate(zip(largest, work.a[1:], strict=True)):

@@ -34,7 +34,7 @@ def load_rows(work: Workspace, X: Any, Y: Array, weight: Array | None, rows: sli
         work.load(X[rows], Y[rows], None if weight is None else weight[rows])
 
 
-def evaluate(net: Network, X: Any, Y: Array, weight: Array | None = None) -> dict[str, float]:
+def evaluate(net: Network, X: Any, Y: Array, *, weight: Array | None = None) -> dict[str, float]:
     """Loss and metrics on checked data: ``accuracy`` for classes, else ``r2`` and ``rmse``.
 
     Where a row may belong to several classes, it is right when every one of them is (scikit-learn's subset accuracy).
@@ -53,21 +53,30 @@ def evaluate(net: Network, X: Any, Y: Array, weight: Array | None = None) -> dic
     for rows, work in net.pieces(X.shape[0]):
         load_rows(work, X, Y, weight, rows)
         outputs[rows] = net.forward_pass(work)
-        losses = net.row_losses(work).astype(np.float64)
-        loss_sum += float(losses.sum() if work.weight is None else np.dot(work.weight, losses))
-        weight_sum += float(work.n if work.weight is None else work.weight.sum())
-    result = {"loss": loss_sum / weight_sum + net.penalty(weight_sum)}
+        losses, weights = net.loss_sums(work)
+        loss_sum += losses
+        weight_sum += weights
+    result = {"loss": net.mean_loss(loss_sum, weight_sum)}
     if is_classification(net, Y):
         if Y.shape[1] > 1 and (Y.sum(axis=1) != 1.0).any():
             correct = ((outputs > 0.5) == (Y > 0.5)).all(axis=1)
         else:
             correct = predicted_index(net, outputs) == predicted_index_of_targets(Y)
         return {**result, "accuracy": float(np.average(correct, weights=weight))}
-    squares = np.average((outputs.astype(np.float64) - Y) ** 2, axis=0, weights=weight)  # (outputs,)
-    spread = np.average((Y - np.average(Y, axis=0, weights=weight)) ** 2, axis=0, weights=weight)
+    return {**result, **_regression_scores(outputs, Y, weight)}
+
+
+def _regression_scores(outputs: Array, Y: Array, weight: Array | None) -> dict[str, float]:
+    Y = Y.astype(np.float64)
+    errors = outputs.astype(np.float64) - Y
+    centred = Y - np.average(Y, axis=0, weights=weight)
+    # In units of a power of two near the largest of them, so that no square leaves the range of float64.
+    unit = np.exp2(np.frexp(np.maximum(np.abs(errors), np.abs(centred)).max(axis=0))[1] - 1)  # (outputs,)
+    squares = np.average((errors / unit) ** 2, axis=0, weights=weight)
+    spread = np.average((centred / unit) ** 2, axis=0, weights=weight)
     flat = spread == 0.0
     r2 = np.where(flat, np.where(squares == 0.0, 1.0, 0.0), 1.0 - squares / np.where(flat, 1.0, spread))
-    return {**result, "r2": float(r2.mean()), "rmse": float(np.sqrt(squares).mean())}
+    return {"r2": float(r2.mean()), "rmse": float((unit * np.sqrt(squares)).mean())}
 
 
 def predicted_index_of_targets(Y: Array) -> Array:

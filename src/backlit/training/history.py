@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+import itertools
 import math
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
 from typing import Any, final
 
-from ..exceptions import ConfigurationError, HistoryNameError, missing_extra, nearest
+from ..exceptions import ConfigurationError, HistoryNameError, OutputError, missing_extra, nearest
 from ..kinds.optimizers import OptimizerState
+from ..pages import Cell, Page, Table, Words, count, number, shown
 
 
+@shown
 @final
 class History(Mapping[str, list[float]]):
     """The record of a training run.
@@ -44,6 +48,20 @@ class History(Mapping[str, list[float]]):
         self.stopped: str | None = None
         self.best_epoch: int | None = None
         self.state: OptimizerState | None = None
+
+    @classmethod
+    def of(cls, columns: Mapping[str, Sequence[float]]) -> History:
+        """The history with these columns, all of the same length.
+
+        Examples
+        --------
+        >>> History.of({"loss": [0.5, 0.25]}).epochs
+        2
+        """
+        history = cls()
+        for row in zip(*columns.values(), strict=True):
+            history.append(**dict(zip(columns, row, strict=True)))
+        return history
 
     def append(self, **values: float) -> None:
         """Record one epoch. A name that is missing in some epochs has NaN there."""
@@ -94,14 +112,43 @@ class History(Mapping[str, list[float]]):
         """A plain dictionary, for JSON."""
         return {name: list(column) for name, column in self._columns.items()}
 
-    def __str__(self) -> str:
-        shown = [n for n in self._columns if n not in ("batch_loss_min", "batch_loss_max")]
-        lines = ["epoch" + "".join(f"{name:>15}" for name in shown)]
-        for epoch in _shown_epochs(self.epochs):
-            lines.append(f"{epoch + 1:>5}" + "".join(f"{self._columns[name][epoch]:>15.6g}" for name in shown))
+    @property
+    def rises(self) -> list[int]:
+        """The epochs (from 1) whose loss is above that of the epoch before.
+
+        Where every step takes all rows, gradient descent with a suitable learning rate has none.
+
+        Examples
+        --------
+        >>> history = History()
+        >>> for loss in (0.5, 0.25, 0.3, 0.2):
+        ...     history.append(loss=loss)
+        >>> history.rises
+        [3]
+        """
+        losses = self._columns.get("loss", [])
+        return [epoch for epoch in range(2, len(losses) + 1) if losses[epoch - 1] > losses[epoch - 2]]
+
+    def page(self) -> Page:
+        """The epochs of a short run, or ten of a long one; a loss above the last one shown is marked."""
+        names = [n for n in self._columns if n not in ("batch_loss_min", "batch_loss_max")]
+        shown_epochs = _shown_epochs(self.epochs)
+        rows: list[list[Cell | str]] = [
+            [str(epoch + 1), *(number(self._columns[name][epoch], 6) for name in names)] for epoch in shown_epochs
+        ]
+        columns, align = ["epoch", *names], "r" * (len(names) + 1)
+        losses = [self._columns["loss"][epoch] for epoch in shown_epochs] if "loss" in self._columns else []
+        risen = [False, *(after > before for before, after in itertools.pairwise(losses))]
+        if any(risen):
+            columns, align = [*columns, ""], align + "l"
+            for row, mark in zip(rows, risen, strict=True):
+                row.append(Cell("the loss has risen" if mark else "", "bad"))
+        blocks: list[Words | Table] = [Table(columns, rows, align, indent=0)]
+        if self.rises:
+            blocks.append(Words(f"The loss rose in {len(self.rises):,} of {self.epochs - 1:,} epochs."))
         if self.stopped:
-            lines.append(f"stopped: {self.stopped}")
-        return "\n".join(lines)
+            blocks.append(Words(f"Stopped: {self.stopped}."))
+        return Page(f"History of {count(self.epochs, 'epoch')}", blocks)
 
     def __repr__(self) -> str:
         return f"History({self.epochs} epochs of {', '.join(self._columns)})"
@@ -111,27 +158,42 @@ class History(Mapping[str, list[float]]):
 
         Parameters
         ----------
-        ax : matplotlib Axes, optional
-            Where to draw; a new figure unless given.
+        ax : matplotlib Axes, str or path, optional
+            Where to draw; a new figure unless given. A path is that of a picture to write: ``"curve.png"``.
 
         Returns
         -------
         matplotlib Axes
-            ``ax.figure.savefig("curve.png")`` keeps it.
 
         Raises
         ------
         MissingExtraError
             Without matplotlib.
+        ConfigurationError, OutputError
+            For a path that names no kind of picture, or cannot be written.
         """
         if not self.epochs:
             raise ConfigurationError("there is nothing to plot: the history has no epoch yet")
+        if ax is not None and hasattr(ax, "plot"):
+            return self._draw(ax)
+        try:
+            from matplotlib import figure, pyplot
+        except ImportError as error:
+            raise missing_extra("matplotlib", "plot", "drawing the learning curve") from error
         if ax is None:
-            try:
-                from matplotlib import pyplot
-            except ImportError as error:
-                raise missing_extra("matplotlib", "plot", "drawing the learning curve") from error
-            _, ax = pyplot.subplots(figsize=(7, 4), layout="constrained")
+            return self._draw(pyplot.subplots(figsize=(7, 4), layout="constrained")[1])
+        path = Path(ax)
+        picture = figure.Figure(figsize=(7, 4), layout="constrained")
+        if path.suffix.lower().lstrip(".") not in picture.canvas.get_supported_filetypes():
+            raise ConfigurationError(f"a picture's name ends in .png, .svg or .pdf, received {str(path)!r}")
+        drawn = self._draw(picture.subplots())
+        try:
+            picture.savefig(path)
+        except OSError as error:
+            raise OutputError(f"{str(path)!r} cannot be written: {error.strerror}") from error
+        return drawn
+
+    def _draw(self, ax: Any) -> Any:
         epochs = range(1, self.epochs + 1)
         marker = "o" if self.epochs <= 30 else None
         low, high = self._columns.get("batch_loss_min"), self._columns.get("batch_loss_max")

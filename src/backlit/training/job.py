@@ -7,6 +7,8 @@ of an epoch and leaves parameters, optimiser state and losses as the reference e
 from __future__ import annotations
 
 import math
+import sys
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any, Protocol, final
 
@@ -24,6 +26,27 @@ from .communicators import SerialCommunicator
 EXPLOSION = 1e6
 
 
+#: X (an array or a source of batches), Y and sample weights, checked.
+Data = tuple[Any, Array, Array | None]
+
+
+def order_of_rows(n: int, batch_size: int, epoch: int, seed: int | None) -> Array:
+    """The order of n rows in an epoch (counted from 0): keyed by seed and epoch, the same on every run.
+
+    Without a seed the rows stay in order; so they do where a batch takes them all.
+
+    Examples
+    --------
+    >>> order_of_rows(4, 2, epoch=0, seed=None).tolist(), order_of_rows(4, 4, epoch=0, seed=7).tolist()
+    ([0, 1, 2, 3], [0, 1, 2, 3])
+    >>> sorted(order_of_rows(4, 2, epoch=0, seed=7).tolist())
+    [0, 1, 2, 3]
+    """
+    if seed is not None and batch_size < n:
+        return keyed_generator(seed, "shuffle", epoch).permutation(n)
+    return np.arange(n)
+
+
 @final
 @dataclass
 class Job:
@@ -38,10 +61,13 @@ class Job:
     gradient : FiniteDifference or None
         None is back-propagation.
     loss_limit : float
-        Set by the first step to `EXPLOSION` times its loss, or times max(1, y²) where that is more: the first
-        batch may be one that fits by chance.
+        Set by the first step to `EXPLOSION` times its loss, or times max(1, x², y²) of the largest numbers in the data
+        where that is more: the first batch may be one that fits by chance, or one without the outliers in X.
     pace : int
         Steps that an engine is asked for at once; training finds out how many leave its progress visible.
+    asked_to_stop : callable () -> bool
+        Whether an engine should come back before the last step it was asked for, because Ctrl-C was pressed. It need
+        not.
     """
 
     net: Network
@@ -56,6 +82,7 @@ class Job:
     communicator: SerialCommunicator = field(default_factory=SerialCommunicator)
     loss_limit: float = math.inf
     pace: int = 64
+    asked_to_stop: Callable[[], bool] = field(default=lambda: False)
 
     @property
     def n(self) -> int:
@@ -66,21 +93,66 @@ class Job:
         """Steps of an epoch; the last one may have fewer rows than the others."""
         return math.ceil(self.n / self.batch_size)
 
+    @property
+    def data(self) -> Data:
+        return self.X, self.Y, self.weight
+
     def order(self, epoch: int) -> Array:
-        """The order of the rows in an epoch (counted from 0): keyed by seed and epoch, the same on every run."""
-        if self.shuffle and self.batch_size < self.n:
-            return keyed_generator(self.net.seed, "shuffle", epoch).permutation(self.n)
-        return np.arange(self.n)
+        """The order of the rows in an epoch, counted from 0."""
+        return order_of_rows(self.n, self.batch_size, epoch, self.net.seed if self.shuffle else None)
 
     def set_limit(self, first_loss: float) -> None:
+        """Set `loss_limit`, unless it is set."""
         if math.isinf(self.loss_limit) and math.isfinite(first_loss):
-            self.loss_limit = EXPLOSION * max(abs(first_loss), 1.0, float(np.abs(self.Y).max()) ** 2)
+            x = 0.0 if is_source(self.X) else _largest(self.X) * self.net.input_scale
+            y = _largest(self.Y)
+            self.loss_limit = min(EXPLOSION * max(abs(first_loss), 1.0, x * x, y * y), sys.float_info.max)
+
+    def lost(self, loss: float) -> bool:
+        """Whether a loss is not finite or beyond the limit."""
+        return not (math.isfinite(loss) and loss <= self.loss_limit)
+
+
+def _largest(array: Array) -> float:
+    """max |x|, without an array of all |x|."""
+    return max(float(array.max()), -float(array.min()))
+
+
+def number_rate(optimizer: Any) -> float | None:
+    """The learning rate, where it is a number that a callback may have changed and not a schedule."""
+    rate = getattr(optimizer, "learning_rate", None)
+    return float(rate) if isinstance(rate, int | float) else None
+
+
+@final
+@dataclass
+class EpochSoFar:
+    """How far the epoch at work has come: loss and weight sum of each step taken, and the seconds they took."""
+
+    losses: list[float] = field(default_factory=list)
+    weights: list[float] = field(default_factory=list)
+    seconds: float = 0.0
+
+    @property
+    def done(self) -> int:
+        """Steps taken."""
+        return len(self.losses)
+
+    def row(self) -> dict[str, float]:
+        """What the losses of a whole epoch are in the history."""
+        counted = [loss for loss, weight in zip(self.losses, self.weights, strict=True) if weight > 0]
+        return {
+            # each step's loss is a mean over its rows; the epoch's is the mean over all rows
+            "loss": float(np.dot(self.losses, self.weights)) / sum(self.weights),
+            "batch_loss_min": min(counted),
+            "batch_loss_max": max(counted),
+        }
 
 
 @final
 @dataclass
 class StepResults:
-    """Loss and weight sum of each step taken.
+    """Loss and weight sum of each step taken: of all that were asked for, unless the job was asked to stop.
 
     `diverged` tells that the last of them was not taken: its loss is not finite or beyond the limit, and the parameters
     are as they were before it.

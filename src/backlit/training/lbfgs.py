@@ -1,15 +1,23 @@
-"""L-BFGS: quasi-Newton steps on the whole data set, by SciPy."""
+"""L-BFGS: quasi-Newton steps on the whole data set, by SciPy; and the run of a network with it."""
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any, final
+from typing import Any, Final, final
 
 import numpy as np
 
 from ..checks import not_negative, positive_whole
+from ..exceptions import ConfigurationError, DivergenceError
+from ..network import Network
 from ..parameters import Array
+from .evaluation import load_rows
+from .job import Data, is_source
+from .running import Running
+
+_SOURCE_ELEMENTS: Final = 2**24  # numbers that are asked of a source at once
 
 
 @final
@@ -101,3 +109,70 @@ def minimize_lbfgs(
         },
     )
     return np.asarray(result.x), str(result.message)
+
+
+def run_lbfgs(run: Running, settings: LBFGS) -> None:
+    """Train a network by L-BFGS. Every iteration sees all rows and counts as one epoch.
+
+    Raises
+    ------
+    DivergenceError
+        If it ends where the loss is not finite; the initial parameters are restored.
+    """
+    training, net, history = run.training, run.training.net, run.training.history
+    for layer in net.layers:
+        if layer.random or layer.mixes_rows:
+            raise ConfigurationError(
+                f"LBFGS needs a loss that stays the same: leave out {layer!r}, or choose another optimiser"
+            )
+    values = net.parameters.values
+    start = values.copy()
+    reached = values.copy()  # after the last finished iteration; in a line search `values` is somewhere else
+    started = time.perf_counter()
+
+    def loss_and_gradient(theta: Array) -> tuple[float, Array]:
+        values[:] = theta
+        return _loss_and_gradient(net, training.data)
+
+    def on_iteration(theta: Array, loss: float) -> bool:
+        nonlocal started
+        values[:] = reached[:] = theta
+        run.record({"loss": loss, "batch_loss_min": loss, "batch_loss_max": loss}, started)
+        started = time.perf_counter()
+        training.epoch = history.epochs
+        return run.epoch_ends()
+
+    epochs = training.epochs - history.epochs
+    try:
+        theta, reason = minimize_lbfgs(settings, loss_and_gradient, start, epochs, on_iteration)
+    except KeyboardInterrupt:
+        values[:] = reached
+        raise
+    if not np.isfinite(loss_and_gradient(theta)[0]):
+        values[:] = start
+        raise DivergenceError(
+            "L-BFGS met a loss that is not finite; the initial parameters are restored: scale inputs and targets",
+            epoch=history.epochs,
+            step=history.epochs,
+            layer=None,
+        )
+    history.stopped = training.stop_reason or (None if "ITERATIONS" in reason else reason)
+
+
+def _loss_and_gradient(net: Network, data: Data) -> tuple[float, Array]:
+    """The loss of all rows and its gradient, a copy in float64; a source is asked for some rows at a time."""
+    X, Y, weight = data
+    n, sums = Y.shape[0], net.parameters.sums
+    at_once = max(1, _SOURCE_ELEMENTS // net.inputs) if is_source(X) else n
+    total = np.zeros_like(sums)
+    with np.errstate(over="ignore", invalid="ignore"):
+        for start in range(0, n, at_once):
+            rows = slice(start, min(start + at_once, n))
+            work = net.workspace(rows.stop - start)
+            load_rows(work, X, Y, weight, rows)
+            net.forward_pass(work)
+            net.backward_pass(work)
+            total += sums
+        sums[:] = total
+        loss = net.average()
+    return loss, net.parameters.gradients.astype(np.float64)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import sys
 import time
 from typing import Any, final
@@ -23,9 +24,11 @@ class ProgressBar(Callback):
 
     def __init__(self) -> None:
         self._bar: Any = None
+        self._shown = _Shown()
 
     def on_fit_begin(self, training: Training) -> None:
         self._bar = None
+        self._shown = _Shown()
         self._first = training.epoch - 1
         if not (sys.stderr.isatty() or "ipykernel" in sys.modules):
             return
@@ -74,15 +77,29 @@ class ProgressBar(Callback):
             self._task,
             completed=done,
             epoch=min(training.epoch, training.epochs),
-            losses=_losses(training),
+            losses=self._shown.text(training),
             refresh=True,
         )
 
 
-def _losses(training: Training) -> str:
-    if not training.history.epochs:
-        return ""
-    last = training.history.last()
+@final
+class _Shown:
+    """The losses as they are shown, and whether the loss is above the last one shown."""
+
+    def __init__(self) -> None:
+        self.epoch, self.loss, self.risen = 0, math.inf, False
+
+    def text(self, training: Training) -> str:
+        if not training.history.epochs:
+            return ""
+        last = training.history.last()
+        if training.history.epochs != self.epoch:
+            self.risen = last["loss"] > self.loss
+            self.epoch, self.loss = training.history.epochs, last["loss"]
+        return _losses(last) + ("  the loss has risen" if self.risen else "")
+
+
+def _losses(last: dict[str, float]) -> str:
     text = f"loss {last['loss']:.4f}"
     if "val_loss" in last:
         text += f"  validation {last['val_loss']:.4f}"

@@ -6,12 +6,15 @@ from typing import final
 
 import numpy as np
 
+from ..checking.batch_loss import batch_loss
 from ..checking.gradcheck import finite_difference_gradient
 from ..kinds.optimizers import take_step
 from ..kinds.schedules import rate_at
+from ..network import Network
 from ..parameters import Array
 from ..workspace import Workspace
-from .job import Job, StepResults, is_source
+from .communicators import SERIAL, SerialCommunicator
+from .job import Data, Job, StepResults, is_source
 
 
 @final
@@ -26,13 +29,15 @@ class ReferenceEngine:
         # Overflow is not silenced but watched: a loss that leaves the finite numbers ends the run below.
         with np.errstate(over="ignore", invalid="ignore", divide="ignore"):
             for i in range(first, last):
+                if i > first and job.asked_to_stop():
+                    break
                 rows = order[i * job.batch_size : (i + 1) * job.batch_size]
                 rate = rate_at(job.optimizer.learning_rate, epoch + i / job.steps)
                 loss, weight = train_step(job, rows, epoch, rate)
                 results.losses.append(loss)
                 results.weights.append(weight)
                 job.set_limit(loss)
-                if not loss <= job.loss_limit:  # NaN is not below anything
+                if job.lost(loss):
                     results.diverged = True
                     break
         return results
@@ -41,39 +46,44 @@ class ReferenceEngine:
 def train_step(job: Job, rows: Array, epoch: int, rate: float) -> tuple[float, float]:
     """One step: batch, gradient, optimiser. Returns the loss before the step and the weight sum of the batch."""
     net, parameters = job.net, job.net.parameters
-    work = load_batch(job, rows, epoch)
+    work = load_batch(net, job.data, rows, epoch)
     if job.gradient is None:
-        net.forward_pass(work, job.state.step)
-        net.backward_pass(work)
-        job.communicator.allreduce(parameters.sums)
-        weight = float(parameters.sums[-1])
-        loss = net.average()
+        loss, weight = batch_gradient(net, work, job.state.step, job.communicator)
     else:
         # Each parameter nudged in turn; the loss with the same dropout mask every time.
         weight = float(work.n if work.weight is None else work.weight.sum())
-
-        def batch_loss() -> float:
-            net.forward_pass(work, job.state.step)
-            losses = net.row_losses(work)
-            mean = losses.mean() if work.weight is None else np.dot(work.weight, losses) / max(weight, 1e-300)
-            return float(mean) + net.penalty(weight)
-
         loss = finite_difference_gradient(
-            batch_loss, parameters.values, job.gradient.nudge, job.gradient.scheme, parameters.gradients
+            lambda: batch_loss(net, work, job.state.step),
+            parameters.values,
+            job.gradient.nudge,
+            job.gradient.scheme,
+            parameters.gradients,
         )
-    if loss <= job.loss_limit:
+    if not job.lost(loss):
         net.remember(work)
         take_step(job.optimizer, parameters.values, parameters.gradients, parameters.weight_mask, job.state, rate)
     return loss, weight
 
 
-def load_batch(job: Job, rows: Array, epoch: int) -> Workspace:
-    """The workspace holding the given rows as a batch."""
-    work = job.net.workspace(rows.size)
-    if is_source(job.X):
-        work.fetch(job.X, job.Y, job.weight, rows, epoch)
-    elif rows.size == job.n:
-        work.load(job.X, job.Y, job.weight)
+def batch_gradient(
+    net: Network, work: Workspace, step: int, communicator: SerialCommunicator = SERIAL
+) -> tuple[float, float]:
+    """The gradient of the batch in `work`, left in the network; returns the loss and the weight sum of the batch."""
+    net.forward_pass(work, step)
+    net.backward_pass(work)
+    communicator.allreduce(net.parameters.sums)
+    weight = float(net.parameters.sums[-1])
+    return net.average(), weight
+
+
+def load_batch(net: Network, data: Data, rows: Array, epoch: int) -> Workspace:
+    """The workspace holding the given rows of the data as a batch; all rows are taken as they stand."""
+    X, Y, weight = data
+    work = net.workspace(rows.size)
+    if is_source(X):
+        work.fetch(X, Y, weight, rows, epoch)
+    elif rows.size == Y.shape[0]:
+        work.load(X, Y, weight)
     else:
-        work.gather(job.X, job.Y, job.weight, rows)
+        work.gather(X, Y, weight, rows)
     return work

@@ -8,8 +8,9 @@ from __future__ import annotations
 
 import functools
 import sys
+import threading
 from contextlib import AbstractContextManager, nullcontext
-from typing import Any, Final
+from typing import Any, Final, final
 
 from ..network import Network
 
@@ -20,6 +21,9 @@ SMALL_PRODUCT: Final = 2**23
 def blas_threads(net: Network, batch_size: int) -> AbstractContextManager[Any]:
     """A context in which BLAS uses one thread where the products of a batch are small, and its own choice elsewhere.
 
+    The number of threads belongs to the process: where runs in several threads overlap, the first one to begin lowers
+    it, and the last one to end puts it back.
+
     Examples
     --------
     >>> from backlit.kinds import Dense
@@ -29,8 +33,33 @@ def blas_threads(net: Network, batch_size: int) -> AbstractContextManager[Any]:
     largest = max(batch_size * net.parameters.view(name).size for name in net.parameters.weight_names)
     if largest >= SMALL_PRODUCT:
         return nullcontext()
-    limits: AbstractContextManager[Any] = _controller("scipy.linalg" in sys.modules).limit(limits=1, user_api="blas")
-    return limits
+    return _ONE_THREAD
+
+
+@final
+class _OneThread:
+    """The limit, shared by all who want it."""
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._users = 0
+        self._limiter: Any = None
+
+    def __enter__(self) -> None:
+        with self._lock:
+            if self._users == 0:
+                self._limiter = _controller("scipy.linalg" in sys.modules).limit(limits=1, user_api="blas")
+            self._users += 1
+
+    def __exit__(self, *error: object) -> None:
+        with self._lock:
+            self._users -= 1
+            if self._users == 0:
+                self._limiter.restore_original_limits()
+                self._limiter = None
+
+
+_ONE_THREAD: Final = _OneThread()
 
 
 @functools.cache

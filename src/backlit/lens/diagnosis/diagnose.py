@@ -160,8 +160,8 @@ def diagnose(
     X: Any,
     y: Any,
     my_gradients: Any,
-    sample_weight: Any = None,
     *,
+    sample_weight: Any = None,
     step: int | None = None,
     previous: Any = None,
     optimizer: Optimizer | None = None,
@@ -211,7 +211,7 @@ def diagnose(
     >>> [(finding.name, finding.layer) for finding in diagnose(net, X, y, 2 * net.gradient(X, y)).findings]
     [('sum_not_mean', None)]
     """
-    X, Y, weight = net.check_data(X, y, sample_weight)
+    X, Y, weight = net.check_data(X, y, sample_weight=sample_weight)
     step = check_step(step)
     given = read_gradients(my_gradients, net.parameters)
     before = None if previous is None else read_gradients(previous, net.parameters, "previous")

@@ -122,13 +122,17 @@ class Passes:
 
     def penalties(self, index: int) -> list[tuple[str, Array]]:
         """The parts of the penalty's gradient on this layer's weights, each (inputs, units): l1 sign(w), and l2 w."""
-        share, weight = self.net.penalty_share(self.weight_sum), self.dense[index].weight
-        parts = [("l1", share * self.net.l1 * np.sign(weight)), ("l2", share * self.net.l2 * weight)]
+        parts = [(kind, self._penalty_gradient(index, [kind])) for kind in ("l1", "l2")]
         return [(kind, part) for kind, part in parts if part.any()]
 
     def penalty(self, index: int) -> Array:
         """The whole of it: l1 sign(w) + l2 w."""
-        return sum((part for _, part in self.penalties(index)), np.zeros_like(self.dense[index].weight))
+        return self._penalty_gradient(index, ["l1", "l2"])
+
+    def _penalty_gradient(self, index: int, parts: Sequence[str]) -> Array:
+        parameters, weight = self.net.parameters, self.dense[index].weight
+        whole = self.net.penalty_gradient(parameters.values, self.weight_sum, parts=parts)  # (P,)
+        return np.asarray(whole[parameters.slice(f"{index}.weight")].reshape(weight.shape))
 
     def inputs(self, index: int) -> list[tuple[tuple[Mistake, ...], Array]]:
         """What may have stood in the place of a_in in dL/dW = a_inᵀ delta, each (n, inputs); the right one first."""

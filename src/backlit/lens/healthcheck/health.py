@@ -8,7 +8,7 @@
     update_to_weight_ratio  a step changes the weights by too much, or by too little
     inputs_not_scaled       columns that are far too large, or far too small
     predicted_loss_change   a step raises the loss that it was to lower
-    loss_increasing         the training loss has gone up
+    loss_increasing         the training loss has gone up, or goes up and down
     constant_outputs        the same output for every row
     overfitting_gap         much better on the training data than on other data
     class_imbalance         classes with few rows
@@ -113,8 +113,8 @@ def health(
     net: Network,
     X: Any,
     y: Any,
-    sample_weight: Any = None,
     *,
+    sample_weight: Any = None,
     optimizer: Optimizer | None = None,
     history: History | None = None,
     validation: Sequence[Any] | None = None,
@@ -149,7 +149,7 @@ def health(
     >>> report.findings[0].numbers["units"], report.ok
     (8, False)
     """
-    X, Y, weight = net.check_data(X, y, sample_weight)
+    X, Y, weight = net.check_data(X, y, sample_weight=sample_weight)
     sample = _sample(net, Y.shape[0], positive_whole("rows", rows))
     trace = _trace(net, taken((X, Y, weight), sample))
     other: Rows | None = None
@@ -158,7 +158,8 @@ def health(
             raise ConfigurationError(
                 f"validation must be (X, y) or (X, y, sample_weight), received {type(validation).__name__}"
             )
-        other = net.check_data(*validation)
+        X_val, y_val, *weight_val = validation
+        other = net.check_data(X_val, y_val, sample_weight=weight_val[0] if weight_val else None)
     state = None if history is None else history.state
     return _examine(trace, (Y, weight, net.classes), optimizer, state, history, other)
 
@@ -186,7 +187,7 @@ def _examine(
         step = take_traced_step(trace, optimizer, state, 0.0 if history is None else float(history.epochs))
         found += step_findings(trace, step, history)
     if history is not None and history.epochs:
-        found += history_findings(history)
+        found += history_findings(history, dropout=any(layer.mask is not None for layer in trace.layers))
     else:
         missing["loss_increasing"] = "needs history="
     if validation is not None:
@@ -202,7 +203,8 @@ def _trace(net: Network, rows: Rows) -> Trace:
     """One pass forwards and backwards over rows whose targets are encoded already, without dropout."""
     net = net.astype(net.dtype)
     net.classes = None
-    return trace_batch(net, *rows)
+    X, Y, weight = rows
+    return trace_batch(net, X, Y, sample_weight=weight)
 
 
 def _sample(net: Network, n: int, rows: int) -> Array:

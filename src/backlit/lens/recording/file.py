@@ -24,7 +24,15 @@ import numpy as np
 
 from ...assembly import parameter_shapes
 from ...exceptions import BacklitError, ConfigurationError, ModelFileError
-from ...io import FORMAT_VERSION, check_version, checked_header, library_version, no_key_twice, read_bytes, write_bytes
+from ...files import (
+    FORMAT_VERSION,
+    check_version,
+    checked_header,
+    library_version,
+    no_key_twice,
+    read_bytes,
+    write_bytes,
+)
 from ...kinds.optimizers import SGD, Adagrad, Adam, AdamW, Optimizer, RMSprop
 from ...kinds.schedules import CosineDecay, ExponentialDecay, InverseDecay, StepDecay
 from ...network import Network

@@ -77,6 +77,11 @@ class Recorder(Callback):
                 f"a Recorder follows steps of a gradient, and {training.optimizer!r} has a loop of its own: "
                 "record with SGD, RMSprop, Adagrad, Adam or AdamW"
             )
+        if training.so_far.done:
+            raise ConfigurationError(
+                "a Recorder begins with the first step of an epoch, and the checkpoint is in the middle of one: go on "
+                "without the Recorder"
+            )
         if job.gradient is not None:
             raise ConfigurationError(
                 "a Recorder replays steps of back-propagation: leave out gradient= or leave out the Recorder"

@@ -1,4 +1,4 @@
-"""A recording of a training run: parameters at some steps, from which every step can be had again.
+"""A recording of a training run: the parameters at some steps, and from them those at every other step.
 
 A checkpoint holds the parameters *before* a step and what the optimiser remembers. Order of rows and dropout masks are
 keyed, not consumed, so the steps between two checkpoints are not stored: they are taken again, by the reference engine.
@@ -15,14 +15,14 @@ from typing import TYPE_CHECKING, Final, final
 import numpy as np
 
 from ...exceptions import ConfigurationError
-from ...kinds.optimizers import Optimizer, OptimizerState
+from ...kinds.optimizers import Optimizer, OptimizerState, initial_state, take_step
 from ...kinds.schedules import rate_at
 from ...network import Network
 from ...pages import Page, Table, Words, count, number, shown
 from ...parameters import Array
 from ...training.history import History
-from ...training.job import Job
-from ...training.reference import train_step
+from ...training.job import order_of_rows
+from ...training.reference import batch_gradient, load_batch
 from ...training.threads import blas_threads
 
 if TYPE_CHECKING:
@@ -82,7 +82,7 @@ class Recording:
     first_step, first_epoch : int
         Steps and epochs that were over when the run began: 0, unless it was resumed.
     interval : int
-        Parameters were kept at every so many steps; at the first and the last one as well.
+        Steps from one checkpoint to the next; the first and the last step have one as well.
     checkpoints : list of Checkpoint
     data : (X, Y, weight), or None
         All rows; None where they were too many, and every checkpoint has its own.
@@ -147,7 +147,8 @@ class Recording:
         """The numbers of the rows in the batch of a step, as the training data counts them."""
         epoch, batch = self.epoch_of(step)
         if epoch not in self._orders:
-            self._orders = {epoch: self._job(self.net).order(epoch - 1)}
+            seed = self.net.seed if self.shuffle else None
+            self._orders = {epoch: order_of_rows(self.n, self.batch_size, epoch - 1, seed)}
         return self._orders[epoch][batch * self.batch_size : (batch + 1) * self.batch_size]
 
     def batch_of(self, step: int) -> Rows:
@@ -187,7 +188,7 @@ class Recording:
                 nearest = self._reached
             values, state = self._replay(nearest, step)
             nearest = self._reached = Checkpoint(step, values, state.slots, None)
-        return nearest.values.copy(), OptimizerState(nearest.slots.copy(), step, np.empty_like(nearest.values))
+        return nearest.values.copy(), self._state(nearest)
 
     def replay_error(self) -> float:
         """Replay every stretch between two checkpoints: the largest difference from what was recorded, 0.0 for none.
@@ -208,33 +209,33 @@ class Recording:
         at = bisect.bisect_right(self.checkpoints, step, key=lambda checkpoint: checkpoint.step)
         return self.checkpoints[at - 1]
 
+    def _state(self, at: Checkpoint) -> OptimizerState:
+        """What the optimiser remembers there, in memory of its own."""
+        state = initial_state(self.optimizer, at.values.size, at.values.dtype)
+        state.slots[:], state.step = at.slots, at.step
+        return state
+
     def _replay(self, start: Checkpoint, step: int) -> tuple[Array, OptimizerState]:
         if self._net is None:
             self._net = self.net.astype(self.net.dtype)
-        net = self._net
-        net.parameters.values[:] = start.values
-        job = self._job(net, OptimizerState(start.slots.copy(), start.step, np.empty_like(start.values)))
+        net, parameters = self._net, self._net.parameters
+        parameters.values[:] = start.values
+        state = self._state(start)
         with blas_threads(net, self.batch_size), np.errstate(all="ignore"):
             for at in range(start.step, step):
                 epoch, _ = self.epoch_of(at)
-                rows = self.rows_of(at)
-                if self.data is None:
-                    job.X, job.Y, job.weight = self.batch_of(at)
-                    rows = np.arange(rows.size)
-                train_step(job, rows, epoch - 1, rate_at(self.optimizer.learning_rate, self.time_of(at)))
-        return net.parameters.values.copy(), job.state
-
-    def _job(self, net: Network, state: OptimizerState | None = None) -> Job:
-        """The job of the run, over rows that `n` counts."""
-        first = self.checkpoints[0]
-        state = OptimizerState(first.slots, first.step, first.values) if state is None else state
-        X, Y, weight = (np.empty((self.n, 0)), np.empty((self.n, 0)), None) if self.data is None else self.data
-        return Job(net, X, Y, weight, self.optimizer, state, self.batch_size, self.shuffle)
+                data, rows = self.data, self.rows_of(at)
+                if data is None:
+                    data, rows = self.batch_of(at), np.arange(rows.size)
+                batch_gradient(net, load_batch(net, data, rows, epoch - 1), at)
+                rate = rate_at(self.optimizer.learning_rate, self.time_of(at))
+                take_step(self.optimizer, parameters.values, parameters.gradients, parameters.weight_mask, state, rate)
+        return parameters.values.copy(), state
 
     # ── using it ─────────────────────────────────────────────────────────────────────────────────────────
 
     def player(self) -> Player:
-        """Something to walk through the recording with, at five grains: see `Player`."""
+        """A `Player`: it goes through the recording step by step, at any of five grains."""
         from .player import Player
 
         return Player(self)

@@ -175,7 +175,8 @@ def check_ledger(ledger: Ledger, *, sweep: bool = True) -> GradientReport:
     """The gradient check of a ledger's rows, of many parameters a sample; as a rule with the sweep over ε."""
     size = ledger.net.parameters.size
     sample = min(size, int(np.clip(_CHECKS / (size * ledger.n), 40, 2000)))
-    return check_gradients(ledger.net, *ledger.trace.data, sample=sample, step=ledger.trace.step, sweep=sweep)
+    X, Y, weight = ledger.trace.data
+    return check_gradients(ledger.net, X, Y, sample_weight=weight, sample=sample, step=ledger.trace.step, sweep=sweep)
 
 
 def _check_names(what: str, names: Sequence[str] | None, size: int) -> None:

@@ -220,7 +220,7 @@ def explain(
     Ledger(1 row, SGD(0.1), loss 4.5 → 0.0...)
     """
     optimizer = SGD(0.01) if optimizer is None else optimizer
-    trace = trace_batch(net, X, y, sample_weight, row_labels, check_step(step))
+    trace = trace_batch(net, X, y, sample_weight=sample_weight, row_labels=row_labels, step=check_step(step))
     return Ledger(trace, take_traced_step(trace, optimizer, state, not_negative("epoch", epoch)), optimizer)
 
 

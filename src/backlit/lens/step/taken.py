@@ -146,6 +146,11 @@ def _memory(optimizer: Optimizer, state: OptimizerState | None, values: Array) -
             f"the optimiser's state has shape {state.slots.shape}, but {optimizer!r} on this network needs "
             f"{fresh.slots.shape}: give the state that this optimiser left, history.state"
         )
+    if state.optimizer not in ("", fresh.optimizer):
+        raise ConfigurationError(
+            f"the optimiser's state is {state.optimizer}'s, received {optimizer!r}: give the state that this optimiser "
+            "left, history.state"
+        )
     return state
 
 

@@ -149,7 +149,7 @@ class Trace:
         return int(row)
 
     def frozen(self) -> FrozenBatch:
-        """The same batch in float64, for finite differences and for walking along the step."""
+        """The same batch in float64, for finite differences and for the loss along the step."""
         return FrozenBatch(self.net, *self.data, self.step)
 
 
@@ -157,13 +157,14 @@ def trace_batch(
     net: Network,
     X: Any,
     y: Any,
+    *,
     sample_weight: Any = None,
     row_labels: Sequence[Any] | None = None,
     step: int | None = None,
 ) -> Trace:
     """Run one batch forwards and backwards through a copy of the network, and keep every number."""
     net = net.astype(net.dtype)
-    X, Y, weight = net.check_data(X, y, sample_weight)
+    X, Y, weight = net.check_data(X, y, sample_weight=sample_weight)
     data = (X.copy(), Y.copy(), None if weight is None else weight.copy())
     labels = _labels(row_labels, X.shape[0])
     work = Workspace(net.layers, net.inputs, X.shape[0], net.dtype, input_scale=net.input_scale)
@@ -172,18 +173,9 @@ def trace_batch(
     with np.errstate(all="ignore"):
         net.forward_pass(work, step)
         net.backward_pass(work)
-        kept = sums.copy()
-        # The penalty's part is what `average` adds to a batch without gradient; the data's part, all without penalty.
-        sums.fill(0.0)
-        sums[-1] = 1.0
-        net.average()
-        penalty_gradient = net.parameters.gradients.copy()
-        sums[:] = kept
-        l1, l2, net.l1, net.l2 = net.l1, net.l2, 0.0, 0.0
-        net.average()
-        data_gradient = net.parameters.gradients.copy()
-        net.l1, net.l2 = l1, l2
-        sums[:] = kept
+        weight_sum = float(sums[-1])
+        data_gradient = net.parameters.gradients * (1.0 / weight_sum)
+        penalty_gradient = net.penalty_gradient(net.parameters.values, weight_sum)
         loss = net.average()
         row_losses = net.row_losses(work)
         layers = [_layer_pass(net, work, index) for index in range(len(net.layers))]
@@ -193,7 +185,7 @@ def trace_batch(
         inputs=work.a[0],
         y=work.y,
         weight=work.weight,
-        weight_sum=float(kept[-1]),
+        weight_sum=weight_sum,
         step=step,
         row_labels=labels,
         row_losses=row_losses,

@@ -1,0 +1,77 @@
+"""Ctrl-C and SIGTERM during a step wait for the end of the step, so that what was learnt is whole."""
+
+from __future__ import annotations
+
+import signal
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from types import FrameType
+from typing import Any, final
+
+
+@final
+class Interruption:
+    """While it is entered, a signal that comes within `step` is kept until the step is over; a second one is not.
+
+    Signals that somebody else handles already stay theirs, and so do all of them outside the main thread.
+
+    Parameters
+    ----------
+    terminate : bool
+        Whether SIGTERM is waited for as well. It ends the process with exit code 143.
+
+    Attributes
+    ----------
+    asked : int or None
+        The number of the signal that is waiting.
+
+    Examples
+    --------
+    >>> with Interruption() as interruption:
+    ...     with interruption.step():
+    ...         pass
+    >>> interruption.asked
+    """
+
+    def __init__(self, *, terminate: bool = False) -> None:
+        self.asked: int | None = None
+        self._within = False
+        self._defaults: dict[int, Any] = {signal.SIGINT: signal.default_int_handler}
+        if terminate:
+            self._defaults[signal.SIGTERM] = signal.SIG_DFL
+        self._ours: list[int] = []
+
+    def __enter__(self) -> Interruption:
+        if threading.current_thread() is threading.main_thread():
+            self._ours = [number for number, default in self._defaults.items() if signal.getsignal(number) is default]
+        for number in self._ours:
+            signal.signal(number, self._handle)
+        return self
+
+    def __exit__(self, *error: object) -> None:
+        for number in self._ours:
+            signal.signal(number, self._defaults[number])
+
+    @contextmanager
+    def step(self) -> Iterator[None]:
+        """A step, or several, that an engine takes."""
+        self._within = True
+        try:
+            yield
+        finally:
+            self._within = False
+        if self.asked is not None:
+            self._raise(self.asked)
+
+    def _handle(self, number: int, frame: FrameType | None) -> None:
+        if self._within and self.asked is None:
+            self.asked = number
+        else:
+            self._raise(number)
+
+    def _raise(self, number: int) -> None:
+        self.asked = None
+        if number == signal.SIGINT:
+            raise KeyboardInterrupt
+        raise SystemExit(128 + number)
