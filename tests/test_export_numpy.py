@@ -576,7 +576,7 @@ def test_what_is_no_network(tmp_path: Path) -> None:
         export_numpy(LinearRegression(), tmp_path / "x.py")
     with pytest.raises(NotFittedError, match="call fit first"):
         export_numpy(bl.MLPRegressor(), tmp_path / "x.py")
-    with pytest.raises(ConfigurationError, match="'adam' has no update .* one of SGD"):
+    with pytest.raises(ConfigurationError, match=r"'adam' has no update .* one of SGD"):
         export_numpy(network(), tmp_path / "x.py", optimizer="adam")
     with pytest.raises(OutputError, match="cannot be written"):
         export_numpy(network(), tmp_path / "nowhere" / "x.py")

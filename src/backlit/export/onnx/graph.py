@@ -88,11 +88,9 @@ class Graph:
     def _input(self, name: str, kind: Any, columns: int) -> str:
         from onnx import helper
 
-        if not name or name in self._names:
-            which = "two columns are" if name else "a column is"
+        if not name:
             raise ConfigurationError(
-                f"each input of an ONNX model needs a name of its own, and {which} called {name!r}: "
-                "rename the columns and fit the model again"
+                "an input of an ONNX model needs a name, and a column is called '': rename it and fit the model again"
             )
         self._names.add(name)
         self.inputs.append(helper.make_tensor_value_info(name, kind, ["n", columns]))

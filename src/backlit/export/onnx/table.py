@@ -42,6 +42,11 @@ class Column:
     gaps: bool = False
     values: list[Any] = field(default_factory=list)
 
+    def choose_from(self, values: list[Any]) -> None:
+        """Draw these values alone, and of them those that other steps on the column know too."""
+        known = {_key(value) for value in self.values}
+        self.values = [value for value in values if not known or _key(value) in known]
+
     def draw(self, rng: np.random.Generator, n: int) -> Any:
         """n values as a table holds them, gaps as None or NaN: a list of `values`, or an array of numbers."""
         if self.values:
@@ -217,7 +222,9 @@ def _one_hot(graph: Graph, step: Any, table: Table) -> Table:
                 "fit the pipeline on a data frame"
             )
         known = [_missing_as_text(value) for value in categories] if text else categories
-        column.values = [*categories.tolist(), *(["a value never seen"] if text and _tolerates_unknown(step) else [])]
+        column.choose_from(
+            [*categories.tolist(), *(["a value never seen"] if text and _tolerates_unknown(step) else [])]
+        )
         encoded.append(replace(column, text=False))  # from here on it is numbers
         rare_keys = set() if rare is None else {_key(value) for value in rare.tolist()}
         keys = [_key(value) for value in categories.tolist()]
