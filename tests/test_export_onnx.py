@@ -94,6 +94,17 @@ def test_every_layer(kind: str, dtype: Any, tmp_path: Path) -> None:
     np.testing.assert_allclose(output, net.forward(X), rtol=small, atol=small)
 
 
+def test_a_layer_norm_that_enlarges_rounding(tmp_path: Path) -> None:
+    """Over two units a layer norm is nearly a step, and float32 is off by 1e-4 in a row upon it."""
+    net = bl.Network([bl.Dense(2, "tanh"), LAYERS["LayerNorm"](), bl.Dense(1, weight_init=3.0)], inputs=2)
+    net.parameters.view("0.weight")[:] = [[0.7, 0.7001], [0.3, 0.3]]
+    net.parameters.view("2.weight")[:, 0] = [9.0, -9.0]
+    report = export_onnx(net, tmp_path / "net.onnx")
+    assert 1e-5 < report.largest_difference < 1e-2
+    exact = net.astype("float64")
+    assert export_onnx(exact, tmp_path / "exact.onnx").largest_difference < 1e-9
+
+
 @pytest.mark.parametrize("loss", LOSSES)
 def test_every_loss_in_an_estimator(loss: str, tmp_path: Path) -> None:
     X, y = IRIS

@@ -75,6 +75,18 @@ def expected(model: Any, rows: Any, roles: Iterable[str]) -> dict[str, Array]:
     return {role: np.asarray(getattr(model, _METHODS[role])(rows)) for role in roles}
 
 
+def tolerance(model: Any, rows: Any, wanted: dict[str, Array]) -> float:
+    """How far two right computations may be apart.
+
+    A layer norm makes the rounding of a row with hardly any spread 300 times larger: a network in float32 may be as far
+    off as a few times what it differs from itself in float64.
+    """
+    if not isinstance(model, Network) or model.dtype != np.float32:
+        return TOLERANCE
+    own = np.abs(wanted["output"] - model.astype("float64").forward(rows))
+    return TOLERANCE + 4.0 * float((own / np.maximum(1.0, np.abs(wanted["output"]))).max())
+
+
 def feeds(rows: Any, inputs: Inputs, dtype: np.dtype[Any]) -> dict[str, Array]:
     """The rows in the form that onnxruntime takes."""
     if not inputs.framed:
@@ -94,20 +106,20 @@ def _missing(value: Any) -> bool:
     return value is None or bool(value != value)
 
 
-def largest_difference(wanted: dict[str, Array], found: dict[str, Array]) -> float:
+def largest_difference(wanted: dict[str, Array], found: dict[str, Array], allowed: float) -> float:
     """Of the numbers; labels have to be the same wherever the numbers leave no doubt.
 
     Raises
     ------
     ConfigurationError
-        If it is not small.
+        If it is more than `allowed`.
     """
     largest = 0.0
     for role in [role for role in wanted if role != "label"]:
         ours, theirs = wanted[role], found[role].reshape(wanted[role].shape)
         difference = np.abs(ours - theirs) / np.maximum(1.0, np.abs(ours))
         largest = float(difference.max())
-        if not largest <= TOLERANCE:
+        if not largest <= allowed:
             row = int(np.unravel_index(difference.argmax(), difference.shape)[0])
             raise ConfigurationError(
                 f"onnxruntime computes something else: {role} differs by {largest:.3g} in row {row} of the check; "

@@ -11,7 +11,7 @@ import numpy as np
 from ...exceptions import ConfigurationError, missing_extra
 from ...io import write_bytes
 from ...network import Network
-from .check import count, drawn_rows, expected, feeds, largest_difference, sample_rows
+from .check import count, drawn_rows, expected, feeds, largest_difference, sample_rows, tolerance
 from .graph import Graph, Output, network_output
 from .table import Column, Inputs, Table, matrix, text_columns, transformed
 
@@ -105,7 +105,8 @@ def export_onnx(model: Any, path: str | os.PathLike[str], *, sample: Any = None)
     wanted = expected(model, rows, outputs)
     session = onnxruntime.InferenceSession(data, providers=["CPUExecutionProvider"])
     results = session.run(list(names.values()), feeds(rows, inputs, net.dtype))
-    difference = largest_difference(wanted, dict(zip(outputs, results, strict=True)))
+    found = dict(zip(outputs, results, strict=True))
+    difference = largest_difference(wanted, found, tolerance(model, rows, wanted))
     write_bytes(data, path)
     return OnnxReport(
         os.fspath(path),
