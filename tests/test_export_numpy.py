@@ -429,6 +429,17 @@ def test_a_script_runs_by_itself_and_learns(
     assert losses[-1] < losses[0]
 
 
+@pytest.mark.parametrize(
+    ("case", "values"), [("counts", {0, 1, 2, 3}), ("classes", {0, 1}), ("one unit", {0, 1}), ("hinge", {0, 1})]
+)
+def test_made_up_targets_are_what_the_loss_is_for(case: str, values: set[int], tmp_path: Path) -> None:
+    _, Y = loaded(RUNS[case], tmp_path)["made_up_rows"](200)
+    assert set(np.unique(Y)) >= values
+    assert (np.floor(Y) == Y).all()
+    if case != "counts":
+        assert set(np.unique(Y)) == values
+
+
 def test_a_script_reads_a_file(bare: Callable[..., str], tmp_path: Path) -> None:
     net = wide()
     export_numpy(net, tmp_path / "by_hand.py")

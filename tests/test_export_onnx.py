@@ -154,6 +154,18 @@ def test_an_estimator(model: Any, y: Any, tmp_path: Path) -> None:
         np.testing.assert_allclose(found["probabilities"], model.predict_proba(X), rtol=0, atol=1e-5)
 
 
+def test_a_small_margin_is_the_second_class(tmp_path: Path) -> None:
+    X, y = IRIS
+    model = bl.MLPClassifier(4, max_iter=2, loss="hinge").fit(X, y > 0)
+    model.coefs_[-1][:] = 0.0
+    for margin, label in ((0.25, True), (-0.25, False)):
+        model.intercepts_[-1][:] = margin
+        export_onnx(model, tmp_path / "m.onnx")
+        found, margins = run(tmp_path / "m.onnx", X=X)
+        assert (found == label).all()
+        assert (margins == margin).all()
+
+
 def test_several_labels(tmp_path: Path) -> None:
     X, Y = make_multilabel_classification(100, random_state=0)
     model = bl.MLPClassifier(8, max_iter=50).fit(X, Y)

@@ -199,6 +199,15 @@ def test_rows_are_drawn_for_every_pipeline(case: str, framed: bool, tmp_path: Pa
     np.testing.assert_allclose(probabilities, model.predict_proba(rows), rtol=0, atol=1e-12)
 
 
+def test_rows_with_gaps_are_drawn_for_a_model_that_fills_them(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    model = bl.MLPRegressor(hidden_layer_sizes=4, max_iter=2, impute_missing=True).fit(with_gaps(), IRIS[1])
+    seen = []
+    predict = model.predict
+    monkeypatch.setattr(model, "predict", lambda rows: (seen.append(rows), predict(rows))[1])
+    export_onnx(model, tmp_path / "m.onnx")
+    assert np.isnan(seen[0]).any(axis=0).all()
+
+
 def test_a_column_of_text_that_two_encoders_read(tmp_path: Path) -> None:
     """One of them refuses towns never seen: none is drawn."""
     frame, y = table()
