@@ -37,7 +37,8 @@ def _graph(operator: Any) -> tuple[Graph, str]:
     if estimator.impute_missing:
         raise ConfigurationError("the skl2onnx converter knows no impute_missing: use SimpleImputer in the pipeline")
     kind = guess_tensor_type(operator.inputs[0].type)
-    graph = Graph(np.dtype("float64" if isinstance(kind, DoubleTensorType) else "float32"))
+    taken = [variable.full_name for variable in operator.inputs]
+    graph = Graph(np.dtype("float64" if isinstance(kind, DoubleTensorType) else "float32"), taken)
     x = graph.cast(operator.inputs[0].full_name)
     return graph, network_output(graph, estimator.network_, x)
 
@@ -70,8 +71,10 @@ def _hand_over(graph: Graph, results: list[str], scope: Any, operator: Any, cont
 
 def _convert_classifier(scope: Any, operator: Any, container: Any) -> None:
     graph, a = _graph(operator)
-    outputs = classifier_outputs(graph, operator.raw_operator, a)
-    _hand_over(graph, [tensor for tensor, _, _ in outputs.values()], scope, operator, container)
+    (label, kind, _), (scores, _, _) = classifier_outputs(graph, operator.raw_operator, a).values()
+    if kind not in (np.dtype(object), np.dtype(np.int64)):
+        label = graph.cast(label, np.int64)  # skl2onnx knows labels of text and of whole numbers in 64 bits
+    _hand_over(graph, [label, scores], scope, operator, container)
 
 
 def _convert_regressor(scope: Any, operator: Any, container: Any) -> None:

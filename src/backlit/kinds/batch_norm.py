@@ -152,9 +152,9 @@ class BatchNorm(Layer):
     def script(self, i: int, *, below: bool, given_delta: bool) -> LayerText:
         size, shape, keep = f"({self.inputs},)", f"(n, {self.inputs})", number(self.momentum)
         forward: list[Line] = [
-            ("", "in training mean and variance are those of the batch, else the running ones"),
-            (f"u{i} = mean{i} if step is None else a{i}.mean(axis=0)", size),
-            (f"v{i} = variance{i} if step is None else ((a{i} - u{i}) ** 2).mean(axis=0)", size),
+            (f"u{i}, v{i} = mean{i}, variance{i}", f"{size}, {size}"),
+            ("if step is not None:", "in training those of the batch"),
+            (f"    u{i}, v{i} = a{i}.mean(axis=0), a{i}.var(axis=0)", ""),
             (f"s{i} = np.sqrt(v{i} + {number(self.epsilon)})", size),
             (f"x{i} = (a{i} - u{i}) / s{i}", shape),
             (f"a{i + 1} = scale{i} * x{i} + shift{i}", f"{size} ⊙ {shape} + {size} = {shape}"),

@@ -218,7 +218,9 @@ class Layer:
         ConfigurationError
             If it has no such text.
         """
-        raise ConfigurationError(f"{self!r} is a layer of your own, whose source no script can be made of")
+        raise ConfigurationError(
+            f"layer {i}, {self!r}, is of your own making, and no script can be made of its source: give it a `script`"
+        )
 
     def onnx(self, graph: Any, x: str) -> str:
         """Append the layer, in inference, to an ONNX graph; returns the name of the result.
@@ -228,7 +230,7 @@ class Layer:
         ConfigurationError
             If ONNX cannot hold it.
         """
-        raise ConfigurationError(f"{self!r} is a layer of your own, which ONNX cannot hold")
+        raise ConfigurationError(f"{self!r} is of your own making, which ONNX cannot hold: give it an `onnx`")
 
     # ── the lens ─────────────────────────────────────────────────────────────────────────────────────────
 

@@ -125,8 +125,11 @@ class LayerNorm(Layer):
             (f"dshift{i} = da{i + 1}.sum(axis=0) / n", f"{size}, like shift{i}"),
         ]
         if below:
-            mean = f"(g{i} - g{i}.mean({over}) - x{i} * (g{i} * x{i}).mean({over})) / s{i}"
-            backward += [(f"g{i} = scale{i} * da{i + 1}", f"{size} ⊙ {shape}"), (f"da{i} = {mean}", shape)]
+            backward += [
+                (f"g{i} = scale{i} * da{i + 1}", f"{size} ⊙ {shape}"),
+                (f"h{i} = (g{i} * x{i}).mean({over})", "(n, 1)"),
+                (f"da{i} = (g{i} - g{i}.mean({over}) - x{i} * h{i}) / s{i}", shape),
+            ]
         results = (f"s{i}", f"x{i}", f"a{i + 1}")
         return LayerText("LayerNorm, every row to mean 0 and spread 1", forward, results, backward)
 

@@ -32,6 +32,12 @@ def normal_pdf(z):
     """φ(z) = e^(−z²/2) / √(2π), of any shape."""
     return np.exp(-0.5 * z**2) / math.sqrt(2 * math.pi)
 '''
+_MISH_SLOPE_SOURCE: Final = '''
+def mish_slope(z):
+    """t + z (1 − t²) σ(z), t = tanh(log(1 + eᶻ)), of any shape."""
+    t = np.tanh(np.logaddexp(0, z))
+    return t + z * (1 - t**2) * sigmoid(z)
+'''
 
 
 # ── relu: f(z) = max(z, 0), f′(z) = [z > 0]; at z = 0 the slope is taken as 0 ──────────────────────────────
@@ -271,8 +277,8 @@ _MISH: Final = Activation(
         "a = z tanh(log(1 + eᶻ))",
         "{z} * np.tanh(np.logaddexp(0, {z}))",
         "f′(z) = t + z (1 − t²) σ(z), t = tanh(log(1 + eᶻ))",
-        "{da} * (np.tanh(np.logaddexp(0, {z})) + {z} * sigmoid({z}) * (1 - np.tanh(np.logaddexp(0, {z})) ** 2))",
-        (SIGMOID_SOURCE,),
+        "{da} * mish_slope({z})",
+        (SIGMOID_SOURCE, _MISH_SLOPE_SOURCE),
     ),
     onnx=lambda graph, z: graph.op("Mul", z, graph.op("Tanh", _softplus_onnx(graph, z))),
     initializer="he_uniform",

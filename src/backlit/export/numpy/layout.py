@@ -4,17 +4,12 @@ from __future__ import annotations
 
 import itertools
 from collections.abc import Iterable, Sequence
-from typing import Any, Final
+from typing import Final
 
-import numpy as np
-
+from ...kinds.script import BLANK, Line, number
 from ...parameters import Array
 
 WIDTH: Final = 88  # columns of a line of code, as most formatters have it
-
-#: A line of code and its comment, either of which may be empty.
-Line = tuple[str, str]
-BLANK: Final[Line] = ("", "")
 
 
 def block(lines: Iterable[Line], indent: int = 4) -> list[str]:
@@ -87,22 +82,12 @@ def items(before: str, texts: Sequence[str], after: str, comment: str) -> list[s
     return [f"{before}  # {comment}", *(f"    {part}" for part in filled(texts, WIDTH - 4)), after]
 
 
-def number(value: Any) -> str:
-    """A number with as many digits as its dtype needs to be read back exactly.
-
-    Examples
-    --------
-    >>> number(np.float64(0.1)), number(np.float32(0.1)), number(3)
-    ('0.1', '0.1', '3')
-    """
-    return str(value) if isinstance(value, np.float32) else repr(value.item() if hasattr(value, "item") else value)
-
-
 def array(before: str, values: Array, after: str, comment: str) -> list[str]:
     """``before [[…], […]] after  # comment``, a row of the array on a line where it fits.
 
     Examples
     --------
+    >>> import numpy as np
     >>> print("\\n".join(array("W0 = np.array(", np.array([[1.0, 2.0], [3.0, 4.0]]), ")", "(2, 2)")))
     W0 = np.array([  # (2, 2)
         [1.0, 2.0],

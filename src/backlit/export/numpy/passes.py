@@ -1,30 +1,55 @@
 """The network's part of a script: forward pass, loss and back-propagation, unrolled layer by layer.
 
-The numbers in the names are those of `Network.layers` and of `Workspace`: layer l takes a_l and gives a_{l+1}.
+Each layer writes its own lines (`Layer.script`); here they are put together. The numbers in the names are those of
+`Network.layers` and of `Workspace`: layer l takes a_l and gives a_{l+1}.
 """
 
 from __future__ import annotations
 
 import re
+from collections.abc import Sequence
 
-from ...kinds import Dense
+from ...exceptions import ConfigurationError
+from ...kinds.script import BLANK, LayerText, Line, LossText
 from ...network import Network
-from .layout import BLANK, Line, block, listed, number
-from .maths import ACTIVATIONS, LossText, loss_text
+from .layout import block, listed
+
+
+def layer_texts(net: Network) -> list[LayerText]:
+    """The text of each layer.
+
+    Raises
+    ------
+    ConfigurationError
+        For a layer, or an activation, that has none: a user's own.
+    """
+    last, first = len(net.layers) - 1, net.first_learning
+    return [
+        layer.script(i, below=i > first, given_delta=net.paired and i == last) for i, layer in enumerate(net.layers)
+    ]
 
 
 def network_loss(net: Network) -> LossText:
-    """The text of the network's loss."""
-    return loss_text(net.loss_function, net.output_layer.activation.name)
+    """The text of the network's loss, with the output's activation where the two are a pair.
+
+    Raises
+    ------
+    ConfigurationError
+        For a loss that has none: a user's own.
+    """
+    loss = net.loss_function
+    text = loss.pairs[net.output_layer.activation.name].script if net.paired else loss.script
+    if text is None:
+        raise ConfigurationError(
+            f"the loss {loss.name!r} is a function of your own, whose source no script can be made of: "
+            "use one of Backlit's"
+        )
+    return text
 
 
-def has_dropout(net: Network) -> bool:
-    return any(not isinstance(layer, Dense) for layer in net.layers)
-
-
-def parameters(net: Network) -> list[tuple[str, tuple[int, ...]]]:
-    """Names in the script and shapes of the parameters, in order: W0, b0, W2, …"""
-    return [(script_name(name), shape) for name, shape in net.parameters.shapes.items()]
+def differs_in_training(texts: Sequence[LayerText]) -> bool:
+    """Whether the passes take the number of a step of training."""
+    return any(text.training for text in texts)
 
 
 def script_name(name: str) -> str:
@@ -32,62 +57,51 @@ def script_name(name: str) -> str:
 
     Examples
     --------
-    >>> script_name("0.weight"), script_name("2.bias")
-    ('W0', 'b2')
+    >>> script_name("0.weight"), script_name("2.bias"), script_name("1.scale")
+    ('W0', 'b2', 'scale1')
     """
-    index, kind = name.split(".")
-    return {"weight": "W", "bias": "b"}[kind] + index
+    index, kind = name.split(".", 1)
+    return {"weight": "W", "bias": "b"}.get(kind, kind) + index
+
+
+def parameters(net: Network) -> list[tuple[str, tuple[int, ...]]]:
+    """Names in the script and shapes of the parameters, in order: W0, b0, W2, …"""
+    return [(script_name(name), shape) for name, shape in net.parameters.shapes.items()]
 
 
 def weights(net: Network) -> list[str]:
-    return [name for name, _ in parameters(net) if name.startswith("W")]
+    """Names in the script of those that have penalties and weight decay."""
+    return [script_name(name) for name in net.parameters.weight_names]
 
 
-def _more(net: Network) -> str:
+def _more(texts: Sequence[LayerText]) -> str:
     """What the passes take besides the data."""
-    return ", step=None, seed=SEED" if has_dropout(net) else ""
+    return ", step=None, seed=SEED" if differs_in_training(texts) else ""
 
 
-def _results(net: Network) -> list[str]:
+def _results(texts: Sequence[LayerText]) -> list[str]:
     """What the forward pass returns, in the order it is computed."""
-    names = ["a0"]
-    for i, layer in enumerate(net.layers):
-        names += [f"z{i}" if isinstance(layer, Dense) else f"m{i}", f"a{i + 1}"]
-    return names
+    return ["a0", *(name for text in texts for name in text.results)]
 
 
-def forward_pass(net: Network) -> list[str]:
+def forward_pass(net: Network, texts: Sequence[LayerText]) -> list[str]:
     """`forward_pass`, which keeps everything, and `forward`."""
     lines: list[Line] = []
     if net.input_scale == 1.0:
         lines.append(("a0 = np.asarray(X, dtype=FLOAT)", f"(n, {net.inputs})"))
     else:
         lines.append(("a0 = (np.asarray(X) * INPUT_SCALE).astype(FLOAT)", f"(n, {net.inputs})"))
-    width = net.inputs
-    for i, layer in enumerate(net.layers):
-        shape = f"(n, {layer.outputs})"
-        lines.append(BLANK)
-        if isinstance(layer, Dense):
-            name = layer.activation.name
-            text = ACTIVATIONS[name]
-            lines.append(("", f"layer {i}: Dense, {width} → {layer.units}, {name}: {text.formula}"))
-            added, vector = (f" + b{i}", f" + ({layer.units},)") if layer.has_bias else ("", "")
-            lines.append((f"z{i} = a{i} @ W{i}{added}", f"(n, {width}) ({width}, {layer.units}){vector} = {shape}"))
-            lines.append((f"a{i + 1} = {text.value.format(z=f'z{i}')}", shape))
-        else:
-            lines.append(("", f"layer {i}: Dropout, each of a{i} set to zero with probability {number(layer.rate)}"))
-            lines.append((f"m{i} = dropout_mask(a{i}.shape, {number(layer.rate)}, {i}, step, seed)", shape))
-            lines.append((f"a{i + 1} = a{i} * m{i}", f"{shape} ⊙ {shape}"))
-        width = layer.outputs
+    for i, text in enumerate(texts):
+        lines += [BLANK, ("", f"layer {i}: {text.title}"), *text.forward]
     about = ""
-    if has_dropout(net):
-        about = "\n\n    With the number of a training step dropout is at work; without, nothing is dropped.\n    "
+    if differs_in_training(texts):
+        about = "\n\n    With the number of a step this is the pass of training; without, that of inference.\n    "
     return [
-        f"def forward_pass(X{_more(net)}):",
+        f"def forward_pass(X{_more(texts)}):",
         *f'    """Every z and a for the rows of X, from the first layer to the last.{about}"""'.splitlines(),
         *block(lines),
         "",
-        *listed("return ", _results(net)),
+        *listed("return ", _results(texts)),
         "",
         "",
         "def forward(X):",
@@ -129,56 +143,38 @@ def loss(net: Network) -> list[str]:
     return ["def loss(X, y):", f'    """The mean of L over the rows of X{added}."""', *block(lines)]
 
 
-def gradients(net: Network) -> list[str]:
+def gradients(net: Network, texts: Sequence[LayerText]) -> list[str]:
     """`gradients`: forward pass and back-propagation."""
-    dense = [i for i, layer in enumerate(net.layers) if isinstance(layer, Dense)]
-    first, last = dense[0], dense[-1]
+    last = len(net.layers) - 1
     text = network_loss(net)
     names = {"z": f"z{last}", "a": f"a{last + 1}"}
-    more = ", step, seed" if has_dropout(net) else ""
+    more = ", step, seed" if differs_in_training(texts) else ""
     lines: list[Line] = []
-    if text.paired:
+    if net.paired:
         lines.append(("", f"layer {last}, the output: {text.slope}"))
         lines.append((f"delta{last} = {text.gradient.format(**names)}", f"(n, {net.outputs})"))
     else:
         lines.append(("", f"the loss: {text.slope}"))
         lines.append((f"da{last + 1} = {text.gradient.format(**names)}", f"(n, {net.outputs})"))
-    for i in range(len(net.layers) - 1, first - 1, -1):
-        layer = net.layers[i]
-        shape = f"(n, {layer.outputs})"
-        if not isinstance(layer, Dense):
-            lines += [
-                BLANK,
-                ("", f"layer {i}, dropout: a{i + 1} = a{i} ⊙ m{i}, so dL/da{i} = dL/da{i + 1} ⊙ m{i}"),
-                (f"da{i} = da{i + 1} * m{i}", f"{shape} ⊙ {shape}"),
-            ]
-            continue
-        if not (text.paired and i == last):
-            activation = ACTIVATIONS[layer.activation.name]
-            begin = "" if layer.activation.name == "softmax" else "delta = dL/da ⊙ f′(z), "
-            value = activation.delta.format(z=f"z{i}", a=f"a{i + 1}", da=f"da{i + 1}")
-            lines += [BLANK, ("", f"layer {i}, {layer.activation.name}: {begin}{activation.slope}")]
-            lines.append((f"delta{i} = {value}", shape))
-        inputs, units = layer.inputs, layer.units
-        lines.append((f"dW{i} = a{i}.T @ delta{i} / n", f"({inputs}, n) (n, {units}) = ({inputs}, {units}), like W{i}"))
-        if layer.has_bias:
-            lines.append((f"db{i} = delta{i}.sum(axis=0) / n", f"({units},), like b{i}"))
-        if i > first:
-            lines.append((f"da{i} = delta{i} @ W{i}.T", f"(n, {units}) ({units}, {inputs}) = (n, {inputs}), like a{i}"))
-    body = [*block(lines), *_penalty_gradient(net)]
+    for i in range(last, net.first_learning - 1, -1):
+        lines += texts[i].backward if net.paired and i == last else [BLANK, *texts[i].backward]
+    body = [*block(lines), *_penalty_gradient(net), *_remembering(texts)]
     # the forward pass gives more than every network needs; an underscore for the rest
-    needed = set(re.findall(r"\b[azm]\d+\b", "\n".join(line.partition("#")[0] for line in body)))
-    unpacked = [name if name in {"a0", *needed} else "_" for name in _results(net)]
+    needed = {"a0", *re.findall(r"\b[A-Za-z]\w*", "\n".join(line.partition("#")[0] for line in body))}
+    unpacked = [name if name in needed else "_" for name in _results(texts)]
+    found = [f"d{name}" for name, _ in parameters(net)]
+    only_known = all(name[:2] in ("dW", "db") for name in found)
+    about = "dL/dW and dL/db of every layer" if only_known else "dL/dθ of every parameter θ"
     return [
-        f"def gradients(X, y{_more(net)}):",
-        '    """dL/dW and dL/db of every layer, by back-propagation: means over the rows of X."""',
+        f"def gradients(X, y{_more(texts)}):",
+        f'    """{about}, by back-propagation: means over the rows of X."""',
         *block([("Y = targets(y)", f"(n, {net.outputs})")]),
         *listed("", unpacked, f" = forward_pass(X{more})"),
         "    n = len(a0)",
         "",
         *body,
         "",
-        *listed("return ", [f"d{name}" for name, _ in parameters(net)]),
+        *listed("return ", found),
     ]
 
 
@@ -192,3 +188,13 @@ def _penalty_gradient(net: Network) -> list[str]:
         lines += ["", f"    # the penalty l1 Σ |W|{over} adds l1 sign(W){over}"]
         lines += [f"    d{w} += L1{share} * np.sign({w})" for w in weights(net)]
     return lines
+
+
+def _remembering(texts: Sequence[LayerText]) -> list[str]:
+    """What layers remember of a step of training."""
+    lines = [line for text in texts for line in text.update]
+    if not lines:
+        return []
+    return ["", "    # a step of training moves the running statistics", "    if step is not None:"] + [
+        f"        {line}" for line in lines
+    ]

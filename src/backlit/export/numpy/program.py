@@ -12,11 +12,9 @@ import numpy as np
 
 from ...exceptions import ConfigurationError, NotFittedError
 from ...io import write_bytes
-from ...kinds import Dense
 from ...kinds.optimizers import SGD
 from ...network import Network
-from .passes import script_name
-from .script import MOST_IN_THE_SCRIPT, script
+from .script import MOST_IN_THE_SCRIPT, arrays, script
 
 
 def export_numpy(model: Any, path: str | os.PathLike[str], *, optimizer: Any = None) -> None:
@@ -37,13 +35,14 @@ def export_numpy(model: Any, path: str | os.PathLike[str], *, optimizer: Any = N
         missing values) is not part of the script.
     path : str or path
         Of the script; ``.py`` is customary.
-    optimizer : SGD, RMSprop, Adagrad, Adam or AdamW, optional
-        The update to write out, its schedule included. SGD(0.01) unless given, as in `fit`.
+    optimizer : optimiser, optional
+        The update to write out, its schedule included; any but LBFGS. SGD(0.01) unless given, as in `fit`.
 
     Raises
     ------
     ConfigurationError
-        For functions of your own (activation, loss or schedule), for LBFGS, and for a pipeline.
+        For what has no text for a script (your own layer, activation, loss, optimiser or schedule; LBFGS), and for a
+        pipeline.
     NotFittedError
         For an estimator without a network.
     OutputError
@@ -61,10 +60,9 @@ def export_numpy(model: Any, path: str | os.PathLike[str], *, optimizer: Any = N
     True
     """
     net, chosen, classes = _parts(model, optimizer)
-    _refuse_own_functions(net)
     place = Path(path)
     beside = place.with_name(f"{place.stem}_parameters.npz")
-    separate = net.parameters.size > MOST_IN_THE_SCRIPT
+    separate = net.parameters.state.size > MOST_IN_THE_SCRIPT
     text = script(net, chosen, classes, place.name, beside.name if separate else None)
     if separate:
         write_bytes(_parameters_file(net), beside)
@@ -97,30 +95,15 @@ def _parts(model: Any, optimizer: Any) -> tuple[Network, Any, Sequence[Any] | No
 
 def _classes(net: Network) -> list[Any] | None:
     """The label of each output (of 0 and 1 for a single output), where the targets are labels."""
-    several = net.outputs > 1 and net.output_layer.activation.name in ("softmax", "sigmoid")
+    several = net.outputs > 1 and net.output_layer.activation.probabilities
     if net.classes is not None:
         found: list[Any] = net.classes.tolist()
         return found
-    return list(range(max(2, net.outputs))) if several or net.loss_function.name == "hinge" else None
-
-
-def _refuse_own_functions(net: Network) -> None:
-    own = [
-        f"the activation {layer.activation.name!r} of layer {i}"
-        for i, layer in enumerate(net.layers)
-        if isinstance(layer, Dense) and not layer.activation.builtin
-    ]
-    if not net.loss_function.builtin:
-        own.append(f"the loss {net.loss_function.name!r}")
-    if own:
-        raise ConfigurationError(
-            f"{' and '.join(own)} {'is a function' if len(own) == 1 else 'are functions'} of your own, whose source no "
-            "script can be made of: use Backlit's activations and losses"
-        )
+    return list(range(max(2, net.outputs))) if several or net.loss_function.targets == "classes" else None
 
 
 def _parameters_file(net: Network) -> bytes:
     buffer = BytesIO()
-    arrays: dict[str, Any] = {script_name(name): net.parameters.view(name) for name in net.parameters.names}
-    np.savez(buffer, **arrays)
+    values: dict[str, Any] = dict(arrays(net))
+    np.savez(buffer, **values)
     return buffer.getvalue()

@@ -7,14 +7,13 @@ import textwrap
 from collections.abc import Sequence
 from typing import Any, Final
 
-from ...kinds import Dense
+from ...kinds.script import LayerText, number
 from ...network import Network
 from ...parameters import Array
 from . import passes as passes
 from . import training as training
-from .layout import WIDTH, array, block, heading, items, number
-from .maths import ACTIVATIONS, HELPERS
-from .update import UpdateText, update_text
+from .layout import WIDTH, array, block, heading, items
+from .update import Update, network_update
 
 MOST_AT_THE_TOP: Final = 60  # numbers that stand where they are first named; more would hide the mathematics
 MOST_IN_THE_SCRIPT: Final = 2000  # numbers written into the script; more go into a file beside it
@@ -26,7 +25,8 @@ def script(net: Network, optimizer: Any, classes: Sequence[Any] | None, name: st
     Parameters
     ----------
     net : Network
-    optimizer : SGD, RMSprop, Adagrad, Adam or AdamW
+    optimizer : optimiser
+        One that has a text for a script.
     classes : sequence or None
         The label of each output, where the targets are labels.
     name : str
@@ -34,7 +34,8 @@ def script(net: Network, optimizer: Any, classes: Sequence[Any] | None, name: st
     beside : str or None
         File name of the parameters, where they are not in the script.
     """
-    update = update_text(optimizer, passes.parameters(net))
+    texts = passes.layer_texts(net)
+    update = network_update(optimizer, net)
     body = [
         *heading("settings"),
         *_settings(net, update, classes),
@@ -42,25 +43,25 @@ def script(net: Network, optimizer: Any, classes: Sequence[Any] | None, name: st
         *_parameters(net, beside),
         *_memory(net, update),
         *heading("forward: from the rows to the outputs"),
-        *_functions(net),
-        *passes.forward_pass(net),
+        *_functions(texts),
+        *passes.forward_pass(net, texts),
         *heading("loss"),
         *_targets(net, classes),
         "",
         "",
         *passes.loss(net),
         *heading("backward: from the loss to the gradients"),
-        *passes.gradients(net),
+        *passes.gradients(net, texts),
         "",
         "",
         *training.finite_difference(net),
         *heading("update"),
         *_joined(update.functions),
         *heading("training"),
-        *training.generator(net),
+        *training.generator(texts),
         "",
         "",
-        *training.train(net, update),
+        *training.train(net, texts, update),
         *_values_at_the_end(net, beside),
         *heading("a first run"),
         *training.first_run(net),
@@ -77,13 +78,8 @@ def _joined(sources: Sequence[Sequence[str]]) -> list[str]:
     return [line for i, source in enumerate(sources) for line in ([*(["", ""] if i else []), *source])]
 
 
-def _top(net: Network, update: UpdateText, name: str, beside: str | None) -> list[str]:
-    chain = [str(net.inputs)]
-    for layer in net.layers:
-        if isinstance(layer, Dense):
-            chain.append(f"{layer.units} {layer.activation.name}")
-        else:
-            chain.append(f"dropout {number(layer.rate)}")
+def _top(net: Network, update: Update, name: str, beside: str | None) -> list[str]:
+    chain = [str(net.inputs), *(layer.title for layer in net.layers)]
     over = " / n" if net.divide_penalty else ""
     penalty = (f", + (l2/2) Σ W²{over}" if net.l2 else "") + (f", + l1 Σ |W|{over}" if net.l1 else "")
     use = [f"python {_in_docstring(name)}", f"python {_in_docstring(name)} data.npz"]
@@ -113,7 +109,7 @@ def _top(net: Network, update: UpdateText, name: str, beside: str | None) -> lis
         "    da       dL/da_in = delta Wᵀ, handed to the layer below",
         "",
         *_wrapped_item("loss", f"L = {passes.network_loss(net).formula}, the mean over the rows{penalty}"),
-        *_wrapped_item("update", update.formula),
+        *_wrapped_item("update", update.text.formula),
         '"""',
     ]
 
@@ -126,10 +122,10 @@ def _wrapped_item(name: str, text: str) -> list[str]:
     return textwrap.wrap(text, WIDTH, initial_indent=f"    {name:<9}", subsequent_indent=" " * 13)
 
 
-def _settings(net: Network, update: UpdateText, classes: Sequence[Any] | None) -> list[str]:
+def _settings(net: Network, update: Update, classes: Sequence[Any] | None) -> list[str]:
     lines = [(f"FLOAT = np.{net.dtype}", "precision of all that follows")]
-    masks = " and of the dropout masks" if passes.has_dropout(net) else ""
-    lines.append((f"SEED = {net.seed}", f"key of the order of the rows{masks}"))
+    drawn = " and of what layers draw" if any(layer.random for layer in net.layers) else ""
+    lines.append((f"SEED = {net.seed}", f"key of the order of the rows{drawn}"))
     if net.input_scale != 1.0:
         lines.append((f"INPUT_SCALE = {number(net.input_scale)}", "every input is multiplied by it"))
     if net.l2:
@@ -152,53 +148,56 @@ def _literal(label: Any) -> str:
     return json.dumps(label, ensure_ascii=False) if isinstance(label, str) else repr(label)
 
 
-def _arrays(net: Network) -> list[tuple[str, Array, str]]:
-    """Name, values and shape of every parameter."""
-    views = [net.parameters.view(name) for name in net.parameters.names]
-    return [(name, view, str(shape)) for (name, shape), view in zip(passes.parameters(net), views, strict=True)]
+def arrays(net: Network) -> dict[str, Array]:
+    """Every parameter, and after them every buffer, by its name in the script."""
+    vector = net.parameters
+    found = {passes.script_name(name): vector.view(name) for name in vector.names}
+    return found | {passes.script_name(name): vector.buffer(name) for name in vector.buffer_names}
 
 
 def _parameters(net: Network, beside: str | None) -> list[str]:
     lines = ["# W: a row for each input of the layer, a column for each unit. b: a number for each unit."]
+    if net.parameters.buffer_names:
+        running = ", ".join(passes.script_name(name) for name in net.parameters.buffer_names)
+        about = f"{running}: running statistics, for inference, which training moves but does not learn."
+        lines += [f"# {line}" for line in textwrap.wrap(about, WIDTH - 2)]
+    shapes = {name: str(view.shape) for name, view in arrays(net).items()}
     if beside is not None:
         lines.append(f"with np.load(Path(__file__).with_name({json.dumps(beside)}), allow_pickle=False) as values:")
-        return lines + block((f'{name} = values["{name}"].astype(FLOAT)', shape) for name, _, shape in _arrays(net))
-    if net.parameters.size <= MOST_AT_THE_TOP:
-        for name, view, shape in _arrays(net):
-            lines += array(f"{name} = np.array(", view, ", dtype=FLOAT)", shape)
+        return lines + block((f'{name} = values["{name}"].astype(FLOAT)', shape) for name, shape in shapes.items())
+    if net.parameters.state.size <= MOST_AT_THE_TOP:
+        for name, view in arrays(net).items():
+            lines += array(f"{name} = np.array(", view, ", dtype=FLOAT)", shapes[name])
         return lines
     lines.append("# Their values stand further down, after the training.")
-    return lines + block(((f"{name} = np.empty({shape}, FLOAT)", "") for name, _, shape in _arrays(net)), indent=0)
+    return lines + block(((f"{name} = np.empty({shape}, FLOAT)", "") for name, shape in shapes.items()), indent=0)
 
 
 def _values_at_the_end(net: Network, beside: str | None) -> list[str]:
-    if beside is not None or net.parameters.size <= MOST_AT_THE_TOP:
+    if beside is not None or net.parameters.state.size <= MOST_AT_THE_TOP:
         return []
     lines = heading("the values of the parameters")
-    for name, view, shape in _arrays(net):
-        lines += array(f"{name}[:] = ", view, "", shape)
+    for name, view in arrays(net).items():
+        lines += array(f"{name}[:] = ", view, "", str(view.shape))
     return lines
 
 
-def _memory(net: Network, update: UpdateText) -> list[str]:
+def _memory(net: Network, update: Update) -> list[str]:
     """The arrays that the optimiser remembers, zero at first."""
-    if not update.memory:
+    if not update.text.memory:
         return []
-    about = f"What the update remembers of each parameter, zero at first: {update.about_memory}."
+    about = f"What the update remembers of each parameter, zero at first: {update.text.about_memory}."
     lines = ["", *(f"# {line}" for line in textwrap.wrap(about, WIDTH - 2))]
     for name, _ in passes.parameters(net):
-        names = ", ".join(f"{m}{name}" for m in update.memory)
-        lines.append(f"{names} = {', '.join([f'np.zeros_like({name})'] * len(update.memory))}")
+        names = ", ".join(f"{m}{name}" for m in update.text.memory)
+        lines.append(f"{names} = {', '.join([f'np.zeros_like({name})'] * len(update.text.memory))}")
     return lines
 
 
-def _functions(net: Network) -> list[str]:
-    """The helpers that this network's activations need, and the dropout mask."""
-    used = [h for layer in net.layers if isinstance(layer, Dense) for h in ACTIVATIONS[layer.activation.name].helpers]
-    sources = [HELPERS[helper] for helper in dict.fromkeys(used)]
-    if passes.has_dropout(net):
-        sources.append(training.MASK)
-    return [line for source in sources for line in [*source, "", ""]]
+def _functions(texts: Sequence[LayerText]) -> list[str]:
+    """The functions that the layers call."""
+    sources = dict.fromkeys(source.strip() for text in texts for source in text.helpers)
+    return [line for source in sources for line in [*source.splitlines(), "", ""]]
 
 
 def _targets(net: Network, classes: Sequence[Any] | None) -> list[str]:

@@ -2,32 +2,25 @@
 
 from __future__ import annotations
 
+import re
 import textwrap
+from collections.abc import Sequence
 from string import Template
 from typing import Final
 
 import numpy as np
 
-from ...kinds import Dense
+from ...kinds.script import LayerText
 from ...network import Network
 from ...randomness import PURPOSES
 from .layout import listed
-from .passes import has_dropout, parameters
-from .update import UpdateText
+from .passes import differs_in_training, parameters, weights
+from .update import Update
 
 
 def _filled_in(template: str, **texts: object) -> list[str]:
     return Template(textwrap.dedent(template).strip()).substitute(**texts).splitlines()
 
-
-MASK: Final = _filled_in('''
-    def dropout_mask(shape, rate, layer, step, seed):
-        """0 with probability `rate`, else 1/(1 − rate); 1 everywhere without a step."""
-        if step is None:
-            return np.ones(shape, FLOAT)
-        keep = generator(seed, DROPOUT, step, layer).random(shape, dtype=np.float32) >= rate
-        return keep.astype(FLOAT) / (1 - rate)
-''')
 
 _FINITE_DIFFERENCE: Final = '''
     def finite_difference(X, y, theta, index, epsilon=$epsilon):
@@ -76,7 +69,7 @@ _FIRST_RUN: Final = '''
             X, Y = made_up_rows()
 
         # Is my gradient right? Look at the weight of the first layer where it is largest.
-        d$W = gradients(X, Y)[0]
+        d$W = gradients(X, Y)[$place]
         i, j = np.unravel_index(np.abs(d$W).argmax(), d$W.shape)
         slope, measured = d$W[i, j], finite_difference(X, Y, $W, (i, j))
         print(f"dL/d$W[{i}, {j}]: {slope:.6g} by back-propagation, {measured:.6g} measured")
@@ -93,22 +86,24 @@ def finite_difference(net: Network) -> list[str]:
     return _filled_in(_FINITE_DIFFERENCE, epsilon=epsilon, first=_first_weight(net))
 
 
-def generator(net: Network) -> list[str]:
-    """`generator`, the twin of `randomness.keyed_generator`."""
-    shuffle, dropout = PURPOSES["shuffle"], PURPOSES["dropout"]
-    if has_dropout(net):
-        purposes, places = f"SHUFFLE, DROPOUT = {shuffle}, {dropout}", "an epoch, or a step and a layer"
-    else:
-        purposes, places = f"SHUFFLE = {shuffle}", "an epoch"
-    return _filled_in(_GENERATOR, purposes=purposes, places=places)
+def generator(texts: Sequence[LayerText]) -> list[str]:
+    """`generator`, the twin of `randomness.keyed_generator`, with the purposes that the layers name."""
+    sources = "\n".join(source for text in texts for source in text.helpers)
+    used = {"SHUFFLE": PURPOSES["shuffle"]}
+    for purpose, key in PURPOSES.items():
+        if re.search(rf"\b{purpose.upper()}\b", sources):
+            used[purpose.upper()] = key
+    names, keys = ", ".join(used), ", ".join(map(str, used.values()))
+    places = "an epoch, or a step and a layer" if len(used) > 1 else "an epoch"
+    return _filled_in(_GENERATOR, purposes=f"{names} = {keys}", places=places)
 
 
-def train(net: Network, update: UpdateText) -> list[str]:
+def train(net: Network, texts: Sequence[LayerText], update: Update) -> list[str]:
     """`train`, the twin of `backlit.fit`."""
-    masks = ", step=t, seed=seed" if has_dropout(net) else ""
-    counts = bool(masks) or "t" in update.arguments
+    step = ", step=t, seed=seed" if differs_in_training(texts) else ""
+    counts = bool(step) or "t" in update.arguments
     given = {"rate": "learning_rate(epoch + i / steps)", "t": "t"}
-    memory = [f"{m}{name}" for name, _ in parameters(net) for m in update.memory]
+    memory = [f"{m}{name}" for name, _ in parameters(net) for m in update.text.memory]
     return [
         "def train(X, y, epochs=10, batch_size=32, seed=SEED):",
         '    """Train in place; return the loss over all rows after each epoch.',
@@ -128,7 +123,7 @@ def train(net: Network, update: UpdateText) -> list[str]:
         "            order = generator(seed, SHUFFLE, epoch).permutation(n)",
         "        for i in range(steps):",
         "            rows = order[i * batch_size : (i + 1) * batch_size]",
-        f"            g = gradients(X[rows], Y[rows]{masks})",
+        f"            g = gradients(X[rows], Y[rows]{step})",
         *(["            t += 1"] if counts else []),
         f"            update({', '.join(['g', *(given[a] for a in update.arguments)])})",
         "        losses.append(float(loss(X, Y)))",
@@ -138,29 +133,30 @@ def train(net: Network, update: UpdateText) -> list[str]:
 
 def first_run(net: Network) -> list[str]:
     """What the script does when it is run by itself."""
-    scaled = net.input_scale != 1.0
+    scaled, first = net.input_scale != 1.0, _first_weight(net)
     return _filled_in(
         _FIRST_RUN,
         inputs=net.inputs,
         unscaled=" / INPUT_SCALE" if scaled else "",
         targets="\n".join(f"    {line}" for line in _made_up_targets(net, "X * INPUT_SCALE" if scaled else "X")),
-        W=_first_weight(net),
+        W=first,
+        place=[name for name, _ in parameters(net)].index(first),
     )
 
 
 def _first_weight(net: Network) -> str:
-    return next(f"W{i}" for i, layer in enumerate(net.layers) if isinstance(layer, Dense))
+    return next(name for name, shape in parameters(net) if name in weights(net) and len(shape) == 2)
 
 
 def _made_up_targets(net: Network, inputs: str) -> list[str]:
     """Statements that make targets of the kind that the output and the loss ask for."""
-    activation, loss, outputs = net.output_layer.activation.name, net.loss_function.name, net.outputs
+    activation, kind, outputs = net.output_layer.activation, net.loss_function.targets, net.outputs
     shape = f"# (n, {outputs})"
     rule = f"np.tanh({inputs} @ rng.standard_normal(({net.inputs}, {outputs})))"
-    if activation == "softmax":
+    if activation.sums_to_one:
         return [f"scores = {rule}  {shape}", f"Y = np.eye({outputs})[scores.argmax(axis=1)]"]
-    if loss == "poisson":
+    if kind == "counts":
         return [f"rates = np.exp({rule})  {shape}", "Y = rng.poisson(rates)"]
-    if activation == "sigmoid" or loss == "hinge":
+    if activation.probabilities or kind in ("classes", "probabilities"):
         return [f"scores = {rule}  {shape}", "Y = (scores > 0).astype(FLOAT)"]
-    return [f"Y = {f'np.exp({rule})' if activation in ('exp', 'softplus', 'relu') else rule}  {shape}"]
+    return [f"Y = {f'np.exp({rule})' if activation.positive or activation.dies else rule}  {shape}"]

@@ -6,14 +6,12 @@ network stays one.
 
 from __future__ import annotations
 
-import math
+from collections.abc import Iterable
 from typing import Any, Final, final
 
 import numpy as np
 
 from ...exceptions import ConfigurationError
-from ...kinds import Dense
-from ...kinds.activations import LEAK
 from ...network import Network
 from ...parameters import Array
 
@@ -26,20 +24,35 @@ OPSET: Final = 19
 
 @final
 class Graph:
-    """Nodes, constants and inputs of a graph in the making; numbers are of one dtype throughout."""
+    """Nodes, constants and inputs of a graph in the making; numbers are of one dtype throughout.
 
-    def __init__(self, dtype: np.dtype[Any]) -> None:
+    Parameters
+    ----------
+    dtype : numpy dtype
+    taken : iterable of str, optional
+        Names that tensors have already.
+    """
+
+    def __init__(self, dtype: np.dtype[Any], taken: Iterable[str] = ()) -> None:
         self.dtype = dtype
+        self._names = set(taken)
         self.nodes: list[Any] = []
         self.constants: list[Any] = []
         self.inputs: list[Any] = []
         self._known: dict[tuple[bytes, str, tuple[int, ...]], str] = {}
 
+    def free_name(self, wanted: str) -> str:
+        """A name that no tensor has yet: the one wanted, or that with an underscore behind it."""
+        while wanted in self._names:
+            wanted += "_"
+        self._names.add(wanted)
+        return wanted
+
     def op(self, kind: str, *inputs: str, **attributes: Any) -> str:
         """Append a node; returns the name of its result."""
         from onnx import helper
 
-        name = f"{kind.lower()}_{len(self.nodes)}"
+        name = self.free_name(f"{kind.lower()}_{len(self.nodes)}")
         self.nodes.append(helper.make_node(kind, list(inputs), [name], **attributes))
         return name
 
@@ -56,7 +69,7 @@ class Graph:
             array.shape,
         )
         if key not in self._known:
-            self._known[key] = f"constant_{len(self._known)}"
+            self._known[key] = self.free_name(f"constant_{len(self._known)}")
             self.constants.append(numpy_helper.from_array(np.ascontiguousarray(array), self._known[key]))
         return self._known[key]
 
@@ -64,15 +77,23 @@ class Graph:
         """An input of shape (n, columns) in the dtype of the graph."""
         from onnx import helper
 
-        kind = helper.np_dtype_to_tensor_dtype(self.dtype)
-        self.inputs.append(helper.make_tensor_value_info(name, kind, ["n", columns]))
-        return name
+        return self._input(name, helper.np_dtype_to_tensor_dtype(self.dtype), columns)
 
     def text_input(self, name: str) -> str:
         """An input of shape (n, 1) that holds text."""
-        from onnx import TensorProto, helper
+        from onnx import TensorProto
 
-        self.inputs.append(helper.make_tensor_value_info(name, TensorProto.STRING, ["n", 1]))
+        return self._input(name, TensorProto.STRING, 1)
+
+    def _input(self, name: str, kind: Any, columns: int) -> str:
+        from onnx import helper
+
+        if not name:
+            raise ConfigurationError(
+                "an input of an ONNX model needs a name, and a column is called '': rename it and fit the model again"
+            )
+        self._names.add(name)
+        self.inputs.append(helper.make_tensor_value_info(name, kind, ["n", columns]))
         return name
 
     def cast(self, tensor: str, dtype: Any = None) -> str:
@@ -84,6 +105,10 @@ class Graph:
     def columns(self, tensor: str, which: Array) -> str:
         """Some columns of a matrix."""
         return self.op("Gather", tensor, self.constant(np.asarray(which, np.int64), numbers=False), axis=1)
+
+    def row_mean(self, tensor: str) -> str:
+        """The mean of each row of a matrix, shape (n, 1)."""
+        return self.op("ReduceMean", tensor, self.constant(np.array([1], np.int64), numbers=False), keepdims=1)
 
     def finish(self, outputs: dict[str, Output], name: str, producer: str) -> bytes:
         """The model as bytes, with its outputs by name."""
@@ -103,46 +128,18 @@ class Graph:
 
 
 def network_output(graph: Graph, net: Network, x: str) -> str:
-    """The layers of a network, in inference: the name of its output, shape (n, outputs)."""
+    """The layers of a network, in inference: the name of its output, shape (n, outputs).
+
+    Raises
+    ------
+    ConfigurationError
+        For a layer, or an activation, that ONNX cannot hold: a user's own.
+    """
     if net.input_scale != 1.0:
         x = graph.op("Mul", x, graph.constant(net.input_scale))
-    for layer in net.layers:
-        if isinstance(layer, Dense):  # dropout does nothing in inference
-            z = graph.op("MatMul", x, graph.constant(layer.weight))
-            if layer.bias is not None:
-                z = graph.op("Add", z, graph.constant(layer.bias))
-            x = _activation(graph, layer, z)
+    for i, layer in enumerate(net.layers):
+        try:
+            x = layer.onnx(graph, x)
+        except ConfigurationError as error:
+            raise ConfigurationError(f"layer {i}: {error}") from error
     return x
-
-
-def _activation(graph: Graph, layer: Dense, z: str) -> str:
-    if not layer.activation.builtin:
-        raise ConfigurationError(
-            f"the activation {layer.activation.name!r} is your own function, which ONNX cannot hold: use a named one"
-        )
-    match layer.activation.name:
-        case "identity":
-            return z
-        case "sigmoid" | "tanh" | "relu" | "exp" as name:
-            return graph.op(name.capitalize(), z)
-        case "softmax":
-            return graph.op("Softmax", z, axis=1)
-        case "leaky_relu":
-            return graph.op("Max", z, graph.op("Mul", z, graph.constant(LEAK)))
-        case "silu":
-            return graph.op("Mul", z, graph.op("Sigmoid", z))
-        case "elu":
-            # max(z, e^min(z, 0) − 1)
-            below = graph.op("Exp", graph.op("Min", z, graph.constant(0.0)))
-            return graph.op("Max", z, graph.op("Sub", below, graph.constant(1.0)))
-        case "softplus":
-            # log(1 + e^z) = max(z, 0) + log(1 + e^−|z|)
-            tail = graph.op("Exp", graph.op("Neg", graph.op("Abs", z)))
-            return graph.op("Add", graph.op("Relu", z), graph.op("Log", graph.op("Add", tail, graph.constant(1.0))))
-        case "gelu":
-            # z Φ(z), Φ(z) = ½ (1 + erf(z/√2)); onnxruntime has erf in float32
-            scaled = graph.cast(graph.op("Mul", z, graph.constant(1.0 / math.sqrt(2.0))), np.float32)
-            erf = graph.cast(graph.op("Erf", scaled))
-            half = graph.op("Mul", z, graph.constant(0.5))
-            return graph.op("Mul", half, graph.op("Add", erf, graph.constant(1.0)))
-    raise ConfigurationError(f"there is no ONNX form of the activation {layer.activation.name!r}")

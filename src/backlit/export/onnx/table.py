@@ -7,7 +7,7 @@ tells how to draw values for it, so that an exported pipeline can be tried witho
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any, Final, final
 
 import numpy as np
@@ -21,7 +21,19 @@ _KNOWN: Final = "ColumnTransformer, Pipeline, SimpleImputer, StandardScaler, Min
 @final
 @dataclass
 class Column:
-    """One input column: how its values are drawn for the check, and whether they are text."""
+    """One input column: how its values are drawn for the check, and whether they are text.
+
+    Attributes
+    ----------
+    name : str
+    text : bool
+    center, spread : float
+        Of the normal distribution that numbers are drawn from.
+    gaps : bool
+        Whether some are missing.
+    values : list
+        Those to choose from, where only these are known.
+    """
 
     name: str
     text: bool = False
@@ -30,14 +42,28 @@ class Column:
     gaps: bool = False
     values: list[Any] = field(default_factory=list)
 
-    def draw(self, rng: np.random.Generator, n: int) -> list[Any]:
-        """n values as a table holds them, gaps as None or NaN."""
+    def choose_from(self, values: list[Any]) -> None:
+        """Draw these values alone, and of them those that other steps on the column know too."""
+        known = {_key(value) for value in self.values}
+        self.values = [value for value in values if not known or _key(value) in known]
+
+    def draw(self, rng: np.random.Generator, n: int) -> Any:
+        """n values as a table holds them, gaps as None or NaN: a list of `values`, or an array of numbers."""
         if self.values:
             return [self.values[i] for i in rng.integers(0, len(self.values), n)]
         drawn = self.center + self.spread * rng.standard_normal(n)
         if self.gaps:
             drawn[rng.random(n) < 0.05] = np.nan
-        return [float(value) for value in drawn]
+        return drawn
+
+
+@final
+@dataclass
+class Inputs:
+    """What a model takes: a data frame with these columns, each an input by its name, or one matrix ``X``."""
+
+    columns: list[Column]
+    framed: bool
 
 
 @final
@@ -86,6 +112,8 @@ def transformed(graph: Graph, step: Any, table: Table) -> Table:
             return _standard_scaler(graph, step, table)
         case "MinMaxScaler":
             _check_count(step, table)
+            for column, least, largest in zip(table.columns, step.data_min_, step.data_max_, strict=True):
+                column.center, column.spread = float(least + largest) / 2.0, float(largest - least) / 4.0
             low, high = step.feature_range
             clip = (low, high) if step.clip else None
             return _affine(graph, table, step.scale_, step.min_, clip)
@@ -185,31 +213,48 @@ def _one_hot(graph: Graph, step: Any, table: Table) -> Table:
         raise ConfigurationError("export_onnx knows OneHotEncoder without drop")
     _check_count(step, table)
     rare_of = getattr(step, "infrequent_categories_", [None] * len(table.tensors))
-    tensors = []
+    tensors, encoded = [], []
     for tensor, column, categories, rare in zip(table.tensors, table.columns, step.categories_, rare_of, strict=True):
         text = _is_text(categories)
+        if text and not column.text:
+            raise ConfigurationError(
+                f"export_onnx takes text by the names of its columns, and {column.name} holds text without one: "
+                "fit the pipeline on a data frame"
+            )
         known = [_missing_as_text(value) for value in categories] if text else categories
-        column.values = [*categories.tolist(), *(["a value never seen"] if text and _tolerates_unknown(step) else [])]
-        column.text = False  # from here on it is numbers
-        rare_values = set() if rare is None else set(rare.tolist())
-        frequent = [value for value in categories.tolist() if value not in rare_values]
+        column.choose_from(
+            [*categories.tolist(), *(["a value never seen"] if text and _tolerates_unknown(step) else [])]
+        )
+        encoded.append(replace(column, text=False))  # from here on it is numbers
+        rare_keys = set() if rare is None else {_key(value) for value in rare.tolist()}
+        keys = [_key(value) for value in categories.tolist()]
+        frequent = [key for key in keys if key not in rare_keys]
         # (K, K′): category k to its column, all rare ones to the last
-        to_column = np.zeros((len(categories), len(frequent) + bool(rare_values)))
-        for k, value in enumerate(categories.tolist()):
-            to_column[k, frequent.index(value) if value not in rare_values else -1] = 1.0
+        to_column = np.zeros((len(keys), len(frequent) + bool(rare_keys)))
+        for k, key in enumerate(keys):
+            to_column[k, frequent.index(key) if key not in rare_keys else -1] = 1.0
         matches = graph.cast(graph.op("Equal", tensor, graph.constant([list(known)], numbers=not text)))  # (n, K)
+        if not text and keys[-1] is None:  # NaN is its own category, and not equal to itself
+            place = graph.constant(np.eye(1, len(categories), len(categories) - 1))  # (1, K)
+            gaps = graph.op("MatMul", graph.cast(graph.op("IsNaN", tensor)), place)
+            matches = graph.op("Add", matches, gaps)
         result = graph.op("MatMul", matches, graph.constant(to_column))
-        if rare_values and step.handle_unknown == "infrequent_if_exist":
+        if rare_keys and step.handle_unknown == "infrequent_if_exist":
             known_count = graph.op("MatMul", matches, graph.constant(np.ones((len(categories), 1))))
             unknown = graph.op("Sub", graph.constant(1.0), known_count)  # (n, 1)
             last = np.eye(1, to_column.shape[1], to_column.shape[1] - 1)
             result = graph.op("Add", result, graph.op("MatMul", unknown, graph.constant(last)))
         tensors.append(result)
-    return Table(tensors, table.columns)
+    return Table(tensors, encoded)
 
 
 def _tolerates_unknown(step: Any) -> bool:
     return bool(step.handle_unknown != "error")
+
+
+def _key(value: Any) -> Any:
+    """A category in a form that is equal to itself: None for a missing one."""
+    return None if value is None or value != value else value
 
 
 def _is_text(categories: Any) -> bool:
