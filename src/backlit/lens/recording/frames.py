@@ -176,8 +176,9 @@ def _forward_unit(scene: Scene, at: Place) -> Drawn:
         blocks: Blocks = []
         if products:
             blocks += [Words(_sum(stage, products, j), "", 2), _terms(products, ("a", "w"), f"z_{j}")]
-        if layer.layer.activation is not None and layer.layer.activation.sums_to_one:
-            blocks.append(Words(f"{layer.activation} divides e^z by the sum over all units of this row", "dim", 2))
+        activation = layer.layer.activation
+        if activation is not None and activation.slope is None and activation.script is not None:
+            blocks.append(Words(f"over all units of this row: {activation.script.formula}", "dim", 2))
         return line, values, blocks
     if products:
         this = products[0]
