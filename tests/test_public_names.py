@@ -59,6 +59,7 @@ NAMES = [
     "huber",
     "load",
     "loss_account",
+    "plot_boundary",
     "quantile",
     "report",
     "save",

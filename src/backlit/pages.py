@@ -62,13 +62,14 @@ class Table:
     """Columns with a heading. `align` has "l" or "r" for each.
 
     Where a page is too narrow, "l" columns are wrapped, the last one first; then the table goes on below itself, with
-    its first column again.
+    its first column again. The cells of a `heat` map are areas of colour, below the numbers of columns and rows.
     """
 
     columns: Sequence[str]
     rows: Sequence[Sequence[Cell | str]]
     align: str
     indent: int = 2
+    heat: bool = False
 
 
 @final
@@ -237,6 +238,9 @@ def _stripped(line: list[Cell]) -> list[Cell]:
     return [*line[:-1], Cell(line[-1].text.rstrip(), line[-1].tone)] if line else []
 
 
+_HTML_HEAT: Final[dict[Tone, str]] = {"good": "#d9ecd0", "fair": "#f3edc0", "poor": "#f6d3a8", "bad": "#f0aaa2"}
+
+
 def _html_table(table: Table) -> str:
     sides = ["right" if side == "r" else "left" for side in table.align]
     pad = "padding:1px 8px;white-space:nowrap"
@@ -250,13 +254,17 @@ def _html_table(table: Table) -> str:
         body.append(
             "<tr>"
             + "".join(
-                f'<td style="text-align:{side};{pad};{_HTML_TONES[cell.tone]}">{escape(cell.text)}</td>'
+                f'<td style="text-align:{side};{pad};{_html_tone(cell.tone, table.heat)}">{escape(cell.text)}</td>'
                 for cell, side in zip(cells, sides, strict=True)
             )
             + "</tr>"
         )
     style = "border-collapse:collapse;font-family:monospace;font-size:12px;margin:2px 0 8px 12px"
     return f'<table style="{style}"><thead><tr>{heads}</tr></thead><tbody>{"".join(body)}</tbody></table>'
+
+
+def _html_tone(tone: Tone, heat: bool) -> str:
+    return f"background:{_HTML_HEAT[tone]};color:#000" if heat and tone in _HTML_HEAT else _HTML_TONES[tone]
 
 
 # ── on a terminal ────────────────────────────────────────────────────────────────────────────────────────

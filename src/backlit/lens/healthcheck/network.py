@@ -212,8 +212,8 @@ def _dead(trace: Trace, layer: LayerPass) -> Iterator[Finding]:
             layer.index,
             "warning" if share >= _DEAD_WARNING else "note",
             {"units": units, "of": layer.units, "share": share, "rows": trace.n},
-            f"{units:,} of {layer.units:,} {layer.activation} units are 0 on all {trace.n:,} rows, so that no gradient reaches "
-            "their weights.",
+            f"{units:,} of {layer.units:,} {layer.activation} units are 0 on all {trace.n:,} rows, so that no "
+            "gradient reaches their weights.",
             "Use a smaller learning rate, he_normal initial weights, or leaky_relu; scale the inputs.",
         )
 

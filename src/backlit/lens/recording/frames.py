@@ -311,9 +311,9 @@ def _gradient_columns(scene: Scene, at: Place) -> dict[str, Array]:
     """What each unit adds to the gradients of its parameters, by their names; and dL/da."""
     stage = scene.stages[at.stage]
     layer = scene.layer(stage)
-    units = range(stage.units)
-    values = [[p.value for p in scene.products(Place(*at.digits[:3], unit))] for unit in units]
-    names = [place(name, index[:-1]) if len(index) > 1 else name for name, index in learnt_by(scene.trace.net, stage.layer, 0)]
+    values = [[p.value for p in scene.products(Place(*at.digits[:3], unit))] for unit in range(stage.units)]
+    learnt = learnt_by(scene.trace.net, stage.layer, 0)
+    names = [place(name, index[:-1]) if len(index) > 1 else name for name, index in learnt]
     found = {layer.delta_name: filled(layer.delta)[at.sample]}
     if all(len(each) == len(names) for each in values):
         found |= {f"∂L/∂{name}": np.array([each[k] for each in values]) for k, name in enumerate(names)}
