@@ -114,7 +114,7 @@ def _where(scene: Scene, at: Place, grain: str) -> str:
 
 def _product(scene: Scene, at: Place) -> Drawn:
     products, stage = scene.products(at), scene.stages[at.stage]
-    if len(products) <= 1:
+    if not products or (len(products) == 1 and stage.direction != "gradient"):
         return _neuron(scene, at)  # there is no sum
     this = products[at.term]
     line = f"{this.left} · {this.right} = {number(this.left_value)} · {number(this.right_value)} = {number(this.value)}"

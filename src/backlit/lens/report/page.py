@@ -269,7 +269,7 @@ def _row_values(ledger: Ledger, row: int, input_names: Sequence[str] | None) -> 
     )
     rest = values.size - len(shown)
     more = f"<span>… and {rest:,} smaller ones</span>" if rest else ""
-    return Html(f'<p class="legend">{pairs}{more}</p>')
+    return Html(f'<p>Its inputs:</p><p class="legend">{pairs}{more}</p>')
 
 
 def _curves(history: Mapping[str, Sequence[float]] | None) -> Html:

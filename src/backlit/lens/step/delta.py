@@ -158,7 +158,8 @@ def adds_up(layer: Layer) -> bool:
     >>> [adds_up(layer) for layer in Network([Scale(), Dense(1)], inputs=2).layers]
     [False, True]
     """
-    if layer.activation is None or np.shape(getattr(layer, "weight", None)) != (layer.inputs, layer.outputs):
+    weight: Array | float = getattr(layer, "weight", 0.0)
+    if layer.activation is None or np.shape(weight) != (layer.inputs, layer.outputs):
         return False
     return any(step.meets == "inputs" for step in layer.forward_steps(1))
 

@@ -153,7 +153,8 @@ class UnfoldedWeight:
         """The unfolding as a page."""
         blocks: list[Words | Table] = [*self._summary()]
         if self.not_written_out:
-            blocks += [Words(""), Words(f"{self.not_written_out}; the finite difference says whether it is right.")]
+            why = self.not_written_out[:1].upper() + self.not_written_out[1:]
+            blocks += [Words(""), Words(f"{why}. The finite difference says whether it is right.")]
         elif self.n > 1:
             blocks += self._row_blocks()
         row = "" if self.n == 1 else f", row {self.row_labels[self.row]}"
@@ -284,15 +285,14 @@ def _product(unit: UnitDelta) -> Words:
 def _units_table(level: list[UnitDelta]) -> Table:
     """One line a unit."""
     first = level[0]
-    columns: dict[str, list[float | None]] = {"z": [u.z for u in level], "a": [u.a for u in level]}
-    if first.target is not None:
-        columns["y"] = [u.target for u in level]
+    told: dict[str, list[float | None]] = {"z": [u.z for u in level], "a": [u.a for u in level]}
+    told["y"] = [u.target for u in level]
     if first.way != "given":
-        columns["dL/da"] = [u.upstream for u in level]
+        told["dL/da"] = [u.upstream for u in level]
     if first.way == "slope":
-        columns["f′(z)"] = [u.slope for u in level]
-    columns[first.name] = [u.delta for u in level]
-    known = {name: [v for v in values if v is not None] for name, values in columns.items()}
+        told["f′(z)"] = [u.slope for u in level]
+    told[first.name] = [u.delta for u in level]
+    known = {name: [value for value in values if value is not None] for name, values in told.items()}
     columns = {name: values for name, values in known.items() if len(values) == len(level)}
     cells = zip(*(numbers(values) for values in columns.values()), strict=True)
     rows = [[str(u.unit), *line] for u, line in zip(level, cells, strict=True)]
