@@ -228,7 +228,7 @@ def test_surfaces() -> None:
     report = check_gradients(net, rng.normal(size=(3, 30)), [0, 1, 1], sweep=True)
     for page in (report.page(), report.page(heat=False), report.sweep.page()):
         assert max(map(len, page.text().splitlines())) <= 100
-    assert "the least of each 2 × 2 block" in report.page().text()
+    assert "the least of each 2 × 3 block" in report.page().text()
     parsed = json.loads(json.dumps(report.to_dict(), allow_nan=False))
     assert len(parsed["parameters"]) == report.total
     assert parsed["sweep"]["chosen"] == 1e-5

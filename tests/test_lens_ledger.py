@@ -222,9 +222,9 @@ def test_dropout_is_a_factor() -> None:
     assert set(np.unique(with_mask.layers[2].mask)) == {0.0, 2.0}
     assert without.layers[0].delta is None
     unit = without.weight("1.weight", 0, 0).levels[0][0]
-    assert unit.mask == 1.0
+    assert [(factor.layer, factor.symbol, factor.value) for factor in unit.factors] == [(2, "m", 1.0)]
     assert " · m_0 · f′(z_0)" in unit.equation
-    masks = [with_mask.weight("1.weight", 0, j, row=1).levels[0][0].mask for j in range(6)]
+    masks = [with_mask.weight("1.weight", 0, j, row=1).levels[0][0].factor for j in range(6)]
     np.testing.assert_array_equal(masks, with_mask.layers[2].mask[1])
     assert "mask of training step 4" in str(with_mask)
     for j in range(6):
@@ -271,7 +271,7 @@ def test_the_unfolding_multiplies_out(hidden: str, output: str, loss: str) -> No
                 assert len(unit.terms) == 3
                 assert unit.rest_count == (3 if unit.layer == 0 else 1)
                 total = sum(t.weight * t.delta for t in unit.terms) + unit.rest_sum
-                upstream = total * (1.0 if unit.mask is None else unit.mask)
+                upstream = total * unit.factor
                 assert unit.upstream == pytest.approx(upstream, rel=1e-12, abs=1e-17)
                 if hidden != "softmax":
                     assert unit.delta == pytest.approx(upstream * unit.slope, rel=1e-12, abs=1e-17)

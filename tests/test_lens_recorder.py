@@ -577,7 +577,7 @@ def test_the_numbers_of_every_grain_are_those_worked_out_by_hand(by_hand: tuple[
 
 def test_dropout_is_at_work_in_a_frame_with_the_mask_of_its_step(player: Player) -> None:
     frame = player.at(3, sample=1, layer=1)
-    mask = np.array(frame.values["m"], np.float32)
+    mask = np.array(frame.values["mask"], np.float32)
     assert set(mask) <= {np.float32(0), np.float32(1.25)}
     drawn, room = np.empty((4, 4), np.float32), np.empty((4, 4), np.float32)
     layer: Any = player.recording.net.layers[1]

@@ -60,6 +60,7 @@ NAMES = [
     "huber",
     "load",
     "loss_account",
+    "plot_boundary",
     "quantile",
     "report",
     "save",

@@ -280,7 +280,8 @@ def test_a_gradient_that_disagrees_is_said_to(tmp_path: Path) -> None:
     wrong = [replace(row, verdict=DISAGREES, digits=1.0, relative_error=0.5) for row in checked.rows[:1]]
     page = Reader(report_html(ledger, checked=replace(checked, rows=wrong + checked.rows[1:])))
     assert "Gradient check: not ok" in page.texts["h2"]
-    assert any(tag.get("class") == "h-bad" for tag in page.all("td"))
+    assert any(tag.get("class") == "heat" for tag in page.all("table"))
+    assert any(tag.get("class") == "bad r" for tag in page.all("td"))
 
 
 def test_a_network_that_has_diverged_still_has_its_report(tmp_path: Path) -> None:
@@ -424,7 +425,7 @@ def test_a_browser_opens_a_report_without_a_word(
 
 
 def test_the_script_sorts_and_filters(visit: Callable[[Path], Visit], tmp_path: Path) -> None:
-    script = (Path(bl.__file__).parent / "lens" / "report.js").read_text()
+    script = (Path(bl.__file__).parent / "lens" / "report" / "report.js").read_text()
     cells = [("b", "10"), ("a", "-2"), ("c", "1,000"), ("ab", "3e-05"), ("d", "·")]
     rows = "".join(f"<tr><th>{name}</th><td>{value}</td></tr>" for name, value in cells)
     clicks = """

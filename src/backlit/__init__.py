@@ -34,6 +34,7 @@ if TYPE_CHECKING:
     from .io import load, save
     from .lens.diagnosis.diagnose import Diagnosis, diagnose
     from .lens.healthcheck.health import HealthMonitor, health
+    from .lens.plots import plot_boundary
     from .lens.recording.recorder import Recorder
     from .lens.recording.recording import Recording
     from .lens.report.page import report
@@ -90,6 +91,7 @@ __all__ = [
     "huber",
     "load",
     "loss_account",
+    "plot_boundary",
     "quantile",
     "report",
     "save",
@@ -114,6 +116,7 @@ _UPPER_FLOORS = {
     "load": ".io",
     "losses": ".kinds.losses",
     "loss_account": ".lens.step.ledger",
+    "plot_boundary": ".lens.plots",
     "report": ".lens.report.page",
     "save": ".io",
     "shapes": ".lens.step.shape_ledger",

@@ -8,6 +8,7 @@ Results describe what they show once, in `page()`. `Page.text` is what `print` g
 from __future__ import annotations
 
 import math
+import shutil
 import textwrap
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
@@ -17,7 +18,8 @@ from typing import TYPE_CHECKING, Any, Final, Literal, Protocol, TypeVar, final
 if TYPE_CHECKING:
     from rich.text import Text
 
-WIDTH: Final = 100  # columns of a page
+WIDTH: Final = 100  # columns of a page at the most: longer lines are hard to read
+_NARROWEST: Final = 40
 
 #: How a piece of text is meant: a surface with colours chooses the colour.
 Tone = Literal["", "title", "strong", "dim", "good", "fair", "poor", "bad"]
@@ -57,12 +59,17 @@ class Words:
 @final
 @dataclass(frozen=True, slots=True)
 class Table:
-    """Columns with a heading. `align` has "l" or "r" for each; a last "l" column is wrapped where it is too long."""
+    """Columns with a heading. `align` has "l" or "r" for each.
+
+    Where a page is too narrow, "l" columns are wrapped, the last one first; then the table goes on below itself, with
+    its first column again. The cells of a `heat` map are areas of colour, below the numbers of columns and rows.
+    """
 
     columns: Sequence[str]
     rows: Sequence[Sequence[Cell | str]]
     align: str
     indent: int = 2
+    heat: bool = False
 
 
 @final
@@ -84,15 +91,16 @@ class Page:
     title: str
     blocks: list[Words | Table] = field(default_factory=list)
 
-    def lines(self, width: int = WIDTH) -> list[list[Cell]]:
-        """The page line by line, each line in pieces with their tone."""
+    def lines(self, width: int | None = None) -> list[list[Cell]]:
+        """The page line by line, each line in pieces with their tone; as wide as `page_width` unless given."""
+        width = page_width() if width is None else width
         found = _wrapped(Words(self.title, "title"), width)
         for block in self.blocks:
             found += _wrapped(block, width) if isinstance(block, Words) else _laid_out(block, width)
         return found
 
-    def text(self, width: int = WIDTH) -> str:
-        """The page as plain text."""
+    def text(self, width: int | None = None) -> str:
+        """The page as plain text; as wide as `page_width` unless given."""
         return "\n".join("".join(piece.text for piece in line) for line in self.lines(width))
 
     def html(self) -> str:
@@ -108,6 +116,20 @@ class Page:
                 style = f"white-space:pre-wrap;margin:4px 0 2px {block.indent * 6}px;{_HTML_TONES[block.tone]}"
                 parts.append(f'<div style="{style}">{escape(block.text)}</div>')
         return "".join(parts) + "</div>"
+
+
+def page_width() -> int:
+    """How wide a page is: as the terminal, at most 100 columns; 100 in a pipe or a file, unless COLUMNS is set.
+
+    Examples
+    --------
+    >>> import os
+    >>> os.environ["COLUMNS"] = "80"
+    >>> page_width()
+    80
+    >>> del os.environ["COLUMNS"]
+    """
+    return max(_NARROWEST, min(WIDTH, shutil.get_terminal_size((WIDTH, 24)).columns))
 
 
 class Paged(Protocol):
@@ -157,24 +179,55 @@ def _wrapped(words: Words, width: int) -> list[list[Cell]]:
 
 def _laid_out(table: Table, width: int) -> list[list[Cell]]:
     rows = [[cell if isinstance(cell, Cell) else Cell(cell) for cell in row] for row in table.rows]
-    widths = [max(len(text) for text in column) for column in _columns(table, rows)]
-    if table.align.endswith("l"):
-        room = width - table.indent - sum(widths[:-1]) - len(_GAP) * (len(widths) - 1)
-        widths[-1] = min(widths[-1], max(room, 24))
-    lines = []
     if any(table.columns):
         rows = [[Cell(title, "dim") for title in table.columns], *rows]
-    for row in rows:
-        last = textwrap.wrap(row[-1].text, widths[-1]) or [""]
-        for number, part in enumerate(last):
-            cells = row if number == 0 else [Cell("")] * len(row)
-            line = [Cell(" " * table.indent)]
-            for column, (cell, size, side) in enumerate(zip(cells, widths, table.align, strict=True)):
-                text = part if column == len(row) - 1 else cell.text
-                tone = row[column].tone
-                line.append(Cell(text.rjust(size) if side == "r" else text.ljust(size), tone))
-                line.append(Cell(_GAP))
-            lines.append(_stripped(line))
+    widths = [max(len(row[column].text) for row in rows) if rows else 0 for column in range(len(table.align))]
+    lines: list[list[Cell]] = []
+    for part in _parts(widths, table.align, width - table.indent):
+        if lines and any(table.columns):
+            lines.append([])
+        sizes = _squeezed([widths[k] for k in part], [table.align[k] for k in part], width - table.indent)
+        for row in rows:
+            lines += _row_lines([row[k] for k in part], sizes, [table.align[k] for k in part], table.indent)
+    return lines
+
+
+def _parts(widths: list[int], align: str, room: int) -> list[list[int]]:
+    """Which columns stand beside each other: all of them; where that is too wide, some, each time after the first."""
+    parts: list[list[int]] = [[]]
+    for column in range(len(widths)):
+        wider = [*parts[-1], column]
+        sizes = _squeezed([widths[k] for k in wider], [align[k] for k in wider], room)
+        if sum(sizes) + len(_GAP) * (len(sizes) - 1) > room and len(wider) > 2:
+            wider = [0, column]
+            parts.append(wider)
+        parts[-1] = wider
+    return parts
+
+
+def _squeezed(widths: list[int], align: Sequence[str], room: int) -> list[int]:
+    """The widths, columns of text made narrower as far as need be: the last one first, none below 24."""
+    sizes = list(widths)
+    for column in reversed(range(len(sizes))):
+        excess = sum(sizes) + len(_GAP) * (len(sizes) - 1) - room
+        if excess > 0 and align[column] == "l":
+            sizes[column] = min(sizes[column], max(sizes[column] - excess, 24))
+    return sizes
+
+
+def _row_lines(row: list[Cell], sizes: list[int], align: Sequence[str], indent: int) -> list[list[Cell]]:
+    """One row of a table: several lines where a cell is wrapped."""
+    texts = [
+        [cell.text] if len(cell.text) <= size else textwrap.wrap(cell.text, size)
+        for cell, size in zip(row, sizes, strict=True)
+    ]
+    lines = []
+    for number in range(max(len(text) for text in texts)):
+        line = [Cell(" " * indent)]
+        for text, cell, size, side in zip(texts, row, sizes, align, strict=True):
+            piece = text[number] if number < len(text) else ""
+            line += [Cell(piece.rjust(size) if side == "r" else piece.ljust(size), cell.tone), Cell(_GAP)]
+        lines.append(_stripped(line))
     return lines
 
 
@@ -185,8 +238,7 @@ def _stripped(line: list[Cell]) -> list[Cell]:
     return [*line[:-1], Cell(line[-1].text.rstrip(), line[-1].tone)] if line else []
 
 
-def _columns(table: Table, rows: list[list[Cell]]) -> list[list[str]]:
-    return [[title, *(row[i].text for row in rows)] for i, title in enumerate(table.columns)]
+_HTML_HEAT: Final[dict[Tone, str]] = {"good": "#d9ecd0", "fair": "#f3edc0", "poor": "#f6d3a8", "bad": "#f0aaa2"}
 
 
 def _html_table(table: Table) -> str:
@@ -202,13 +254,17 @@ def _html_table(table: Table) -> str:
         body.append(
             "<tr>"
             + "".join(
-                f'<td style="text-align:{side};{pad};{_HTML_TONES[cell.tone]}">{escape(cell.text)}</td>'
+                f'<td style="text-align:{side};{pad};{_html_tone(cell.tone, table.heat)}">{escape(cell.text)}</td>'
                 for cell, side in zip(cells, sides, strict=True)
             )
             + "</tr>"
         )
     style = "border-collapse:collapse;font-family:monospace;font-size:12px;margin:2px 0 8px 12px"
     return f'<table style="{style}"><thead><tr>{heads}</tr></thead><tbody>{"".join(body)}</tbody></table>'
+
+
+def _html_tone(tone: Tone, heat: bool) -> str:
+    return f"background:{_HTML_HEAT[tone]};color:#000" if heat and tone in _HTML_HEAT else _HTML_TONES[tone]
 
 
 # ── on a terminal ────────────────────────────────────────────────────────────────────────────────────────
@@ -245,15 +301,18 @@ def show(result: Paged | Page, console: Any = None) -> None:
     from rich.console import Console
 
     page = result if isinstance(result, Page) else result.page()
-    (Console() if console is None else console).print(styled(page), soft_wrap=True, highlight=False)
+    console = Console() if console is None else console
+    # what is shown may be stderr, of which `page_width` knows nothing
+    width = min(WIDTH, console.width) if console.is_terminal else None
+    console.print(styled(page, width), soft_wrap=True, highlight=False)
 
 
-def styled(page: Page) -> Text:
+def styled(page: Page, width: int | None = None) -> Text:
     """The page as rich's text: what ``__rich__`` gives."""
     from rich.text import Text
 
     text = Text(no_wrap=True, overflow="ignore", end="")
-    lines = page.lines()
+    lines = page.lines(width)
     for number, line in enumerate(lines):
         end = "" if number == len(lines) - 1 else "\n"
         text.append_text(Text.assemble(*((cell.text, _STYLES[cell.tone]) for cell in line), end))

@@ -19,7 +19,7 @@ UNCHECKABLE: Final = "cannot be checked here"
 
 MOST_DIGITS: Final = 16.0  # equal numbers agree to all the digits of float64
 
-_MAP_ROWS, _MAP_COLUMNS = 16, 24  # of a heat map on a page
+_MAP_ROWS, _MAP_COLUMNS = 16, 16  # of a heat map on a page: it fits into 80 columns
 
 
 def agreed_digits(a: float, b: float, hidden: float = 0.0) -> float:
@@ -305,12 +305,12 @@ class GradientReport:
             digits = np.atleast_2d(self.heatmap(name))
             if not np.isfinite(digits).any():
                 continue
-            rows, columns = (
+            down, across = (
                 math.ceil(size / most) for size, most in zip(digits.shape, (_MAP_ROWS, _MAP_COLUMNS), strict=True)
             )
-            pooled = f", the least of each {rows} × {columns} block" if rows * columns > 1 else ""
+            pooled = f", the least of each {down} × {across} block" if down * across > 1 else ""
             blocks.append(Words(f"{name} {self.shapes[name]}{pooled}", "strong"))
-            blocks.append(_map(_pooled(digits, rows, columns)))
+            blocks.append(_map(digits, down, across))
         return blocks
 
     def __str__(self) -> str:
@@ -351,20 +351,15 @@ def _verdicts(found: list[CheckedParameter] | list[CheckedDirection]) -> list[Ce
     ]
 
 
-def _pooled(digits: Array, rows: int, columns: int) -> Array:
-    """The least of each block of rows × columns, NaN left aside."""
-    padded = np.full(
-        [-(-size // block) * block for size, block in zip(digits.shape, (rows, columns), strict=True)], np.inf
-    )
-    padded[: digits.shape[0], : digits.shape[1]] = np.where(np.isnan(digits), np.inf, digits)
-    blocks = padded.reshape(padded.shape[0] // rows, rows, padded.shape[1] // columns, columns)
-    least = blocks.min(axis=(1, 3))
-    return np.where(np.isinf(least), np.nan, least)
-
-
-def _map(digits: Array) -> Table:
-    cells = [[Cell("·", "dim") if np.isnan(d) else Cell(str(int(d)), digits_tone(d)) for d in row] for row in digits]
-    return Table([""] * digits.shape[1], cells, "r" * digits.shape[1])
+def _map(digits: Array, down: int, across: int) -> Table:
+    """The least of each block of down × across, what was not checked left aside."""
+    rows, columns = range(0, digits.shape[0], down), range(0, digits.shape[1], across)
+    least = np.fmin.reduceat(np.fmin.reduceat(digits, list(rows), axis=0), list(columns), axis=1)
+    cells: list[list[Cell | str]] = []
+    for row, line in zip(rows, least, strict=True):
+        found = [Cell("·", "dim") if np.isnan(d) else Cell(str(int(d)), digits_tone(d)) for d in line]
+        cells.append([Cell(str(row), "dim"), *found])
+    return Table(["", *map(str, columns)], cells, "r" * (len(columns) + 1), heat=True)
 
 
 def digits_tone(digits: float) -> Tone:

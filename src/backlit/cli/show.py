@@ -12,7 +12,6 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from ..kinds import Dense
 from ..network import Network
 from ..training.callbacks import Callback, Training
 
@@ -95,12 +94,7 @@ def formatted(name: str, value: float | None) -> str:
 
 def network_text(net: Network) -> str:
     """The network in one line: ``784 → 128 relu → 10 softmax (101,770 parameters)``."""
-    parts = [str(net.inputs)]
-    for layer in net.layers:
-        if isinstance(layer, Dense):
-            parts.append(f"{layer.units} {layer.activation.name}")
-        else:
-            parts.append(f"dropout {layer.rate:g}")
+    parts = [str(net.inputs), *(layer.title for layer in net.layers)]
     return f"{' → '.join(parts)} ({net.parameters.size:,} parameters)"
 
 

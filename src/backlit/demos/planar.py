@@ -15,8 +15,8 @@ import numpy as np
 from ..data import load
 from ..kinds import Dense
 from ..kinds.optimizers import SGD
+from ..lens.plots import plot_boundary
 from ..network import Network
-from ..parameters import Array
 from ..training.fit import fit
 from . import page, picture
 
@@ -184,12 +184,7 @@ def draw(results: PlanarResults, path: str) -> None:
 def _draw_boundary(ax: Any, run_: Run) -> None:
     """The points over the colour that the network gives to every place in the plane; the line is where it is half."""
     flower = load("planar")
-    side = np.linspace(-4.7, 4.7, 300)
-    places = np.column_stack([grid.ravel() for grid in np.meshgrid(side, side)])  # (90000, 2)
-    chance: Array = run_.net.forward(places).reshape(len(side), len(side))
-    ax.contourf(side, side, chance, levels=np.linspace(0, 1, 11), cmap="RdBu", alpha=0.55)
-    ax.contour(side, side, chance, levels=[0.5], colors="black", linewidths=1.0)
-    for label, color in enumerate(("tab:red", "tab:blue")):
-        points = flower.X[flower.y == label]
-        ax.scatter(*points.T, s=9, color=color, edgecolor="white", linewidth=0.3)
-    ax.set(title=f"{run_.hidden} hidden: {100 * run_.accuracy:.1f} % right", xticks=(), yticks=(), aspect="equal")
+    plot_boundary(run_.net, flower.X, flower.y, ax)
+    ax.get_legend().remove()
+    title = f"{run_.hidden} hidden: {100 * run_.accuracy:.1f} % right"
+    ax.set(title=title, xlabel="", ylabel="", xticks=(), yticks=(), aspect="equal")

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import math
+from html import escape
 from itertools import pairwise
 from typing import Any, Final
 
 from sklearn.utils import estimator_html_repr
 
-from ..kinds import Dense
 from ..network import Network
 
 _MOST_UNITS: Final = 8  # circles in a column; a wider layer has dots in its middle
@@ -25,15 +26,22 @@ def html_with_network(estimator: Any) -> str:
 def network_svg(net: Network) -> str:
     """The network as an SVG picture: layers from left to right, at most 8 units drawn of each.
 
+    Layers without activation work on the units before them, and are named below these.
+
     Examples
     --------
+    >>> from backlit.kinds import Dense
     >>> network_svg(Network([Dense(3, "tanh"), Dense(1)], inputs=2)).count("<circle")
     6
     """
-    dense = [layer for layer in net.layers if isinstance(layer, Dense)]
-    widths = [net.inputs, *(layer.units for layer in dense)]
-    names = [f"{net.inputs} inputs", *(f"{layer.units} {layer.activation.name}" for layer in dense)]
-    sizes = ["", *(f"{layer.weight.size + layer.units:,} parameters" for layer in dense)]
+    widths, lines = [net.inputs], [[f"{net.inputs} inputs"]]
+    for index, layer in enumerate(net.layers):
+        if layer.activation is not None:
+            widths.append(layer.outputs)
+            lines.append([])
+        own = [shape for name, shape in net.parameters.shapes.items() if name.split(".")[0] == str(index)]
+        size = sum(math.prod(shape) for shape in own)
+        lines[-1] += [layer.title, *([f"{size:,} parameters"] if own else [])]
     height = _ROW * min(_MOST_UNITS, max(widths))
     columns = [_positions(width, column, height) for column, width in enumerate(widths)]
     parts = [
@@ -44,16 +52,18 @@ def network_svg(net: Network) -> str:
     ]
     circles = [f'<circle cx="{x}" cy="{y:g}" r="{_RADIUS}"/>' for column in columns for x, y in column]
     texts = []
-    for column, (width, name, size) in enumerate(zip(widths, names, sizes, strict=True)):
+    for column, (width, below) in enumerate(zip(widths, lines, strict=True)):
         x = _COLUMN * column + _COLUMN // 2
         if width > _MOST_UNITS:
             texts.append(f'<text x="{x}" y="{height / 2 + 15:g}">⋮</text>')
-        texts.append(f'<text x="{x}" y="{height + 32}">{name}</text>')
-        texts.append(f'<text x="{x}" y="{height + 48}" fill-opacity="0.65">{size}</text>')
+        for row, text in enumerate(below):
+            faint = ' fill-opacity="0.65"' if text.endswith(" parameters") else ""
+            texts.append(f'<text x="{x}" y="{height + 32 + 16 * row}"{faint}>{escape(text)}</text>')
+    tallest = height + 26 + 16 * max(len(below) for below in lines)
     return (
-        f'<svg xmlns="http://www.w3.org/2000/svg" width="{_COLUMN * len(widths)}" height="{height + 58}" role="img" '
-        f'aria-label="network of {len(dense)} layers" font-family="sans-serif" font-size="12" text-anchor="middle" '
-        f'fill="currentColor"><g stroke="currentColor" stroke-opacity="0.2">{"".join(parts)}</g>'
+        f'<svg xmlns="http://www.w3.org/2000/svg" width="{_COLUMN * len(widths)}" height="{tallest}" role="img" '
+        f'aria-label="network of {len(widths) - 1} layers" font-family="sans-serif" font-size="12" '
+        f'text-anchor="middle" fill="currentColor"><g stroke="currentColor" stroke-opacity="0.2">{"".join(parts)}</g>'
         f'<g fill="#4c78a8">{"".join(circles)}</g>{"".join(texts)}</svg>'
     )
 

@@ -10,16 +10,15 @@ from sklearn.utils._set_output import ADAPTERS_MANAGER, _get_output_config
 from sklearn.utils.validation import check_is_fitted
 
 from ..exceptions import ConfigurationError, NotFittedError, ShapeError
-from ..kinds import Dense
 from ..network import Network
 from ..parameters import Array
 from .rows import check_X
 from .training import blas_limit
 
 
-def dense_layers(net: Network) -> list[Dense]:
-    """The layers that have weights."""
-    return [layer for layer in net.layers if isinstance(layer, Dense)]
+def layers_with_weights(net: Network) -> list[int]:
+    """The places of the layers that have weights."""
+    return [int(name.split(".")[0]) for name in net.parameters.weight_names]
 
 
 def activations(net: Network, X: Any, layer: int) -> Array:
@@ -37,7 +36,7 @@ def activations(net: Network, X: Any, layer: int) -> Array:
 
 def hidden_index(net: Network, layer: int) -> int:
     """The index, among all layers, of a hidden layer counted from the input (0, 1, …) or from the output (-1, …)."""
-    hidden = [index for index, part in enumerate(net.layers) if isinstance(part, Dense)][:-1]
+    hidden = layers_with_weights(net)[:-1]
     if not hidden:
         raise ConfigurationError("the network has no hidden layer: give hidden_layer_sizes at least one size")
     if isinstance(layer, bool) or not hasattr(layer, "__index__") or not -len(hidden) <= layer < len(hidden):
@@ -106,12 +105,14 @@ class ParameterViews(list[Array]):
 
 def weight_views(estimator: Any) -> ParameterViews:
     """Views of the weights, layer by layer, each (inputs, units)."""
-    return ParameterViews(layer.weight for layer in dense_layers(_network(estimator)))
+    parameters = _network(estimator).parameters
+    return ParameterViews(parameters.view(name) for name in parameters.weight_names)
 
 
 def bias_views(estimator: Any) -> ParameterViews:
     """Views of the biases, layer by layer, each (units,)."""
-    return ParameterViews(layer.bias for layer in dense_layers(_network(estimator)) if layer.bias is not None)
+    parameters = _network(estimator).parameters
+    return ParameterViews(parameters.view(name) for name in parameters.names if name.endswith(".bias"))
 
 
 def set_views(views: ParameterViews, arrays: Any) -> None:

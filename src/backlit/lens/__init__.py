@@ -13,13 +13,13 @@ from __future__ import annotations
 from ..pages import show, styled
 from .diagnosis.diagnose import Comparison, Diagnosis, Finding, diagnose
 from .healthcheck.health import HealthMonitor, HealthReport, health
-from .plots import plot_check, plot_sweep
+from .plots import plot_boundary, plot_check, plot_sweep
 from .recording.frames import Frame
 from .recording.player import Player
 from .recording.recorder import Recorder
 from .recording.recording import Recording
 from .step.account import AccountLine, LossAccount
-from .step.delta import Term, UnitDelta
+from .step.delta import Factor, Term, UnitDelta
 from .step.ledger import Ledger, explain, loss_account
 from .step.proof import Proof
 from .step.shape_ledger import ShapeLedger, ShapeStep, shapes
@@ -31,6 +31,7 @@ __all__ = [
     "AccountLine",
     "Comparison",
     "Diagnosis",
+    "Factor",
     "Finding",
     "Frame",
     "HealthMonitor",
@@ -55,6 +56,7 @@ __all__ = [
     "explain",
     "health",
     "loss_account",
+    "plot_boundary",
     "plot_check",
     "plot_sweep",
     "shapes",

@@ -1,4 +1,4 @@
-"""Pictures of a gradient check, by matplotlib."""
+"""Pictures by matplotlib: of a gradient check, and of what a network with two inputs answers."""
 
 from __future__ import annotations
 
@@ -9,6 +9,8 @@ import numpy as np
 
 from ..checking.gradreport import MOST_DIGITS, EpsilonSweep, GradientReport
 from ..exceptions import ConfigurationError, missing_extra
+from ..network import Network
+from .boundary import plane
 
 
 def plot_check(report: GradientReport, name: str | None = None) -> Any:
@@ -101,6 +103,71 @@ def plot_sweep(sweep: EpsilonSweep | None, ax: Any = None) -> Any:
     ax.set_ylabel("relative error ‖d − g‖ / ‖g‖")
     ax.grid(alpha=0.25)
     ax.legend(frameon=False)
+    return ax
+
+
+def plot_boundary(net: Network, X: Any, y: Any, ax: Any = None) -> Any:
+    """Draw what a network with two inputs answers everywhere, with the rows of X as points.
+
+    The chance of the second class, as colour, with a line where the network is undecided; of more classes the one that
+    it chooses; or the value. An estimator is drawn by scikit-learn's ``DecisionBoundaryDisplay.from_estimator``.
+
+    Parameters
+    ----------
+    net : Network
+    X : array_like, shape (n, 2)
+    y : array_like
+        Labels or values, as in ``net.loss``.
+    ax : matplotlib Axes, optional
+        Where to draw; a new figure unless given.
+
+    Returns
+    -------
+    matplotlib Axes
+        ``ax.figure.savefig("boundary.png")`` keeps it.
+
+    Raises
+    ------
+    ConfigurationError
+        For a network that has not two inputs, several outputs that are no classes, or rows of several classes.
+    MissingExtraError
+        Without matplotlib.
+
+    Examples
+    --------
+    >>> import backlit as bl
+    >>> net = bl.Network([bl.Dense(1, "sigmoid")], inputs=2, loss="cross_entropy")
+    >>> ax = bl.plot_boundary(net, [[0.0, 0.0], [1.0, 1.0]], ["no", "yes"])
+    >>> [text.get_text() for text in ax.get_legend().get_texts()]
+    ['no', 'yes']
+    """
+    found = plane(net, X, y)
+    if ax is None:
+        _, ax = _pyplot("drawing the boundary").subplots(figsize=(6, 5), layout="constrained")
+    drawn = found.across, found.up, found.answers
+    if found.kind == "value":
+        low, high = (float(of([of(found.answers), of(found.targets)])) for of in (np.min, np.max))
+        high = high if high > low else low + 1.0
+        image = ax.contourf(*drawn, levels=np.linspace(low, high, 16), cmap="viridis", alpha=0.7)
+        ax.scatter(*found.points.T, c=found.targets, cmap="viridis", vmin=low, vmax=high, s=18, edgecolor="white")
+        ax.figure.colorbar(image, ax=ax, label="output; the points: target")
+    else:
+        if found.kind == "chance":
+            middle = 0.0 if found.middle is None else found.middle
+            reach = max(0.5, float(np.abs(found.answers - middle).max()))
+            colors = ["tab:red", "tab:blue"]
+            levels = np.linspace(middle - reach, middle + reach, 11)
+            ax.contourf(*drawn, levels=levels, cmap="RdBu", alpha=0.5)
+            if found.answers.min() < middle < found.answers.max():
+                ax.contour(*drawn, levels=[middle], colors="black", linewidths=1.0)
+        else:
+            colors = [f"C{k % 10}" for k in range(len(found.labels))]
+            ax.contourf(*drawn, levels=np.arange(len(colors) + 1) - 0.5, colors=colors, alpha=0.3)
+        for k, (label, color) in enumerate(zip(found.labels, colors, strict=True)):
+            points = found.points[found.targets == k]
+            ax.scatter(*points.T, s=18, color=color, edgecolor="white", linewidth=0.4, label=label)
+        ax.legend(frameon=False, loc="upper left", bbox_to_anchor=(1.0, 1.0))
+    ax.set(xlabel="input 0", ylabel="input 1")
     return ax
 
 

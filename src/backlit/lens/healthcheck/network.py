@@ -6,18 +6,17 @@ networks should give no warning: where a sign also occurs in good networks, the 
 
 from __future__ import annotations
 
-import itertools
 from collections.abc import Iterator
 from dataclasses import asdict, dataclass
 from typing import Any, Final, Literal, final
 
 import numpy as np
 
-from ...kinds import Dense
+from ...network import Network
 from ...pages import count, number, plain
 from ...parameters import Array
 from ...randomness import keyed_generator
-from ..step.delta import filled
+from ..step.delta import adds_up
 from ..step.trace import LayerPass, Trace
 
 Severity = Literal["note", "warning"]
@@ -28,7 +27,6 @@ FEWEST_ROWS: Final = 16
 # Saturated: f′(z) below 4 % of its largest value, which is a outside 0.01 … 0.99 for sigmoid and |a| > 0.98 for tanh,
 # on 95 % of the rows. Some such units are found in good networks; half a layer of them passes next to no delta down
 # (Glorot & Bengio 2010, figures 2 and 4).
-_STEEPEST: Final = {"sigmoid": 0.25, "tanh": 1.0}
 _FLAT: Final = 0.04
 _FLAT_ROWS: Final = 0.95
 _SATURATED_WARNING, _SATURATED_NOTE = 0.5, 0.25
@@ -135,7 +133,8 @@ def _not_finite(trace: Trace) -> Finding:
 
 
 def _inputs(trace: Trace) -> Iterator[Finding]:
-    X = trace.inputs.astype(np.float64)  # (n, inputs)
+    # what reaches the first weights: a norm in front of them scales the inputs
+    X = next(layer.a_in for layer in trace.layers if adds_up(layer.layer)).astype(np.float64)  # (n, inputs)
     sizes = np.sqrt((X * X).mean(axis=0))  # (inputs,)
     largest = int(sizes.argmax())
     above = int((sizes > _LARGE_INPUT).sum())
@@ -169,9 +168,10 @@ def _inputs(trace: Trace) -> Iterator[Finding]:
 
 
 def _saturated(trace: Trace, layer: LayerPass) -> Iterator[Finding]:
-    if layer.activation not in _STEEPEST or layer.slope is None:
+    activation = layer.layer.activation
+    if activation is None or activation.steepest is None or layer.slope is None:
         return
-    flat = layer.slope < _FLAT * _STEEPEST[layer.activation]  # (n, units)
+    flat = layer.slope < _FLAT * activation.steepest  # (n, units)
     if layer is trace.layers[-1]:
         if trace.net.paired:
             return
@@ -202,7 +202,7 @@ def _saturated(trace: Trace, layer: LayerPass) -> Iterator[Finding]:
 
 
 def _dead(trace: Trace, layer: LayerPass) -> Iterator[Finding]:
-    if layer.activation != "relu":
+    if layer.layer.activation is None or not layer.layer.activation.dies:
         return
     units = int((layer.a == 0.0).all(axis=0).sum())
     share = units / layer.units
@@ -212,29 +212,53 @@ def _dead(trace: Trace, layer: LayerPass) -> Iterator[Finding]:
             layer.index,
             "warning" if share >= _DEAD_WARNING else "note",
             {"units": units, "of": layer.units, "share": share, "rows": trace.n},
-            f"{units:,} of {layer.units:,} relu units are 0 on all {trace.n:,} rows, so that no gradient reaches "
-            "their weights.",
+            f"{units:,} of {layer.units:,} {layer.activation} units are 0 on all {trace.n:,} rows, so that no "
+            "gradient reaches their weights.",
             "Use a smaller learning rate, he_normal initial weights, or leaky_relu; scale the inputs.",
         )
 
 
 def _identical(trace: Trace) -> Iterator[Finding]:
     """Hidden units with the same weights in and out: they get the same gradients, and stay the same."""
-    dense = [(i, layer) for i, layer in enumerate(trace.net.layers) if isinstance(layer, Dense)]
-    for (index, layer), (_, following) in itertools.pairwise(dense):
-        parts = [layer.weight, following.weight.T] + ([] if layer.bias is None else [layer.bias[None, :]])
-        units, groups = _twins(np.concatenate(parts).astype(np.float64).T)
+    net = trace.net
+    for index, layer in enumerate(net.layers):
+        vectors = _in_and_out(net, index)
+        if vectors is None:
+            continue
+        units, groups = _twins(vectors)
         if units:
-            share = units / layer.units
+            share = units / layer.outputs
             yield Finding(
                 "identical_units",
                 index,
                 "warning" if share >= _IDENTICAL_WARNING else "note",
-                {"units": units, "of": layer.units, "groups": groups, "share": share},
-                f"{units:,} of {layer.units:,} units have a twin with the same weights in and out: they get the same "
+                {"units": units, "of": layer.outputs, "groups": groups, "share": share},
+                f"{units:,} of {layer.outputs:,} units have a twin with the same weights in and out: they get the same "
                 "gradient, so that training cannot tell them apart.",
                 "Start from random weights (glorot_uniform, he_normal), not from zeros or a constant.",
             )
+
+
+def _in_and_out(net: Network, index: int) -> Array | None:
+    """All that is learnt of each unit up to the next layer with weights, (units, numbers); None where it has no next.
+
+    Also None where a parameter between the two belongs to no single unit.
+    """
+    units = net.layers[index].outputs
+    above = [i for i in range(index + 1, len(net.layers)) if adds_up(net.layers[i])]
+    if not adds_up(net.layers[index]) or not above:
+        return None
+    parts = []
+    for name in net.parameters.names:
+        place, short = name.split(".", 1)
+        view = net.parameters.view(name).astype(np.float64)
+        if int(place) == above[0] and short == "weight":
+            parts.append(view.T)  # the bias of the next layer is not theirs
+        elif index <= int(place) < above[0]:
+            if view.shape[-1] != units or view.ndim > 2:
+                return None
+            parts.append(np.atleast_2d(view))
+    return np.concatenate(parts).T
 
 
 def _twins(vectors: Array) -> tuple[int, int]:
@@ -255,9 +279,9 @@ def _twins(vectors: Array) -> tuple[int, int]:
 
 def _delta_sizes(trace: Trace) -> Iterator[Finding]:
     sizes = {
-        layer.index: float(np.sqrt(np.mean(filled(layer.delta).astype(np.float64) ** 2)))
+        layer.index: float(np.sqrt(np.mean(layer.delta.astype(np.float64) ** 2)))
         for layer in trace.layers
-        if layer.z is not None
+        if layer.activation is not None and layer.delta is not None
     }
     *hidden, last = sizes
     if not sizes[last]:

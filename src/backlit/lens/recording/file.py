@@ -4,6 +4,7 @@
     slots     (checkpoints, slots, P)       the optimiser's memory there, where it has one
     X, Y      (rows, inputs), (rows, outputs)
     weight    (rows,)                       sample weights, where there are any
+    buffers   (B,)                          what layers remembered when the run began (running statistics), if any do
 
 The rows are those of the training data, or of one batch after the other where checkpoints have their own. Optimisers
 and schedules come from closed lists. What is read is validated before it is trusted, as `backlit.load` does.
@@ -33,8 +34,8 @@ from ...files import (
     read_bytes,
     write_bytes,
 )
-from ...kinds.optimizers import SGD, Adagrad, Adam, AdamW, Optimizer, RMSprop
-from ...kinds.schedules import CosineDecay, ExponentialDecay, InverseDecay, StepDecay
+from ...kinds.optimizers import OPTIMIZERS, Optimizer
+from ...kinds.schedules import SCHEDULES
 from ...network import Network
 from ...pages import plain
 from ...parameters import Array
@@ -44,10 +45,8 @@ from .recording import Checkpoint, Recording, Rows
 
 FORMAT: Final = "backlit recording"
 
-_OPTIMIZERS: Final[dict[str, Any]] = {kind.__name__: kind for kind in (SGD, RMSprop, Adagrad, Adam, AdamW)}
-_SCHEDULES: Final[dict[str, Any]] = {
-    kind.__name__: kind for kind in (StepDecay, ExponentialDecay, InverseDecay, CosineDecay)
-}
+_OPTIMIZERS: Final[dict[str, Any]] = {kind.__name__: kind for kind in OPTIMIZERS.values()}
+_SCHEDULES: Final[dict[str, Any]] = {kind.__name__: kind for kind in SCHEDULES}
 _WHOLE: Final = ("n", "batch_size", "first_step", "first_epoch", "interval")
 
 
@@ -56,11 +55,13 @@ def write_recording(recording: Recording, path: str | os.PathLike[str]) -> None:
     from safetensors.numpy import save
 
     if "own" in recording.net.__getstate__():
-        raise ConfigurationError("the network has an activation or a loss of your own, which no file can hold")
+        raise ConfigurationError("the network has a layer, an activation or a loss of your own, which no file can hold")
     checkpoints = recording.checkpoints
     tensors = {"values": np.stack([checkpoint.values for checkpoint in checkpoints])}
     if checkpoints[0].slots.size:
         tensors["slots"] = np.stack([checkpoint.slots for checkpoint in checkpoints])
+    if recording.net.parameters.buffers.size:
+        tensors["buffers"] = recording.net.parameters.buffers
     X, Y, weight = _all_rows(recording)
     tensors |= {"X": _storable(X), "Y": Y} | ({} if weight is None else {"weight": weight})
     description = {
@@ -111,12 +112,13 @@ def _recording(data: bytes, header: Mapping[str, Any], spec: Spec, about: Spec) 
         raise ValueError("its batches do not fit its rows")
     optimizer = optimizer_from_spec(about["optimizer"])
     # The sizes that the description promises, against those that the file has: before anything is made of them.
-    size = sum(math.prod(shape) for shape in parameter_shapes(spec).values())
+    size, buffered = (sum(math.prod(shape) for shape in kind.values()) for kind in parameter_shapes(spec))
     shapes = {key: tuple(entry["shape"]) for key, entry in header.items()}
     slots = {"slots": (len(steps), len(optimizer.slots), size)} if optimizer.slots else {}
-    if {key: shapes.get(key) for key in ("values", *slots)} != {"values": (len(steps), size), **slots}:
+    expected = {"values": (len(steps), size), **slots, **({"buffers": (buffered,)} if buffered else {})}
+    if {key: shapes.get(key) for key in expected} != expected:
         raise ValueError("its parameters do not fit the network and the optimiser it describes")
-    if not {"X", "Y"} <= shapes.keys() <= {"X", "Y", "weight", "values", *slots}:
+    if not {"X", "Y"} <= shapes.keys() <= {"X", "Y", "weight", *expected}:
         raise ValueError("it does not hold the rows that a recording has")
     net = Network.from_spec(spec)
     tensors: dict[str, Array] = load(data)
@@ -124,6 +126,8 @@ def _recording(data: bytes, header: Mapping[str, Any], spec: Spec, about: Spec) 
         if (key != "X" and array.dtype != net.dtype) or not np.isfinite(array).all():
             raise ValueError(f"{key!r} is not made of finite {net.dtype} numbers")
     net.parameters.values[:] = tensors["values"][0]
+    if buffered:
+        net.parameters.buffers[:] = tensors["buffers"]
     none = np.empty((0, size), net.dtype)
     recording = Recording(
         net=net,
@@ -200,6 +204,7 @@ def optimizer_spec(optimizer: Optimizer) -> Spec:
 
     Examples
     --------
+    >>> from backlit.kinds.optimizers import SGD
     >>> optimizer_spec(SGD(0.1, momentum=0.9))
     {'name': 'SGD', 'learning_rate': 0.1, 'momentum': 0.9, 'nesterov': False, 'clip_norm': None}
     """
@@ -213,7 +218,7 @@ def optimizer_spec(optimizer: Optimizer) -> Spec:
         if _SCHEDULES.get(schedule.__name__) is not schedule:
             raise ConfigurationError(
                 f"the learning rate {rate!r} is a function of your own, which no file can hold: "
-                "StepDecay, ExponentialDecay, InverseDecay and CosineDecay can be saved"
+                f"{', '.join(_SCHEDULES)} can be saved"
             )
         settings["learning_rate"] = {"name": schedule.__name__, **dataclasses.asdict(rate)}
     return {"name": kind.__name__, **settings}

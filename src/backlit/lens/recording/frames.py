@@ -12,12 +12,14 @@ from typing import Any, Final, final
 
 import numpy as np
 
+from ...exceptions import ConfigurationError
 from ...pages import Cell, Page, Table, Words, count, number, numbers, place, plain, shown
 from ...parameters import Array
-from ..step.delta import UnitDelta, filled
+from ..step.delta import UnitDelta, adds_up, filled, way_up
 from ..step.shape_ledger import shapes
+from ..step.trace import LayerPass
 from .frames_time import Blocks, Drawn, draw_batch, draw_epoch
-from .places import Place, Stage
+from .places import Learnt, Place, Stage, learnt_by
 from .scene import Product, Scene
 
 _TERMS: Final = 10  # of a sum that get a line each
@@ -112,7 +114,7 @@ def _where(scene: Scene, at: Place, grain: str) -> str:
 
 def _product(scene: Scene, at: Place) -> Drawn:
     products, stage = scene.products(at), scene.stages[at.stage]
-    if len(products) <= 1:
+    if not products or (len(products) == 1 and stage.direction != "gradient"):
         return _neuron(scene, at)  # there is no sum
     this = products[at.term]
     line = f"{this.left} · {this.right} = {number(this.left_value)} · {number(this.right_value)} = {number(this.value)}"
@@ -130,10 +132,9 @@ def _product(scene: Scene, at: Place) -> Drawn:
 
 def _share(scene: Scene, at: Place, this: Product) -> tuple[dict[str, float], list[list[str]]]:
     """What a product of the gradient stage is part of: the mean over the batch."""
-    stage = scene.stages[at.stage]
-    inputs = scene.layer(stage).a_in.shape[1]
-    kind, index = ("weight", (at.term, at.unit)) if at.term < inputs else ("bias", (at.unit,))
-    step = scene.taken.parameters[f"{stage.layer}.{kind}"]
+    layer = scene.stages[at.stage].layer
+    short, index = learnt_by(scene.trace.net, layer, at.unit)[at.term]
+    step = scene.taken.parameters[f"{layer}.{short}"]
     total, name = scene.trace.weight_sum, place(step.name, index)
     share, data = this.value / total, float(step.data_gradient[index])
     rows = [
@@ -158,27 +159,75 @@ def _sum(stage: Stage, products: Sequence[Product], j: int) -> str:
 
 
 def _neuron(scene: Scene, at: Place) -> Drawn:
+    return {"forward": _forward_unit, "backward": _backward_unit, "gradient": _gradient_unit}[
+        scene.stages[at.stage].direction
+    ](scene, at)
+
+
+def _forward_unit(scene: Scene, at: Place) -> Drawn:
     stage, row, j = scene.stages[at.stage], at.sample, at.unit
     layer, products = scene.layer(stage), scene.products(at)
-    if stage.direction == "forward":
-        a = float(layer.a[row, j])
-        if layer.z is None:
-            this = products[0]
-            line = f"a_{j} = a_in_{j} · m_{j} = {number(this.left_value)} · {number(this.right_value)} = {number(a)}"
-            return line, {"a_in": this.left_value, "mask": this.right_value, "a": a}, []
-        z = float(layer.z[row, j])
-        line = f"a_{j} = {layer.activation}(z_{j}) = {layer.activation}({number(z)}) = {number(a)}"
-        blocks: Blocks = [Words(_sum(stage, products, j), "", 2), _terms(products, ("a", "w"), f"z_{j}")]
-        if layer.activation == "softmax":
-            blocks.append(Words("softmax divides e^z by the sum over all units of this row", "dim", 2))
-        return line, {"z": z, "a": a}, blocks
-    if stage.direction == "gradient":
-        delta = float(filled(layer.delta)[row, j])
-        line = f"into unit {j}: ∂L/∂w[i, {j}] gets a_i · delta_{j}, with delta_{j} = {number(delta)}"
-        return line, {"delta": delta, "products": [p.value for p in products]}, [_terms(products, ("a", "delta"))]
-    unit = scene.delta(at)
+    values: dict[str, Any] = {
+        symbol: float(array[row, j]) for symbol, array in _forward_columns(layer).items() if j < array.shape[1]
+    }
+    a, z = number(values["a"]), values.get("z")
+    if z is not None:
+        line = f"a_{j} = {layer.activation}(z_{j}) = {layer.activation}({number(z)}) = {a}"
+        blocks: Blocks = []
+        if products:
+            blocks += [Words(_sum(stage, products, j), "", 2), _terms(products, ("a", "w"), f"z_{j}")]
+        activation = layer.layer.activation
+        if activation is not None and activation.slope is None and activation.script is not None:
+            blocks.append(Words(f"over all units of this row: {activation.script.formula}", "dim", 2))
+        return line, values, blocks
+    if products:
+        this = products[0]
+        line = f"a_{j} = {this.left} · {this.right} = {number(this.left_value)} · {number(this.right_value)} = {a}"
+        return line, values, []
+    line = ",   ".join(f"{symbol}_{j} = {number(value)}" for symbol, value in values.items())
+    return line, values, [Words(step.equation, "", 2) for step in layer.layer.forward_steps(scene.trace.n)]
+
+
+def _forward_columns(layer: LayerPass) -> dict[str, Array]:
+    """What stands in a layer on the way forwards."""
+    return {symbol: array for symbol, array in layer.values.items() if symbol not in (layer.delta_name, "f′(z)")}
+
+
+def _gradient_unit(scene: Scene, at: Place) -> Drawn:
+    stage, row, j = scene.stages[at.stage], at.sample, at.unit
+    layer, products = scene.layer(stage), scene.products(at)
+    symbol, delta = f"{layer.delta_name}_{j}", float(filled(layer.delta)[row, j])
+    values = {"delta": delta, "products": [p.value for p in products]}
+    learnt = learnt_by(scene.trace.net, stage.layer, j)
+    if not products:
+        line = f"unit {j}: {symbol} = {number(delta)}"
+        return line, values, [Words(_refusal(layer, learnt), "dim", 2)]
+    if adds_up(layer.layer):
+        line = f"into unit {j}: ∂L/∂w[i, {j}] gets a_i · {symbol}, with {symbol} = {number(delta)}"
+        return line, values, [_terms(products, ("a", layer.delta_name))]
+    gets = (
+        f"∂L/∂{place(name, index)} gets {product.right if product.left == '1' else f'{product.left} · {product.right}'}"
+        for (name, index), product in zip(learnt, products, strict=True)
+    )
+    line = f"into unit {j}: {', '.join(gets)}, with {symbol} = {number(delta)}"
+    return line, values, [_terms(products, ("left", layer.delta_name))]
+
+
+def _refusal(layer: LayerPass, learnt: Sequence[Learnt]) -> str:
+    """Why the gradient of a layer is not written out."""
+    for name, index in learnt:
+        try:
+            layer.layer.gradient_factors(name, index, layer.room, layer.a_in, filled(layer.delta))
+        except ConfigurationError as error:
+            return str(error)
+    return f"no parameter of {layer.description} belongs to a single unit"
+
+
+def _backward_unit(scene: Scene, at: Place) -> Drawn:
+    stage, j = scene.stages[at.stage], at.unit
+    layer, products, unit = scene.layer(stage), scene.products(at), scene.delta(at)
     values = {"delta": unit.delta, "slope": unit.slope, "upstream": unit.upstream}
-    blocks = [Words(unit.equation, "", 2)]
+    blocks: Blocks = [Words(unit.equation, "", 2)]
     if layer.note:
         blocks.append(Words(layer.note, "dim", 2))
     if products:
@@ -188,19 +237,23 @@ def _neuron(scene: Scene, at: Place) -> Drawn:
 
 def _delta_line(unit: UnitDelta, products: Sequence[Product]) -> str:
     """delta of a unit with its numbers."""
-    j, delta = unit.unit, number(unit.delta)
+    symbol, delta = unit.symbol, number(unit.delta)
     weighted = "" if unit.sample_weight == 1.0 else f" · {number(unit.sample_weight)}"
     if unit.way == "pair":
         target = 0.0 if unit.target is None else unit.target
         difference = f"{number(unit.a)} − {number(target)}"
-        return f"delta_{j} = {f'({difference}){weighted}' if weighted else difference} = {delta}"
-    upstream = 0.0 if unit.upstream is None else unit.upstream
-    if unit.way == "jacobian" or unit.slope is None:
-        return f"dL/da_{j} = {number(upstream)}, through softmax's Jacobian delta_{j} = {delta}"
-    factors = [number(sum(product.value for product in products) if products else upstream)]
-    if unit.mask is not None:
-        factors.append(number(unit.mask))
-    return f"delta_{j} = {' · '.join([*factors, number(unit.slope)])} = {delta}"
+        return f"{symbol} = {f'({difference}){weighted}' if weighted else difference} = {delta}"
+    if unit.way == "jacobian":
+        upstream = 0.0 if unit.upstream is None else unit.upstream
+        return f"dL/da_{unit.unit} = {number(upstream)}, through the Jacobian {symbol} = {delta}"
+    factors = [number(sum(product.value for product in products) if products else unit.total)]
+    factors += [number(factor.value) for factor in unit.factors]
+    if unit.slope is not None and unit.way == "slope":
+        factors.append(number(unit.slope))
+    told = f", {unit.through}" if unit.through else ""
+    if len(factors) == 1:
+        return f"{symbol} = {delta}{told}"
+    return f"{symbol} = {' · '.join(factors)} = {delta}{told}"
 
 
 def _terms(products: Sequence[Product], factors: tuple[str, str], total: str = "") -> Table:
@@ -230,27 +283,41 @@ def _terms(products: Sequence[Product], factors: tuple[str, str], total: str = "
 def _layer(scene: Scene, at: Place) -> Drawn:
     stage, row = scene.stages[at.stage], at.sample
     layer = scene.layer(stage)
+    last = layer is scene.trace.layers[-1]
     columns: dict[str, Array] = {}
     if stage.direction == "forward":
-        if layer.z is None:
-            columns = {"a_in": layer.a_in[row], "m": filled(layer.mask)[row], "a": layer.a[row]}
-        else:
-            columns = {"z": layer.z[row], "a": layer.a[row]}
+        columns = {symbol: array[row] for symbol, array in _forward_columns(layer).items()}
     elif stage.direction == "backward":
-        if layer.slope is not None and not (scene.trace.net.paired and layer is scene.trace.layers[-1]):
+        if layer.slope is not None and not (scene.trace.net.paired and last):
             columns = {"f′(z)": layer.slope[row]}
-        elif layer is scene.trace.layers[-1]:
+        elif last:
             columns = {"a": layer.a[row], "y": scene.trace.y[row]}
-        columns["delta"] = filled(layer.delta)[row]
-    else:
+        columns[layer.delta_name] = filled(layer.delta)[row]
+    elif adds_up(layer.layer):
         a_in, delta = layer.a_in[row].astype(np.float64), filled(layer.delta)[row]
         columns = {"delta": delta, "‖a_in‖ · |delta|": np.linalg.norm(a_in) * np.abs(delta)}
+    else:
+        columns = _gradient_columns(scene, at)
     steps = _shape_lines(scene, stage)
     line = ",   ".join(equation for equation, _ in steps)
     blocks: Blocks = [_units(columns), Words("")]
-    blocks += [Words(f"Shapes, for the {count(scene.trace.n, 'row')} of the batch", "dim", 2)]
-    blocks.append(Table(["", ""], [[equation, Cell(text, "dim")] for equation, text in steps], "ll", 4))
-    return line, {name: array.tolist() for name, array in columns.items()}, blocks
+    if steps:
+        blocks += [Words(f"Shapes, for the {count(scene.trace.n, 'row')} of the batch", "dim", 2)]
+        blocks.append(Table(["", ""], [[equation, Cell(text, "dim")] for equation, text in steps], "ll", 4))
+    return line or _where(scene, at, "layer"), {name: array.tolist() for name, array in columns.items()}, blocks
+
+
+def _gradient_columns(scene: Scene, at: Place) -> dict[str, Array]:
+    """What each unit adds to the gradients of its parameters, by their names; and dL/da."""
+    stage = scene.stages[at.stage]
+    layer = scene.layer(stage)
+    values = [[p.value for p in scene.products(Place(*at.digits[:3], unit))] for unit in range(stage.units)]
+    learnt = learnt_by(scene.trace.net, stage.layer, 0)
+    names = [place(name, index[:-1]) if len(index) > 1 else name for name, index in learnt]
+    found = {layer.delta_name: filled(layer.delta)[at.sample]}
+    if all(len(each) == len(names) for each in values):
+        found |= {f"∂L/∂{name}": np.array([each[k] for each in values]) for k, name in enumerate(names)}
+    return found
 
 
 def _shape_lines(scene: Scene, stage: Stage) -> list[tuple[str, str]]:
@@ -258,14 +325,14 @@ def _shape_lines(scene: Scene, stage: Stage) -> list[tuple[str, str]]:
     steps = shapes(scene.trace.net, scene.trace.n).steps
     if stage.direction == "forward":
         found = [step for step in steps if (step.layer, step.direction) == (stage.layer, "forward")]
-    else:
-        back = [step for step in steps if step.direction == "backward"]
-        begins = ("dL/dW", "dL/db") if stage.direction == "gradient" else ("delta",)
-        found = [step for step in back if step.layer == stage.layer and step.equation.startswith(begins)]
-        following = scene.next_dense(stage.layer)
-        if stage.direction == "backward" and following is not None:
-            between = range(stage.layer + 1, following + 1)
-            found = [step for step in back if step.layer in between and "dL/da_in" in step.equation] + found
+        return [(step.equation, step.shapes) for step in found]
+    back = [step for step in steps if step.direction == "backward"]
+    own = [step for step in back if step.layer == stage.layer and not step.equation.startswith("dL/da_in")]
+    found = [step for step in own if step.equation.startswith("delta") == (stage.direction == "backward")]
+    if stage.direction == "backward" and stage.layer < len(scene.trace.layers) - 1:
+        following, _, _ = way_up(scene.trace, stage.layer)
+        between = range(stage.layer + 1, following + 1)
+        found = [step for step in back if step.layer in between and step.equation.startswith("dL/da_in")] + found
     return [(step.equation, step.shapes) for step in found]
 
 

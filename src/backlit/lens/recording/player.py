@@ -14,7 +14,7 @@ from __future__ import annotations
 
 from bisect import bisect_left, bisect_right
 from collections.abc import Sequence
-from typing import Any, Final, Literal, final
+from typing import TYPE_CHECKING, Any, Final, Literal, final
 
 from ...checks import one_of
 from ...exceptions import ConfigurationError
@@ -23,8 +23,10 @@ from ..step.taken import take_traced_step
 from ..step.trace import trace_batch
 from .frames import Frame, draw
 from .places import Direction, Place, Stage, stages_of
-from .recording import Recording
 from .scene import Scene
+
+if TYPE_CHECKING:  # a recording makes its player: it stands above
+    from .recording import Recording
 
 Grain = Literal["product", "neuron", "layer", "sample", "batch", "epoch"]
 

@@ -10,7 +10,6 @@ from typing import Final, final
 
 from .markup import Html, svg_text
 
-_WIDTH, _HEIGHT = 680, 300
 _LEFT, _RIGHT, _TOP, _BOTTOM = 64, 16, 14, 46
 _MOST_POINTS: Final = 500  # of a line: more are not seen
 _RAISED: Final = str.maketrans("-0123456789", "⁻⁰¹²³⁴⁵⁶⁷⁸⁹")
@@ -90,6 +89,61 @@ def _round_step(step: float) -> float:
     return power * next(factor for factor in (1, 2, 5, 10) if factor * power >= step * (1 - 1e-9))
 
 
+@final
+@dataclass(frozen=True)
+class Area:
+    """A drawing with two axes, of a width and a height in pixels."""
+
+    x: Axis
+    y: Axis
+    width: int = 680
+    height: int = 300
+
+    @property
+    def bottom(self) -> int:
+        return self.height - _BOTTOM
+
+    @property
+    def box(self) -> tuple[int, int, int, int]:
+        """Left, top, width and height of what lies between the axes."""
+        return _LEFT, _TOP, self.width - _LEFT - _RIGHT, self.bottom - _TOP
+
+    def across(self, value: float) -> float:
+        return _LEFT + self.x.place(value) * (self.width - _LEFT - _RIGHT)
+
+    def up(self, value: float) -> float:
+        share = min(1.02, max(-0.02, self.y.place(value)))  # what is outside leaves the frame a little
+        return self.bottom - share * (self.bottom - _TOP)
+
+    def grid(self) -> list[str]:
+        """The axes with their numbers and labels, and a line for each number upwards."""
+        right = self.width - _RIGHT
+        parts = []
+        for tick in self.y.ticks:
+            at = self.up(tick)
+            parts.append(f'<line class="grid" x1="{_LEFT}" x2="{right}" y1="{at:.1f}" y2="{at:.1f}"/>')
+            parts.append(svg_text(_LEFT - 8, at + 4, _tick(tick), kind="soft", anchor="end"))
+        for tick in self.x.ticks:
+            at = self.across(tick)
+            parts.append(f'<line class="axis" x1="{at:.1f}" x2="{at:.1f}" y1="{self.bottom}" y2="{self.bottom + 5}"/>')
+            parts.append(svg_text(at, self.bottom + 19, _tick(tick), kind="soft"))
+        return [
+            *parts,
+            f'<line class="axis" x1="{_LEFT}" x2="{right}" y1="{self.bottom}" y2="{self.bottom}"/>',
+            svg_text((_LEFT + right) / 2, self.height - 8, self.x.label, size=12.5),
+            f'<text transform="translate(13 {(_TOP + self.bottom) / 2}) rotate(-90)" text-anchor="middle" '
+            f'font-size="12.5">{escape(self.y.label)}</text>',
+        ]
+
+    def figure(self, parts: Sequence[str], keys: Sequence[str], title: str, kind: str = "chart") -> Html:
+        """The drawing, with a legend below it; `title` is for those who cannot see it."""
+        return Html(
+            f'<figure class="{kind}"><svg viewBox="0 0 {self.width} {self.height}" role="img" '
+            f'aria-label="{escape(title)}">{"".join(parts)}</svg><figcaption><div class="legend">{"".join(keys)}</div>'
+            "</figcaption></figure>"
+        )
+
+
 def chart(
     lines: Sequence[Line],
     x: Axis,
@@ -101,16 +155,18 @@ def chart(
     level: tuple[float, str] | None = None,
 ) -> Html:
     """Lines over two axes; `band` fills what is between two rows of values, `mark` and `level` are dashed."""
-    parts = [*_grid(x, y)]
+    area = Area(x, y)
+    left, top, width, height = area.box
+    parts = area.grid()
     if band is not None:
-        parts.append(_band(x, y, lines[0].x, *band))
+        parts.append(_band(area, lines[0].x, *band))
     if mark is not None and 0.0 <= x.place(mark[0]) <= 1.0:
-        at = _across(x, mark[0])
-        parts.append(f'<line class="mark" x1="{at:.1f}" x2="{at:.1f}" y1="{_TOP}" y2="{_HEIGHT - _BOTTOM}"/>')
+        at = area.across(mark[0])
+        parts.append(f'<line class="mark" x1="{at:.1f}" x2="{at:.1f}" y1="{top}" y2="{top + height}"/>')
     if level is not None and 0.0 <= y.place(level[0]) <= 1.0:
-        at = _up(y, level[0])
-        parts.append(f'<line class="level" x1="{_LEFT}" x2="{_WIDTH - _RIGHT}" y1="{at:.1f}" y2="{at:.1f}"/>')
-    parts += [_line(line, x, y) for line in lines]
+        at = area.up(level[0])
+        parts.append(f'<line class="level" x1="{left}" x2="{left + width}" y1="{at:.1f}" y2="{at:.1f}"/>')
+    parts += [_line(line, area) for line in lines]
     keys = [f'<span><span class="key {line.color}"></span>{escape(line.label)}</span>' for line in lines]
     if band is not None:
         keys.append("<span>shaded: smallest to largest batch</span>")
@@ -118,40 +174,7 @@ def chart(
         keys.append(f'<span><span class="key c dashed"></span>{escape(level[1])}</span>')
     if mark is not None:
         keys.append(f'<span><span class="key soft dashed"></span>{escape(mark[1])}</span>')
-    return Html(
-        f'<figure class="chart"><svg viewBox="0 0 {_WIDTH} {_HEIGHT}" role="img" aria-label="{escape(title)}">'
-        f'{"".join(parts)}</svg><figcaption><div class="legend">{"".join(keys)}</div></figcaption></figure>'
-    )
-
-
-def _across(axis: Axis, value: float) -> float:
-    return _LEFT + axis.place(value) * (_WIDTH - _LEFT - _RIGHT)
-
-
-def _up(axis: Axis, value: float) -> float:
-    share = min(1.02, max(-0.02, axis.place(value)))  # what is outside leaves the frame a little
-    return _HEIGHT - _BOTTOM - share * (_HEIGHT - _TOP - _BOTTOM)
-
-
-def _grid(x: Axis, y: Axis) -> list[str]:
-    bottom = _HEIGHT - _BOTTOM
-    parts = []
-    for tick in y.ticks:
-        at = _up(y, tick)
-        parts.append(f'<line class="grid" x1="{_LEFT}" x2="{_WIDTH - _RIGHT}" y1="{at:.1f}" y2="{at:.1f}"/>')
-        parts.append(svg_text(_LEFT - 8, at + 4, _tick(tick), kind="soft", anchor="end"))
-    for tick in x.ticks:
-        at = _across(x, tick)
-        parts.append(f'<line class="axis" x1="{at:.1f}" x2="{at:.1f}" y1="{bottom}" y2="{bottom + 5}"/>')
-        parts.append(svg_text(at, bottom + 19, _tick(tick), kind="soft"))
-    middle = (_LEFT + _WIDTH - _RIGHT) / 2
-    parts += [
-        f'<line class="axis" x1="{_LEFT}" x2="{_WIDTH - _RIGHT}" y1="{bottom}" y2="{bottom}"/>',
-        svg_text(middle, _HEIGHT - 8, x.label, size=12.5),
-        f'<text transform="translate(13 {(_TOP + bottom) / 2}) rotate(-90)" text-anchor="middle" font-size="12.5">'
-        f"{escape(y.label)}</text>",
-    ]
-    return parts
+    return area.figure(parts, keys, title)
 
 
 def _tick(value: float) -> str:
@@ -171,14 +194,14 @@ def _thinned(count: int) -> list[int]:
     return sorted({*range(0, count, every), count - 1}) if count else []
 
 
-def _line(line: Line, x: Axis, y: Axis) -> str:
+def _line(line: Line, area: Area) -> str:
     """The line, broken where a value has no place."""
     runs: list[list[str]] = [[]]
     for k in _thinned(len(line.x)):
-        if math.isnan(y.place(line.y[k])) or math.isnan(x.place(line.x[k])):
+        if math.isnan(area.y.place(line.y[k])) or math.isnan(area.x.place(line.x[k])):
             runs.append([])
         else:
-            runs[-1].append(f"{_across(x, line.x[k]):.1f},{_up(y, line.y[k]):.1f}")
+            runs[-1].append(f"{area.across(line.x[k]):.1f},{area.up(line.y[k]):.1f}")
     runs = [run for run in runs if run]
     drawn = "".join(f'<polyline class="line" points="{" ".join(run)}"/>' for run in runs if len(run) > 1)
     dots = ""
@@ -188,10 +211,11 @@ def _line(line: Line, x: Axis, y: Axis) -> str:
     return f'<g class="line {line.color}">{drawn}{dots}</g>'
 
 
-def _band(x: Axis, y: Axis, at: Sequence[float], low: Sequence[float], high: Sequence[float]) -> str:
-    kept = [k for k in _thinned(len(at)) if not math.isnan(y.place(low[k])) and not math.isnan(y.place(high[k]))]
-    there = [f"{_across(x, at[k]):.1f},{_up(y, high[k]):.1f}" for k in kept]
-    back = [f"{_across(x, at[k]):.1f},{_up(y, low[k]):.1f}" for k in reversed(kept)]
+def _band(area: Area, at: Sequence[float], low: Sequence[float], high: Sequence[float]) -> str:
+    place = area.y.place
+    kept = [k for k in _thinned(len(at)) if not math.isnan(place(low[k])) and not math.isnan(place(high[k]))]
+    there = [f"{area.across(at[k]):.1f},{area.up(high[k]):.1f}" for k in kept]
+    back = [f"{area.across(at[k]):.1f},{area.up(low[k]):.1f}" for k in reversed(kept)]
     return f'<polygon class="band" points="{" ".join([*there, *back])}"/>'
 
 

@@ -122,12 +122,18 @@ def picture(values: Array, shape: tuple[int, int]) -> str:
     """
     grey = values.astype(np.float64).reshape(shape)
     grey = (grey - grey.min()) / (float(np.ptp(grey)) or 1.0)
+    return png(np.round(255.0 * grey).astype(np.uint8))
+
+
+def png(pixels: Array) -> str:
+    """Pixels as a PNG in a ``data:`` address: (height, width) for grey, (height, width, 4) with colour and opacity."""
+    height, width = pixels.shape[:2]
     # every line of a PNG begins with its filter, 0 for none
-    lines = np.pad(np.round(255.0 * grey).astype(np.uint8), ((0, 0), (1, 0)))
-    header = struct.pack(">IIBBBBB", shape[1], shape[0], 8, 0, 0, 0, 0)
+    lines = np.pad(pixels.reshape(height, -1), ((0, 0), (1, 0)))
+    header = struct.pack(">IIBBBBB", width, height, 8, 0 if pixels.ndim == 2 else 6, 0, 0, 0)
     pieces = [(b"IHDR", header), (b"IDAT", zlib.compress(lines.tobytes(), 9)), (b"IEND", b"")]
-    png = b"\x89PNG\r\n\x1a\n" + b"".join(_chunk(kind, data) for kind, data in pieces)
-    return "data:image/png;base64," + base64.b64encode(png).decode()
+    encoded = b"\x89PNG\r\n\x1a\n" + b"".join(_chunk(kind, data) for kind, data in pieces)
+    return "data:image/png;base64," + base64.b64encode(encoded).decode()
 
 
 def _chunk(kind: bytes, data: bytes) -> bytes:

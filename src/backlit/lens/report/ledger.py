@@ -8,18 +8,27 @@ from typing import Final
 
 import numpy as np
 
-from ...pages import Cell, Table, count, number, numbers, place
+from ...pages import Table, count, number, numbers, place
 from ...parameters import Array
 from ..step.account import LossAccount
 from ..step.ledger import Ledger
-from ..step.ledgerpage import digits_cell
+from ..step.ledgerpage import (
+    Located,
+    arrays_table,
+    as_table,
+    column,
+    gradient_cells,
+    largest_gradients,
+    layers_table,
+    rows_table,
+    size_text,
+    update_cells,
+)
 from ..step.shape_ledger import ShapeLedger
 from ..step.trace import LayerPass
 from ..step.weight import UnfoldedWeight
 from .charts import bar
 from .markup import Html, folded, page_blocks, paragraph, section, table
-
-Place = tuple[str, tuple[int, ...]]
 
 _UNITS: Final = 64  # a layer of so many has a line for each; a wider one for the 32 with the largest delta
 _OPEN_UNITS: Final = 16  # a layer of so many stands open
@@ -38,7 +47,8 @@ def passes(ledger: Ledger, row: int, output_names: Sequence[str] | None) -> Html
     parts: list[str] = []
     if ledger.n > 1:
         loss = number(float(ledger.row_losses_before[row]))
-        parts += [_summary(ledger), _row_losses(ledger)]
+        summary = table(layers_table(ledger.trace), "layers", caption="Mean ± spread over all rows and units.")
+        parts += [summary, _row_losses(ledger)]
         parts.append(paragraph(f"Unit by unit for row {ledger.row_labels[row]}, whose loss is {loss}:"))
     for layer in ledger.layers:
         last = layer is ledger.layers[-1]
@@ -46,35 +56,14 @@ def passes(ledger: Ledger, row: int, output_names: Sequence[str] | None) -> Html
     return section("passes", "Forwards and backwards", *parts)
 
 
-def _summary(ledger: Ledger) -> Html:
-    """One line a layer, over all rows and units."""
-    rows: list[list[Cell | str]] = []
-    for layer in ledger.layers:
-        means = [
-            "–" if array is None else f"{array.mean(dtype=np.float64):.4g} ± {array.std(dtype=np.float64):.2g}"
-            for array in (layer.z, layer.a, layer.slope)
-        ]
-        deltas = ["–", "–"]
-        if layer.delta is not None:
-            squares = layer.delta.astype(np.float64) ** 2
-            deltas = [f"{math.sqrt(squares.mean()):.3g}", f"{math.sqrt(squares.max()):.3g}"]
-        rows.append([f"{layer.index}, {layer.description}", *means, *deltas])
-    titles = ["layer", "z", "a", "f′(z)", "rms delta", "largest |delta|"]
-    return table(Table(titles, rows, "lrrrrr"), "layers", caption="Mean ± spread over all rows and units.")
-
-
 def _row_losses(ledger: Ledger) -> Html:
-    order = np.argsort(-ledger.row_losses_before, kind="stable")[:_ROWS]
-    before, after = (losses[order] for losses in (ledger.row_losses_before, ledger.row_losses_after))
-    cells = zip(numbers(before), numbers(after), numbers(after - before), strict=True)
-    rows = [[ledger.row_labels[row], *line] for row, line in zip(order, cells, strict=True)]
     better = int((ledger.row_losses_after < ledger.row_losses_before).sum())
     shown = "" if ledger.n <= _ROWS else f"; listed are the {_ROWS} with the largest loss"
-    content = Table(["row", "loss before", "after", "change"], rows, "lrrr")
+    kind = "sortable filtered" if ledger.n > 12 else "sortable"
     return folded(
         "The rows",
         f"{better:,} of {ledger.n:,} have a smaller loss after the step{shown}",
-        table(content, "losses of the rows", kind="sortable filtered" if ledger.n > 12 else "sortable"),
+        table(rows_table(ledger.trace, ledger.step, _ROWS), "losses of the rows", kind=kind),
     )
 
 
@@ -107,7 +96,10 @@ def _layer(layer: LayerPass, row: int, target: Array | None, names: Sequence[str
 
 def gradients(ledger: Ledger) -> Html:
     """The arrays, each proven as a whole; then all parameters of a small network, or the largest gradients."""
-    parts = [_arrays(ledger)]
+    caption = (
+        "Each array is proven as a whole: its gradient g along a random direction v, beside the finite difference."
+    )
+    parts = [table(arrays_table(ledger.step, ledger.array_proofs), "parameter arrays", caption=caption)]
     if ledger.net.dtype == np.float32:
         parts.append(
             paragraph(
@@ -121,76 +113,33 @@ def gradients(ledger: Ledger) -> Html:
         places = [parameters.locate(position) for position in range(vector.size)]
         parts.append(_parameters(ledger, places, "All parameters", filtered=vector.size > _LARGEST))
         return section("gradients", "The gradients and the step", *parts)
-    places = [parameters.locate(int(position)) for position in _largest(vector, _LARGEST)]
+    places = [parameters.locate(int(position)) for position in largest_gradients(vector, _LARGEST)]
     parts.append(_parameters(ledger, places, f"The {len(places)} largest gradients of {vector.size:,}"))
     parts.append(paragraph("Array by array, the largest gradients first:"))
     for name, step in ledger.parameters.items():
-        found = _largest(step.gradient.ravel(), _LARGEST)
+        found = largest_gradients(step.gradient.ravel(), _LARGEST)
         indices = [tuple(int(i) for i in np.unravel_index(int(position), step.shape)) for position in found]
         content = _parameters(ledger, [(name, index) for index in indices], "")
-        aside = f"{_size(step.shape)}, {len(found)} of {step.gradient.size:,}"
+        aside = f"{size_text(step.shape)}, {len(found)} of {step.gradient.size:,}"
         parts.append(folded(name, aside, content))
     return section("gradients", "The gradients and the step", *parts)
 
 
-def _largest(gradient: Array, most: int) -> Array:
-    return np.argsort(-np.abs(gradient), kind="stable")[:most]
-
-
-def _size(shape: tuple[int, ...]) -> str:
-    return " × ".join(f"{size:,}" for size in shape)
-
-
-def _arrays(ledger: Ledger) -> Html:
-    rows: list[list[Cell | str]] = []
-    for name, step in ledger.parameters.items():
-        lengths = [float(np.linalg.norm(a.astype(np.float64))) for a in (step.before, step.gradient, step.update)]
-        ratio = f"{lengths[2] / lengths[0]:.1e}" if lengths[0] else "–"
-        proof = ledger.array_proofs[name]
-        slopes = [f"{proof.gradient:.6e}", f"{proof.finite_difference:.6e}"]
-        sizes = [f"{length:.4g}" for length in lengths]
-        rows.append([name, _size(step.shape), *sizes, ratio, *slopes, digits_cell(proof.digits)])
-    titles = ["array", "shape", "‖θ‖", "‖g‖", "‖Δθ‖", "‖Δθ‖/‖θ‖", "⟨v, g⟩", "finite difference", "digits"]
-    caption = (
-        "Each array is proven as a whole: its gradient g along one random direction v, beside the finite difference."
-    )
-    return table(Table(titles, rows, "llrrrrrrr"), "parameter arrays", caption=caption)
-
-
-def _parameters(ledger: Ledger, places: list[Place], title: str, *, filtered: bool = False) -> Html:
+def _parameters(ledger: Ledger, places: list[Located], title: str, *, filtered: bool = False) -> Html:
     """Gradient, finite difference, and what the step made of the value."""
-
-    def column(what: str) -> list[float]:
-        return [float(getattr(ledger.parameters[name], what)[index]) for name, index in places]
-
-    proofs = [ledger.proof(name, *index) for name, index in places]
-    columns = {"before": column("before")}
-    if any(column("penalty_gradient")):
-        columns |= {"of the data": column("data_gradient"), "of the penalty": column("penalty_gradient")}
-    columns["gradient"] = column("gradient")
-    columns["finite difference"] = [proof.finite_difference for proof in proofs]
-    columns["digits"] = []
-    if any(column("momentum")):
-        columns["by momentum"] = column("momentum")
-    if any(column("decay")):
-        columns["by decay"] = column("decay")
-    columns |= {"update": column("update"), "after": column("after")}
-    precise = ("gradient", "finite difference")
-    cells: list[Sequence[Cell | str]] = [
-        numbers(values, 8 if name in precise else 6, every=True)
-        if name != "digits"
-        else [digits_cell(p.digits) for p in proofs]
-        for name, values in columns.items()
-    ]
-    rows = [[place(*where), *line] for where, line in zip(places, zip(*cells, strict=True), strict=True)]
-    content = Table(["parameter", *columns], rows, "l" + "r" * len(columns))
-    return table(content, title or "parameters", caption=title, kind="sortable filtered" if filtered else "sortable")
+    columns = {
+        "before": column(ledger.step, places, "before"),
+        **gradient_cells(ledger.step, places, lambda name, index: ledger.proof(name, *index)),
+        **update_cells(ledger.step, places),
+    }
+    kind = "sortable filtered" if filtered else "sortable"
+    return table(as_table(places, columns), title or "parameters", caption=title, kind=kind)
 
 
 # ── single parameters ──────────────────────────────────────────────────────────────────────────────────────
 
 
-def unfolded(ledger: Ledger, chosen: Sequence[Place]) -> Html:
+def unfolded(ledger: Ledger, chosen: Sequence[Located]) -> Html:
     """The chosen parameters, each down to the loss; then the strongest of every array, or all of a tiny network."""
     found = [ledger.weight(name, *index) for name, index in chosen]
     places = {(weight.name, weight.index) for weight in found}
@@ -206,13 +155,12 @@ def unfolded(ledger: Ledger, chosen: Sequence[Place]) -> Html:
     return section("weights", "One weight at a time", *parts)
 
 
-def _strongest(ledger: Ledger) -> Iterator[Place]:
+def _strongest(ledger: Ledger) -> Iterator[Located]:
     vector, parameters = ledger.trace.gradient, ledger.net.parameters
     if vector.size <= _UNFOLD_ALL:
         yield from (parameters.locate(position) for position in range(vector.size))
         return
-    weights = [name for name in parameters.names if name.endswith(".weight")]
-    for name in weights[:_UNFOLDED]:
+    for name in [name for name in parameters.names if not name.endswith(".bias")][:_UNFOLDED]:
         step = ledger.parameters[name]
         index = np.unravel_index(int(np.argmax(np.abs(step.gradient))), step.shape)
         yield name, tuple(int(i) for i in index)
@@ -221,14 +169,13 @@ def _strongest(ledger: Ledger) -> Iterator[Place]:
 def _unfolded(weight: UnfoldedWeight, *, is_open: bool) -> Html:
     agreed = "" if math.isnan(weight.proof.digits) else f", {int(weight.proof.digits)} digits agree"
     parts = [page_blocks(weight.page())]
-    if weight.n > 10:
+    if weight.shares.size > 10:
         shares = weight.rows("size")[:_ROWS]
         columns = [numbers([getattr(share, what) for share in shares], 5) for what in ("a", "delta", "share")]
         rows = [
             [share.label, share.pushes, *cells] for share, cells in zip(shares, zip(*columns, strict=True), strict=True)
         ]
-        a = f"a_{weight.index[0]}" if len(weight.index) == 2 else "1"
-        content = Table(["row", "pushes", a, f"delta_{weight.index[-1]}", "share of gradient"], rows, "llrrr")
+        content = Table(weight.share_titles, rows, "llrrr")
         aside = f"the {_ROWS} with the largest share" if weight.n > _ROWS else ""
         parts.append(folded("Row by row", aside, table(content, "what each row brings", kind="sortable filtered")))
     return folded(
@@ -241,16 +188,10 @@ def _unfolded(weight: UnfoldedWeight, *, is_open: bool) -> Html:
 
 def account(found: LossAccount) -> Html:
     """What each update changed in the loss."""
-    lines = list(found.lines)
-    figures = [v for line in lines for v in (line.first_order, line.alone, line.path)]
-    cells = numbers([*figures, found.first_order, found.change, found.path], every=True)
-    largest = max((abs(line.path) for line in lines if math.isfinite(line.path)), default=0.0)
-    rows: list[list[Cell | str]] = [
-        [line.name, *cells[3 * k : 3 * k + 3], bar(line.path, largest)] for k, line in enumerate(lines)
-    ]
-    rows.append([Cell(text, "strong") for text in ("all together", *cells[-3:], "")])
-    titles = ["update of", "first order g · Δθ", "alone, measured", "along the path", ""]
-    holds = found.first_order < 0.0 and found.change < 0.5 * found.first_order
+    content = found.table()
+    largest = max((abs(line.path) for line in found.listed if math.isfinite(line.path)), default=0.0)
+    bars: list[Html] = [*(bar(line.path, largest) for line in found.listed), Html("")]
+    rows = [[*line, drawn] for line, drawn in zip(content.rows, bars, strict=True)]
     return section(
         "account",
         "What the step changed in the loss",
@@ -258,22 +199,14 @@ def account(found: LossAccount) -> Html:
             f"The loss of the batch went from {number(found.before, 8)} to {number(found.after, 8)}, measured in "
             f"float64, at a learning rate of {number(found.learning_rate)}."
         ),
-        paragraph(found.verdict, "good" if holds else "bad"),
-        table(Table(titles, rows, "lrrrl"), "loss account"),
-        paragraph(
-            "First order is what the gradient promised. Alone: only that array moved, the others stayed. Along the "
-            "path: its part when all move together; these parts add up to the measured change "
-            f"({100 * found.unaccounted:.2g} % off, in {count(len(found.pieces), 'piece')}). First order missed "
-            f"{number(found.residual)}.",
-            "dim",
-        ),
+        paragraph(found.verdict, "good" if found.holds else "bad"),
+        table(Table([*content.columns, ""], rows, "lrrrl"), "loss account"),
+        paragraph(found.explanation, "dim"),
     )
 
 
 def shapes(ledger: ShapeLedger) -> Html:
     """Every product with its shapes."""
     rows = [[f"{step.layer}, {step.direction}", step.equation, step.shapes, step.reason] for step in ledger.steps]
-    cost = sum(step.multiplications for step in ledger.steps)
     content = Table(["layer", "computation", "shapes", "why"], rows, "llll")
-    title = f"{count(ledger.samples, 'sample')}, {count(cost, 'multiplication')} in matrix products"
-    return section("shapes", "Shapes", folded("Every product", title, table(content, "shape ledger")))
+    return section("shapes", "Shapes", folded("Every product", ledger.cost, table(content, "shape ledger")))

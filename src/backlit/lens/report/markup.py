@@ -78,12 +78,13 @@ def table(content: Table, label: str, *, caption: str = "", kind: str = "") -> H
             for title, side in zip(content.columns, sides, strict=True)
         ]
         head = f"<thead><tr>{''.join(cells)}</tr></thead>"
-    body = "".join(f"<tr>{_row(row, content.align)}</tr>" for row in content.rows)
+    body = "".join(f"<tr>{_row(row, content.align, content.heat)}</tr>" for row in content.rows)
     seen = f"<caption>{inner(caption)}</caption>" if caption else ""
+    kind = f"{kind} heat".strip() if content.heat else kind
     return scrolling(f"<table{_class(kind)}>{seen}{head}<tbody>{body}</tbody></table>", label)
 
 
-def _row(row: Iterable[Cell | str], align: str) -> str:
+def _row(row: Iterable[Cell | str], align: str, heat: bool) -> str:
     cells = []
     for number, (item, side) in enumerate(zip(row, align, strict=True)):
         cell = item if isinstance(item, Cell) else Cell(item)
@@ -93,7 +94,7 @@ def _row(row: Iterable[Cell | str], align: str) -> str:
         elif number and len(cell.text) > 60:
             classes.append("wrap")
         kind = _class(" ".join(classes))
-        if number == 0 and side == "l":
+        if number == 0 and (side == "l" or heat):
             cells.append(f'<th scope="row"{kind}>{inner(cell.text)}</th>')
         else:
             cells.append(f"<td{kind}>{inner(cell.text)}</td>")

@@ -15,7 +15,6 @@ from ...checking.gradcheck import check_gradients
 from ...checking.gradreport import AGREES, GradientReport
 from ...exceptions import ShapeError
 from ...io import write_bytes
-from ...kinds import Dense
 from ...kinds.optimizers import Optimizer, OptimizerState
 from ...network import Network
 from ...pages import Paged, Table, count, number
@@ -23,11 +22,12 @@ from ..step.account import LossAccount
 from ..step.index import check_index
 from ..step.ledger import Ledger, explain
 from . import ledger as report_ledger
+from .boundary import boundary
 from .charts import Line, axis_over, chart
 from .check import check
 from .data import fingerprints, picture, settings, versions
 from .drawing import drawing
-from .markup import Html, document, facts, joined, page_blocks, paragraph, section, table
+from .markup import Html, document, facts, page_blocks, paragraph, section, table
 
 _CHECKS: Final = 2e8  # parameters checked · parameters · rows: some seconds at most
 _MOST_INPUTS: Final = 40  # that a row lists
@@ -58,9 +58,10 @@ def report(
 ) -> Path:
     """Explain one step of training on the given rows, as one HTML file for any browser.
 
-    The network as a drawing, the data with its fingerprint, what passed forwards and backwards, the gradients beside
-    their finite differences, single weights unfolded down to the loss, the loss account, the gradient check, the
-    learning curves, the shapes. Of much it shows the largest. The same call writes the same bytes.
+    The network as a drawing, its answers everywhere where it has two inputs, what passed forwards and backwards, the
+    gradients beside their finite differences, single weights unfolded down to the loss, the loss account, the gradient
+    check, the learning curves, the shapes, the fingerprints of the data. Of much it shows the largest. The same call
+    writes the same bytes.
 
     Parameters
     ----------
@@ -143,7 +144,8 @@ def report_html(
     heading = title or f"One step of {ledger.optimizer!r} on {count(ledger.n, 'row')}"
     sections = [
         ("The network", section("network", "The network", drawing(ledger, one, input_names, output_names))),
-        ("Data", _data(ledger, row, input_names, image_shape)),
+        ("Boundary", boundary(ledger, input_names, output_names)),
+        ("The row", _row(ledger, row, input_names, image_shape)),
         ("Forwards and backwards", report_ledger.passes(ledger, row, output_names)),
         ("Gradients", report_ledger.gradients(ledger)),
         ("One weight", report_ledger.unfolded(ledger, chosen)),
@@ -151,6 +153,7 @@ def report_html(
         ("Gradient check", check(checked)),
         ("Curves", _curves(history)),
         ("Shapes", report_ledger.shapes(ledger.shapes())),
+        ("Made from", _made_from(ledger)),
     ]
     for k, page in enumerate(result.page() for result in more):
         sections.append((page.title, section(f"more-{k}", page.title, page_blocks(page))))
@@ -186,11 +189,7 @@ def _check_names(what: str, names: Sequence[str] | None, size: int) -> None:
 
 def _chain(net: Network) -> str:
     """The network in one line."""
-    parts = [f"{net.inputs:,} inputs" if net.inputs > 1 else "1 input"]
-    for layer in net.layers:
-        parts.append(
-            f"{layer.units:,} {layer.activation.name}" if isinstance(layer, Dense) else f"dropout {layer.rate:g}"
-        )
+    parts = [count(net.inputs, "input"), *(layer.title for layer in net.layers)]
     parameters = count(net.parameters.size, "parameter")
     return f"{' → '.join(parts)}; loss {net.loss_function.name}; {parameters} in {net.dtype}"
 
@@ -233,26 +232,29 @@ def _tiles(ledger: Ledger, checked: GradientReport, account: LossAccount) -> Htm
     return Html(f'<dl class="tiles">{cells}</dl>')
 
 
-def _data(ledger: Ledger, row: int, input_names: Sequence[str] | None, image_shape: tuple[int, int] | None) -> Html:
-    trace = ledger.trace
-    made = [[f.name, f.size, f.dtype, f.range, Html(f"<code>{f.sha256}</code>")] for f in fingerprints(trace)]
-    label = trace.row_labels[row]
-    prints = table(
-        Table(["array", "shape", "dtype", "from … to", "SHA-256 of its bytes, row by row"], made, "lllrl"),
-        "fingerprints",
-    )
-    about = facts(settings(ledger.net), "settings and versions")
-    parts = [prints, about]
+def _row(ledger: Ledger, row: int, input_names: Sequence[str] | None, image_shape: tuple[int, int] | None) -> Html:
+    """The inputs of the row that is followed, as numbers or as a picture; and which pass this is."""
+    trace, label = ledger.trace, ledger.row_labels[row]
+    parts = [paragraph(trace.which_pass, "dim") if trace.which_pass else Html("")]
     if image_shape is None:
-        parts.insert(0, _row_values(ledger, row, input_names))
+        parts.append(_row_values(ledger, row, input_names))
     else:
         alt = escape(f"row {label} as a picture of {image_shape[0]} × {image_shape[1]}")
         image = f'<img class="row" src="{picture(trace.inputs[row], image_shape)}" alt="{alt}">'
-        figure = f"<figure>{image}<figcaption>{alt}</figcaption></figure>"
-        parts = [Html(f'<div class="beside">{figure}{about}</div>'), prints]
-    if trace.step is not None:
-        parts.append(paragraph(f"Dropout is at work with the mask of training step {trace.step}.", "dim"))
-    return section("data", "Data, seed and versions", *parts)
+        parts.append(Html(f"<figure>{image}<figcaption>{alt}</figcaption></figure>"))
+    return section("row", f"Row {label}" + (", the one with the largest loss" if ledger.n > 1 else ""), *parts)
+
+
+def _made_from(ledger: Ledger) -> Html:
+    """Fingerprints of the arrays, settings and versions: enough to make the same numbers again."""
+    made = [[f.name, f.size, f.dtype, f.range, Html(f"<code>{f.sha256}</code>")] for f in fingerprints(ledger.trace)]
+    titles = ["array", "shape", "dtype", "from … to", "SHA-256 of its bytes, row by row"]
+    return section(
+        "made-from",
+        "Data, seed and versions",
+        facts(settings(ledger.net), "settings and versions"),
+        table(Table(titles, made, "lllrl"), "fingerprints"),
+    )
 
 
 def _row_values(ledger: Ledger, row: int, input_names: Sequence[str] | None) -> Html:
@@ -268,8 +270,7 @@ def _row_values(ledger: Ledger, row: int, input_names: Sequence[str] | None) -> 
     )
     rest = values.size - len(shown)
     more = f"<span>… and {rest:,} smaller ones</span>" if rest else ""
-    label = f"Inputs of row {ledger.row_labels[row]}" + (", the one with the largest loss" if ledger.n > 1 else "")
-    return joined([paragraph(f"{label}:"), f'<p class="legend">{pairs}{more}</p>'])
+    return Html(f'<p>Its inputs:</p><p class="legend">{pairs}{more}</p>')
 
 
 def _curves(history: Mapping[str, Sequence[float]] | None) -> Html:

@@ -183,26 +183,35 @@ class LossAccount:
                 "float64. What each update changed in it:"
             ),
             Words(""),
-            self._table(),
+            self.table(),
             Words(""),
-            Words(self.verdict, "good" if self._holds else "bad"),
-            Words(
-                f"First order missed {number(self.residual)} of the measured change. Alone: only that array moved, the "
-                "others stayed. Along the path: its part when all move together; these add up to the measured change "
-                f"({100 * self.unaccounted:.2g} % off, in {count(len(self.pieces), 'piece')}).",
-                "dim" if self.unaccounted <= 0.01 else "bad",
-            ),
+            Words(self.verdict, "good" if self.holds else "bad"),
+            Words(self.explanation, "dim" if self.unaccounted <= 0.01 else "bad"),
         ]
         return Page("Loss account of the step", blocks)
 
     @property
-    def _holds(self) -> bool:
+    def holds(self) -> bool:
+        """Whether at least half of what the gradient promised came."""
         return self.first_order < 0.0 and self.change < 0.5 * self.first_order
 
-    def _table(self) -> Table:
-        lines = list(self.lines)
-        if len(self.lines) > len(self.layers) > 1:
-            lines += self.layers
+    @property
+    def explanation(self) -> str:
+        """What the three figures mean, and what is left of the change."""
+        return (
+            f"First order missed {number(self.residual)} of the measured change. Alone: only that array moved, the "
+            "others stayed. Along the path: its part when all move together; these add up to the measured change "
+            f"({100 * self.unaccounted:.2g} % off, in {count(len(self.pieces), 'piece')})."
+        )
+
+    @property
+    def listed(self) -> list[AccountLine]:
+        """The lines of the table: the arrays; then the layers, where that is something else."""
+        return [*self.lines, *(self.layers if len(self.lines) > len(self.layers) > 1 else [])]
+
+    def table(self) -> Table:
+        """The account, a line for each update, and for all together."""
+        lines = self.listed
         total = AccountLine("all together", self.first_order, self.change, self.path)
         everything = [*lines, total]
         # one format for all figures, so that they compare

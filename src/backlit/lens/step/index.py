@@ -33,7 +33,10 @@ def check_index(parameters: ParameterVector, name: str, index: Sequence[Any]) ->
     whole = all(hasattr(i, "__index__") and not isinstance(i, bool) for i in index)
     if len(index) == len(shape) and whole and all(0 <= i < size for i, size in zip(index, shape, strict=True)):
         return tuple(int(i) for i in index)
-    axes = f"{shape[0]} inputs × {shape[1]} units" if len(shape) == 2 else f"{shape[0]} units"
+    if len(shape) == 2:
+        axes = f"{shape[0]} inputs × {shape[1]} units"
+    else:
+        axes = f"{shape[0]} units" if len(shape) == 1 else f"the shape {shape}"
     raise ConfigurationError(f"{place(name, index)} does not exist: {name} has {axes}, counted from 0")
 
 

@@ -93,14 +93,14 @@ class Ledger:
         return {name: self._prover.array(name) for name in self.parameters}
 
     def weight(self, name: str, *index: int, row: int | None = None, terms: int = MOST_TERMS) -> UnfoldedWeight:
-        """Unfold the gradient of one weight or bias down to the loss.
+        """Unfold the gradient of one weight, one bias, or another number that a layer learns, down to the loss.
 
         Parameters
         ----------
         name : str
-            ``"0.weight"`` or ``"0.bias"``.
+            ``"0.weight"``, ``"0.bias"``, ``"1.scale"``.
         *index : int
-            Input and unit of a weight, unit of a bias.
+            Input and unit of a weight; the unit of anything else.
         row : int, optional
             Whose delta is unfolded; the row with the largest share in the gradient unless given.
         terms : int, default=5
@@ -159,6 +159,7 @@ class Ledger:
             "learning_rate": self.learning_rate,
             "clip_factor": plain(self.clip_factor),
             "dropout_step": self.trace.step,
+            "pass": self.trace.which_pass,
             "loss_before": plain(self.loss_before),
             "loss_after": plain(self.loss_after),
             "row_labels": self.row_labels,
@@ -198,7 +199,8 @@ def explain(
     state : OptimizerState, optional
         What the optimiser remembers: ``history.state``. It is left as it is. Without, this is its first step.
     step : int, optional
-        Put dropout at work with the mask of that training step (from 0); without, there is no dropout.
+        Explain the pass of that training step (from 0): dropout is at work with its mask, batch norm with mean and
+        spread of these very rows. Without, it is the pass of inference: no dropout, and running statistics.
     epoch : float, default=0
         For a learning rate that follows a schedule.
 

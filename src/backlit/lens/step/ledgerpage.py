@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import Final
 
 import numpy as np
@@ -19,6 +19,10 @@ _PARAMETERS: Final = 16  # a network of so many gets a line for each; a larger o
 _LARGEST: Final = 10
 _ROWS: Final = 5
 
+_PRECISE: Final = ("gradient", "finite difference")
+
+#: A parameter by its name and index.
+Located = tuple[str, tuple[int, ...]]
 Prove = Callable[[str, tuple[int, ...]], Proof]
 
 
@@ -39,7 +43,7 @@ def ledger_page(
     else:
         blocks += _row(trace, row)
     small = trace.gradient.size <= _PARAMETERS
-    places = _places(trace, np.arange(trace.gradient.size) if small else _largest(trace.gradient))
+    places = _places(trace, np.arange(trace.gradient.size) if small else largest_gradients(trace.gradient, _LARGEST))
     blocks.append(Words(""))
     if small:
         blocks.append(Words("The gradient, and its finite difference (float64)", "strong"))
@@ -63,8 +67,8 @@ def _head(trace: Trace, step: StepTaken) -> list[Words | Table]:
         lines.append(Words("The network computes in float32, which holds some 7 digits: more cannot agree.", "dim"))
     if trace.weight is not None:
         lines.append(Words(f"Rows are weighted; their weights add up to {number(trace.weight_sum)}.", "dim"))
-    if trace.step is not None:
-        lines.append(Words(f"Dropout is at work with the mask of training step {trace.step}.", "dim"))
+    if trace.which_pass:
+        lines.append(Words(trace.which_pass, "dim"))
     if step.clip_factor != 1.0:
         lines.append(
             Words(f"The gradient was too long and multiplied by {number(step.clip_factor)} before the step.", "dim")
@@ -102,12 +106,16 @@ def _units(layer: LayerPass, row: int, target: Array | None) -> list[Words | Tab
     rows = [[str(unit), *line] for unit, line in zip(units, zip(*cells, strict=True), strict=True)]
     blocks: list[Words | Table] = [Table(["unit", *columns], rows, "l" + "r" * len(columns), 4)]
     if key.size > _UNITS:
-        what = "a" if layer.delta is None else "delta"
+        what = "a" if layer.delta is None else layer.delta_name
         blocks.append(Words(f"… the {_UNITS} units with the largest |{what}| of {key.size:,}", "dim", 4))
     return blocks
 
 
 def _layer_summary(trace: Trace) -> list[Words | Table]:
+    return [Words("Forwards and backwards: mean ± spread over all rows and units", "strong"), layers_table(trace)]
+
+
+def layers_table(trace: Trace) -> Table:
     """One line a layer, over all rows and units."""
     rows: list[list[Cell | str]] = []
     for layer in trace.layers:
@@ -115,12 +123,9 @@ def _layer_summary(trace: Trace) -> list[Words | Table]:
         means = ["–" if array is None else f"{_mean(array):.4g} ± {array.std(dtype=np.float64):.2g}" for array in cells]
         size = "–" if layer.delta is None else f"{float(np.sqrt(np.mean(layer.delta.astype(np.float64) ** 2))):.3g}"
         largest = "–" if layer.delta is None else f"{float(np.abs(layer.delta).max()):.3g}"
-        rows.append([str(layer.index), layer.description, *means, size, largest])
-    titles = ["layer", "", "z", "a", "f′(z)", "rms delta", "largest"]
-    return [
-        Words("Forwards and backwards: mean ± spread over all rows and units", "strong"),
-        Table(titles, rows, "llrrrrr"),
-    ]
+        rows.append([f"{layer.index}, {layer.description}", *means, size, largest])
+    titles = ["layer", "z", "a", "f′(z)", "rms delta", "largest |delta|"]
+    return Table(titles, rows, "lrrrrr")
 
 
 def _mean(array: Array) -> float:
@@ -128,35 +133,48 @@ def _mean(array: Array) -> float:
 
 
 def _hardest_rows(trace: Trace, step: StepTaken) -> list[Words | Table]:
-    order = np.argsort(-trace.row_losses, kind="stable")[:_ROWS]
-    before, after = trace.row_losses[order], step.row_losses[order]
-    cells = zip(numbers(before), numbers(after), numbers(after - before), strict=True)
-    rows = [[trace.row_labels[r], *line] for r, line in zip(order, cells, strict=True)]
     better = int((step.row_losses < trace.row_losses).sum())
     return [
         Words(
             f"The rows with the largest loss; {better:,} of {trace.n:,} rows have a smaller loss after the step",
             "strong",
         ),
-        Table(["row", "loss before", "after", "change"], rows, "lrrr"),
+        rows_table(trace, step, _ROWS),
     ]
+
+
+def rows_table(trace: Trace, step: StepTaken, most: int) -> Table:
+    """The loss of each row before and after the step, the largest first."""
+    order = np.argsort(-trace.row_losses, kind="stable")[:most]
+    before, after = trace.row_losses[order], step.row_losses[order]
+    cells = zip(numbers(before), numbers(after), numbers(after - before), strict=True)
+    rows = [[trace.row_labels[row], *line] for row, line in zip(order, cells, strict=True)]
+    return Table(["row", "loss before", "after", "change"], rows, "lrrr")
 
 
 # ── parameters ─────────────────────────────────────────────────────────────────────────────────────────────
 
 
-def _largest(gradient: Array) -> Array:
-    """Positions of the largest gradients, the largest first."""
-    most = min(_LARGEST, gradient.size)
+def largest_gradients(gradient: Array, most: int) -> Array:
+    """Positions of the largest gradients of a vector, the largest first."""
+    most = min(most, gradient.size)
     candidates = np.argpartition(-np.abs(gradient), most - 1)[:most]
     return np.asarray(candidates[np.argsort(-np.abs(gradient[candidates]), kind="stable")])
 
 
-def _places(trace: Trace, positions: Array) -> list[tuple[str, tuple[int, ...]]]:
+def _places(trace: Trace, positions: Array) -> list[Located]:
     return [trace.net.parameters.locate(int(position)) for position in positions]
 
 
 def _arrays(step: StepTaken, proofs: Mapping[str, Proof]) -> list[Words | Table]:
+    return [
+        Words("The parameter arrays; each is proven as a whole along a random direction v", "strong"),
+        arrays_table(step, proofs),
+    ]
+
+
+def arrays_table(step: StepTaken, proofs: Mapping[str, Proof]) -> Table:
+    """A line for each parameter array: its size, that of gradient and update, and its proof."""
     rows: list[list[Cell | str]] = []
     for name, parameter in step.parameters.items():
         lengths = [
@@ -167,53 +185,70 @@ def _arrays(step: StepTaken, proofs: Mapping[str, Proof]) -> list[Words | Table]
         proof = proofs[name]
         slopes = [f"{proof.gradient:.5e}", f"{proof.finite_difference:.5e}"]
         lines = [f"{length:.4g}" for length in lengths]
-        rows.append([name, " × ".join(map(str, parameter.shape)), *lines, ratio, *slopes, digits_cell(proof.digits)])
+        rows.append([name, size_text(parameter.shape), *lines, ratio, *slopes, digits_cell(proof.digits)])
     titles = ["parameter", "shape", "‖θ‖", "‖g‖", "‖Δθ‖", "Δθ/θ", "⟨v, g⟩", "finite diff.", "digits"]
-    return [
-        Words("The parameter arrays; each is proven as a whole along a random direction v", "strong"),
-        Table(titles, rows, "llrrrrrrr"),
-    ]
+    return Table(titles, rows, "llrrrrrrr")
 
 
-def _gradients(step: StepTaken, places: list[tuple[str, tuple[int, ...]]], prove: Prove) -> Table:
+def _gradients(step: StepTaken, places: list[Located], prove: Prove) -> Table:
+    columns = {"value": column(step, places, "before"), **gradient_cells(step, places, prove)}
+    return as_table(places, columns)
+
+
+def _updates(step: StepTaken, places: list[Located]) -> Table:
+    columns: dict[str, list[float] | list[Cell]] = {"before": column(step, places, "before")}
+    if any(column(step, places, "momentum")) or any(column(step, places, "decay")):
+        columns["by the gradient"] = column(step, places, "gradient_step")
+    return as_table(places, {**columns, **update_cells(step, places)})
+
+
+#: The columns of a table of parameters: numbers, or cells that are ready.
+Columns = Mapping[str, list[float] | list[Cell]]
+
+
+def gradient_cells(step: StepTaken, places: Sequence[Located], prove: Prove) -> dict[str, list[float] | list[Cell]]:
+    """The gradient, its parts where there is a penalty, its finite difference and how well they agree."""
     proofs = [prove(name, index) for name, index in places]
-    columns = {"value": _column(step, places, "before")}
-    if any(_column(step, places, "penalty_gradient")):
-        columns["of the data"] = _column(step, places, "data_gradient")
-        columns["of the penalty"] = _column(step, places, "penalty_gradient")
-    columns["gradient"] = _column(step, places, "gradient")
-    columns["finite difference"] = [proof.finite_difference for proof in proofs]
-    # as many digits as there are to agree
-    sizes = [9 if name in ("gradient", "finite difference") else 6 for name in columns]
-    cells = zip(
-        *(numbers(values, digits, every=True) for values, digits in zip(columns.values(), sizes, strict=True)),
-        strict=True,
-    )
-    rows: list[list[Cell | str]] = [
-        [place(*where), *line, digits_cell(proof.digits)]
-        for where, line, proof in zip(places, cells, proofs, strict=True)
-    ]
-    return Table(["parameter", *columns, "digits"], rows, "l" + "r" * (len(columns) + 1))
+    columns: dict[str, list[float] | list[Cell]] = {}
+    if any(column(step, places, "penalty_gradient")):
+        columns["of the data"] = column(step, places, "data_gradient")
+        columns["of the penalty"] = column(step, places, "penalty_gradient")
+    columns[_PRECISE[0]] = column(step, places, "gradient")
+    columns[_PRECISE[1]] = [proof.finite_difference for proof in proofs]
+    columns["digits"] = [digits_cell(proof.digits) for proof in proofs]
+    return columns
 
 
-def _updates(step: StepTaken, places: list[tuple[str, tuple[int, ...]]]) -> Table:
-    columns = {"before": _column(step, places, "before")}
-    momentum, decay = _column(step, places, "momentum"), _column(step, places, "decay")
-    if any(momentum) or any(decay):
-        columns["by the gradient"] = _column(step, places, "gradient_step")
-    if any(momentum):
-        columns["by momentum"] = momentum
-    if any(decay):
-        columns["by decay"] = decay
-    columns["update"] = _column(step, places, "update")
-    columns["after"] = _column(step, places, "after")
-    cells = zip(*(numbers(values, every=True) for values in columns.values()), strict=True)
-    rows = [[place(*where), *line] for where, line in zip(places, cells, strict=True)]
+def update_cells(step: StepTaken, places: Sequence[Located]) -> dict[str, list[float] | list[Cell]]:
+    """What the optimiser's memory and decay did, the whole update, and the value after it."""
+    columns: dict[str, list[float] | list[Cell]] = {}
+    for title, what in (("by momentum", "momentum"), ("by decay", "decay")):
+        found = column(step, places, what)
+        if any(found):
+            columns[title] = found
+    return {**columns, "update": column(step, places, "update"), "after": column(step, places, "after")}
+
+
+def as_table(places: Sequence[Located], columns: Columns) -> Table:
+    """One line a parameter."""
+    cells: list[Sequence[Cell | str]] = []
+    for name, values in columns.items():
+        ready = [value for value in values if isinstance(value, Cell)]
+        known = [value for value in values if not isinstance(value, Cell)]
+        # as many digits as there are to agree
+        cells.append(ready or numbers(known, 9 if name in _PRECISE else 6, every=True))
+    rows = [[place(*where), *line] for where, line in zip(places, zip(*cells, strict=True), strict=True)]
     return Table(["parameter", *columns], rows, "l" + "r" * len(columns))
 
 
-def _column(step: StepTaken, places: list[tuple[str, tuple[int, ...]]], what: str) -> list[float]:
+def column(step: StepTaken, places: Sequence[Located], what: str) -> list[float]:
+    """One attribute of `ParameterStep` for each of the places."""
     return [float(getattr(step.parameters[name], what)[index]) for name, index in places]
+
+
+def size_text(shape: tuple[int, ...]) -> str:
+    """A shape in words: "784 × 30"."""
+    return " × ".join(f"{size:,}" for size in shape)
 
 
 def digits_cell(digits: float) -> Cell:

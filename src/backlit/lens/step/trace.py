@@ -6,7 +6,7 @@ network, in its own dtype.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any, final
 
@@ -14,6 +14,7 @@ import numpy as np
 
 from ...checking.batch_loss import FrozenBatch
 from ...exceptions import ConfigurationError, ShapeError
+from ...kinds import Layer
 from ...network import Network
 from ...pages import plain
 from ...parameters import Array
@@ -29,65 +30,87 @@ class LayerPass:
     ----------
     index : int
         Its place in the network's list.
+    layer : Layer
+        The layer itself, in the copy of the network that the pass ran through.
     description : str
         ``"Dense(30, 'sigmoid')"``.
     activation : str or None
-        None for Dropout.
+        None for a layer without.
     a_in : ndarray, shape (n, inputs)
-    z : ndarray, shape (n, units), or None
-        None for Dropout.
     a : ndarray, shape (n, units)
-    slope : ndarray, shape (n, units), or None
-        f′(z); None for Dropout and for softmax, whose units depend on each other.
     delta : ndarray, shape (n, units), or None
-        dL/dz of each row (times its sample weight), not divided by n. For Dropout dL/da of its output, or None where
-        nobody needs it, below the first Dense.
-    mask : ndarray, shape (n, units), or None
-        The factors of Dropout: all 1 in inference.
+        dL/dz of each row (times its sample weight), not divided by n; for a layer without activation dL/da of what it
+        gave. None where nobody needs it, below the first layer that learns.
+    upstream : ndarray, shape (n, units), or None
+        dL/da as it arrived from above. None where there is no delta, and for an output that got a − y at once.
+    room : dict of str to ndarray
+        The arrays that the layer worked in.
+    values : dict of str to ndarray
+        What the units took and gave, (n, units) each, by symbol in the order of the pass, as the layer itself tells it.
     note : str
         What is special about slope or delta here, or empty.
     """
 
     index: int
+    layer: Layer
     description: str
     activation: str | None
     a_in: Array
-    z: Array | None
     a: Array
-    slope: Array | None
     delta: Array | None
-    mask: Array | None
+    upstream: Array | None
+    room: dict[str, Array]
+    values: dict[str, Array]
     note: str = ""
 
     @property
     def units(self) -> int:
         return int(self.a.shape[1])
 
+    @property
+    def z(self) -> Array | None:
+        """The pre-activations, shape (n, units), of a layer that has them."""
+        return self.values.get("z")
+
+    @property
+    def slope(self) -> Array | None:
+        """f′(z), shape (n, units); None for a layer without, and where the units of a row depend on each other."""
+        return self.values.get("f′(z)")
+
+    @property
+    def mask(self) -> Array | None:
+        """The factors of dropout, shape (n, units): all 1 in inference."""
+        return self.values.get("mask")
+
+    @property
+    def delta_name(self) -> str:
+        """What `delta` is here: "delta", which is dL/dz, or "dL/da" for a layer without activation."""
+        return "dL/da" if self.activation is None else "delta"
+
     def columns(self, row: int, target: Array | None = None) -> dict[str, Array]:
-        """What the units took and gave for one row, by name, in the order of the pass; with targets for the output."""
+        """`values` for one row; with targets for the output."""
         found: dict[str, Array] = {}
-        if self.mask is not None:
-            found |= {"a_in": self.a_in[row], "mask": self.mask[row]}
-        if self.z is not None:
-            found["z"] = self.z[row]
-        found["a"] = self.a[row]
-        if target is not None:
-            found["y"] = target
-        if self.slope is not None:
-            found["f′(z)"] = self.slope[row]
-        if self.delta is not None:
-            found["delta" if self.mask is None else "dL/da"] = self.delta[row]
+        for symbol, array in self.values.items():
+            found[symbol] = array[row]
+            if symbol == "a" and target is not None:
+                found["y"] = target
         return found
 
     def to_dict(self, limit: int | None = None) -> dict[str, Any]:
         """Everything, for JSON; arrays of more than `limit` numbers by their size only."""
         arrays = {"z": self.z, "a": self.a, "slope": self.slope, "delta": self.delta, "mask": self.mask}
+        others = {
+            symbol: array
+            for symbol, array in self.values.items()
+            if not any(array is known for known in arrays.values())
+        }
         return {
             "index": self.index,
             "description": self.description,
             "activation": self.activation,
             "note": self.note,
             **{name: None if array is None else numbers_or_size(array, limit) for name, array in arrays.items()},
+            "values": {symbol: numbers_or_size(array, limit) for symbol, array in others.items()},
         }
 
 
@@ -110,7 +133,7 @@ class Trace:
     weight_sum : float
         Σ w, or n: what the sums are divided by.
     step : int or None
-        The training step whose dropout mask is at work.
+        The training step whose pass this is; None for the pass of inference.
     row_labels : list of str
     row_losses : ndarray, shape (n,)
         Without penalty.
@@ -140,6 +163,24 @@ class Trace:
     @property
     def n(self) -> int:
         return int(self.y.shape[0])
+
+    @property
+    def which_pass(self) -> str:
+        """Whether this is the pass of training or of inference, in a sentence; empty where they are the same."""
+        random = _titles(layer for layer in self.net.layers if layer.random)
+        mixing = _titles(layer for layer in self.net.layers if layer.mixes_rows)
+        if self.step is None:
+            if not mixing:
+                return ""
+            return (
+                f"This is the pass of inference: {mixing} uses what it remembers of training (running statistics). "
+                "With step= the pass of training is explained."
+            )
+        said = [f"{random} with the mask of training step {self.step}"] * bool(random)
+        said += [f"{mixing} with mean and spread of this very batch, so that its rows depend on each other"] * bool(
+            mixing
+        )
+        return f"This is the pass of training: {'; '.join(said)}." if said else ""
 
     def check_row(self, row: Any) -> int:
         """The number of a row of this batch, or a `ConfigurationError`."""
@@ -172,13 +213,13 @@ def trace_batch(
     sums = net.parameters.sums
     with np.errstate(all="ignore"):
         net.forward_pass(work, step)
-        net.backward_pass(work)
+        upstream = _backward_pass(net, work)
         weight_sum = float(sums[-1])
         data_gradient = net.parameters.gradients * (1.0 / weight_sum)
         penalty_gradient = net.penalty_gradient(net.parameters.values, weight_sum)
         loss = net.average()
         row_losses = net.row_losses(work)
-        layers = [_layer_pass(net, work, index) for index in range(len(net.layers))]
+        layers = [_layer_pass(net, work, index, upstream.get(index)) for index in range(len(net.layers))]
     return Trace(
         net=net,
         layers=layers,
@@ -197,40 +238,64 @@ def trace_batch(
     )
 
 
-def _layer_pass(net: Network, work: Workspace, index: int) -> LayerPass:
-    layer = net.layers[index]
-    if layer.activation is None:
-        delta = None if index < net.first_learning else work.delta[index]
-        return LayerPass(
-            index, repr(layer), None, work.a[index], None, work.a[index + 1], None, delta, work.mask.get(index)
-        )
-    paired = net.paired and index == len(net.layers) - 1
-    slope: Array | None = work.slope[index]
+def _backward_pass(net: Network, work: Workspace) -> dict[int, Array]:
+    """The network's own backward pass; dL/da of each layer, kept just before the layer turns it into its delta.
+
+    The layers are those of a copy, and get their own `backward` back.
+    """
+    upstream: dict[int, Array] = {}
+
+    def watched(backward: Callable[[Workspace, int, bool], None]) -> Callable[[Workspace, int, bool], None]:
+        def keep(work: Workspace, i: int, below: bool) -> None:
+            if not work.paired_output(i):
+                upstream[i] = work.delta[i].copy()
+            backward(work, i, below)
+
+        return keep
+
+    for layer in net.layers:
+        layer.__dict__["backward"] = watched(layer.backward)
+    try:
+        net.backward_pass(work)
+    finally:
+        for layer in net.layers:
+            del layer.__dict__["backward"]
+    return upstream
+
+
+def _layer_pass(net: Network, work: Workspace, index: int, upstream: Array | None) -> LayerPass:
+    layer, room = net.layers[index], work.room[index]
+    activation, a_in, a = layer.activation, work.a[index], work.a[index + 1]
+    delta = None if index < net.first_learning else work.delta[index]
     note = ""
-    if layer.activation.slope is None:
-        slope = None
-        note = "softmax has a Jacobian, not a slope: delta_j = a_j (dL/da_j − Σ_m a_m dL/da_m)"
-    if paired:
-        # Back-propagation did not need the slope here; it is computed by the same function for the display.
-        if layer.activation.slope is not None:
-            layer.activation.slope(work.z[index], work.a[index + 1], work.slope[index], work.scratch[index])
-            note = (
-                f"delta = a − y at once: {net.loss_function.name} and {layer.activation.name} are a pair, f′(z) cancels"
-            )
-        else:
-            note = f"delta = a − y at once: {net.loss_function.name} and {layer.activation.name} are a pair"
+    if activation is not None:
+        if activation.slope is None:
+            formula = f": {activation.script.slope}" if activation.script else ""
+            note = f"{activation.name} has a Jacobian, not a slope{formula}"
+        if work.paired_output(index):
+            note = f"delta = a − y at once: {net.loss_function.name} and {activation.name} are a pair"
+            if activation.slope is not None:
+                # Back-propagation did not need the slope here; it is computed by the same function for the display.
+                activation.slope(room["z"], a, room["slope"], work.scratch[index])
+                note += ", f′(z) cancels"
     return LayerPass(
-        index,
-        repr(layer),
-        layer.activation.name,
-        work.a[index],
-        work.z[index],
-        work.a[index + 1],
-        slope,
-        work.delta[index],
-        None,
-        note,
+        index=index,
+        layer=layer,
+        description=repr(layer),
+        activation=None if activation is None else activation.name,
+        a_in=a_in,
+        a=a,
+        delta=delta,
+        upstream=upstream,
+        room=room,
+        values=layer.columns(room, a_in, a, delta),
+        note=note,
     )
+
+
+def _titles(layers: Iterable[Layer]) -> str:
+    """The titles of layers, each once: "dropout 0.2 and batch norm"."""
+    return " and ".join(dict.fromkeys(layer.title for layer in layers))
 
 
 def _labels(row_labels: Sequence[Any] | None, n: int) -> list[str]:

@@ -1,6 +1,8 @@
 """One parameter unfolded: where its gradient comes from, row by row and layer by layer, with the finite difference.
 
 ∂L/∂W_ij = Σ_rows a_i delta_j / Σ w        ∂L/∂b_j = Σ_rows delta_j / Σ w        (Σ w = n without sample weights)
+
+The two factors of a row are told by the layer itself (`Layer.gradient_factors`): of a scale they are a_j and dL/da_j.
 """
 
 from __future__ import annotations
@@ -12,6 +14,7 @@ import numpy as np
 
 from ...checking.gradreport import digits_tone
 from ...checks import one_of
+from ...exceptions import ConfigurationError
 from ...pages import Cell, Page, Table, Words, count, number, numbers, place, plain, shown
 from ...parameters import Array
 from .delta import UnitDelta, filled, unfold_delta
@@ -35,9 +38,9 @@ class RowShare:
     row : int
     label : str
     a : float
-        The input a_i that the weight multiplies; 1 for a bias.
+        The left factor: the input a_i that a weight multiplies; 1 for a bias.
     delta : float
-        delta_j of this row, times its sample weight.
+        The right one: delta_j of this row, times its sample weight; dL/da_j for a layer without activation.
     share : float
         a · delta / Σ w: its part of the gradient. Going down the gradient, a negative share pushes the parameter up.
     """
@@ -58,7 +61,7 @@ class RowShare:
 @final
 @dataclass(frozen=True)
 class UnfoldedWeight:
-    """The gradient of one weight or bias, unfolded.
+    """The gradient of one weight, one bias, or another number that a layer learns, unfolded.
 
     Attributes
     ----------
@@ -71,14 +74,18 @@ class UnfoldedWeight:
     proof : Proof
         The central difference in float64, and to how many digits `gradient` agrees with it.
     a, delta, shares : ndarray, shape (n,)
-        What each row brings: see `RowShare`.
+        What each row brings: see `RowShare`. Empty where the gradient is not written out.
+    left, right : str
+        The symbols of `a` and `delta`: "a_0", "delta_1"; `left` is empty for a left factor of 1.
+    not_written_out : str
+        Why the gradient is not written out, in a sentence; empty where it is.
     row_labels : list of str
     weight_sum : float
         Σ w, or n.
     row : int
         The row whose delta is unfolded in `levels`.
     levels : list of list of UnitDelta
-        delta_j of that row, then the deltas it is made of, layer by layer down to the loss.
+        The right factor of that row, then the deltas it is made of, layer by layer down to the loss.
     descriptions : list of str
         Of the layers of the network.
     """
@@ -95,6 +102,9 @@ class UnfoldedWeight:
     a: Array
     delta: Array
     shares: Array
+    left: str
+    right: str
+    not_written_out: str
     row_labels: list[str]
     weight_sum: float
     row: int
@@ -103,7 +113,19 @@ class UnfoldedWeight:
 
     @property
     def n(self) -> int:
-        return int(self.shares.size)
+        """Rows of the batch."""
+        return len(self.row_labels)
+
+    @property
+    def product(self) -> str:
+        """What is summed over the rows, in symbols: "a_0 · delta_1"."""
+        return f"{self.left} · {self.right}" if self.left else self.right
+
+    @property
+    def symbol(self) -> str:
+        """The parameter in formulas: "W[0, 1]"; by its own name where it is no weight and no bias."""
+        short = self.name.split(".", 1)[1]
+        return place({"weight": "W", "bias": "b"}.get(short, short), self.index)
 
     def rows(self, order: Order = "size") -> list[RowShare]:
         """What each row brings, sorted: "up" (those pushing the parameter up first), "down", "size" or "row".
@@ -120,7 +142,7 @@ class UnfoldedWeight:
         """
         one_of("order", order, ("up", "down", "size", "row"))
         keys = {"up": self.shares, "down": -self.shares, "size": -np.abs(self.shares), "row": np.arange(self.n)}
-        return [self._share(int(row)) for row in np.argsort(keys[order], kind="stable")]
+        return [self._share(int(row)) for row in np.argsort(keys[order][: self.shares.size], kind="stable")]
 
     def _share(self, row: int) -> RowShare:
         return RowShare(row, self.row_labels[row], float(self.a[row]), float(self.delta[row]), float(self.shares[row]))
@@ -130,7 +152,10 @@ class UnfoldedWeight:
     def page(self) -> Page:
         """The unfolding as a page."""
         blocks: list[Words | Table] = [*self._summary()]
-        if self.n > 1:
+        if self.not_written_out:
+            why = self.not_written_out[:1].upper() + self.not_written_out[1:]
+            blocks += [Words(""), Words(f"{why}. The finite difference says whether it is right.")]
+        elif self.n > 1:
             blocks += self._row_blocks()
         row = "" if self.n == 1 else f", row {self.row_labels[self.row]}"
         for level in self.levels:
@@ -139,17 +164,16 @@ class UnfoldedWeight:
         return Page(f"{place(self.name, self.index)}: where its gradient comes from", blocks)
 
     def _summary(self) -> list[Words | Table]:
-        j = self.index[-1]
-        symbol = place("W" if len(self.index) == 2 else "b", self.index)
-        product = f"a_{self.index[0]} · delta_{j}" if len(self.index) == 2 else f"delta_{j}"
-        if self.n == 1:
+        divided = "" if self.weight_sum == 1.0 else f" / {number(self.weight_sum)}"
+        if self.not_written_out:
+            sums = "by back-propagation"
+        elif self.n == 1:
             share = self._share(0)
-            factors = f"{number(share.a)} · {number(share.delta)}" if len(self.index) == 2 else ""
-            divided = "" if self.weight_sum == 1.0 else f" / {number(self.weight_sum)}"
-            sums = f"{product}{divided}" + (f" = {factors}{divided}" if factors else "")
+            factors = f"{number(share.a)} · {number(share.delta)}" if self.left else ""
+            sums = f"= {self.product}{divided}" + (f" = {factors}{divided}" if factors else "")
         else:
-            sums = f"Σ_rows {product} / {number(self.weight_sum)}"
-        rows: list[list[Cell | str]] = [[f"∂L/∂{symbol}", f"= {sums}", f"= {number(self.data_gradient)}", ""]]
+            sums = f"= Σ_rows {self.product} / {number(self.weight_sum)}"
+        rows: list[list[Cell | str]] = [[f"∂L/∂{self.symbol}", sums, f"= {number(self.data_gradient)}", ""]]
         if self.penalty_gradient:
             rows.append(["penalty", f"of the weight {number(self.before)}", f"+ {number(self.penalty_gradient)}", ""])
             rows.append(["gradient", "with the penalty", f"= {number(self.gradient)}", ""])
@@ -182,9 +206,13 @@ class UnfoldedWeight:
                 rows.append([Cell(f"{len(rest):,} more", "dim"), name, "", "", total])
         if not shown:
             return blocks
-        a = f"a_{self.index[0]}" if len(self.index) == 2 else "1"
-        blocks.append(Table(["row", "pushes", a, f"delta_{self.index[-1]}", "share of gradient"], rows, "llrrr"))
+        blocks.append(Table(self.share_titles, rows, "llrrr"))
         return blocks
+
+    @property
+    def share_titles(self) -> list[str]:
+        """The heading of a table of `RowShare`."""
+        return ["row", "pushes", self.left or "1", self.right, "share of gradient"]
 
     def to_dict(self) -> dict[str, Any]:
         """Everything, for JSON."""
@@ -195,6 +223,8 @@ class UnfoldedWeight:
             "finite_difference": plain(self.proof.finite_difference),
             "digits": plain(self.proof.digits),
             "rows": [plain({**asdict(row), "pushes": row.pushes}) for row in self.rows("row")],
+            "factors": [self.left, self.right],
+            "not_written_out": self.not_written_out,
             "weight_sum": self.weight_sum,
             "row": self.row,
             "levels": [[plain({**asdict(unit), "equation": unit.equation}) for unit in level] for level in self.levels],
@@ -212,10 +242,16 @@ def _level(level: list[UnitDelta]) -> list[Words | Table]:
     """One layer: the sums of its units written out, or the comparison with the target at the output."""
     if level[0].next_layer is None:
         return [Words(level[0].equation.replace(f"_{level[0].unit}", "_k"), "", 2), _units_table(level)]
+    if level[0].through:
+        # dL/da comes through all units of the layer above at once: no sums to write out
+        equation = level[0].equation.replace(f"_{level[0].unit}", "_k")
+        return [Words(equation, "", 2), _units_table(level)]
     written = level if len(level) <= 2 else level[:1]
     blocks: list[Words | Table] = []
     for unit in written:
-        blocks += [Words(unit.equation, "", 2), _terms_table(unit), _product(unit)]
+        blocks += [Words(unit.equation, "", 2), _terms_table(unit)]
+        if unit.way != "given" or unit.factors:
+            blocks.append(_product(unit))
     if len(level) > len(written):
         blocks += [Words("The other units in the same way:", "dim", 2), _units_table(level[1:])]
     return blocks
@@ -233,28 +269,31 @@ def _terms_table(unit: UnitDelta) -> Table:
 
 
 def _product(unit: UnitDelta) -> Words:
-    """The last line of a hidden unit: the sum times the slope."""
-    j, delta = unit.unit, number(unit.delta)
-    factor = "" if unit.mask is None else f" · {number(unit.mask)}"
-    if unit.slope is None:
-        line = f"dL/da_{j} = {number(unit.total)}{factor}, through softmax's Jacobian to delta_{j} = {delta}"
+    """The last line of a hidden unit: the sum times the factors and the slope."""
+    result = f"{unit.symbol} = {number(unit.delta)}"
+    factors = " · ".join([number(unit.total), *(number(factor.value) for factor in unit.factors)])
+    if unit.way == "jacobian":
+        line = f"dL/da_{unit.unit} = {factors}, through the Jacobian to {result}"
+    elif unit.slope is None or unit.z is None:
+        line = f"{unit.symbol} = {factors} = {number(unit.delta)}"
     else:
-        line = f"delta_{j} = {number(unit.total)}{factor} · {number(unit.slope)} = {delta}"
-        line += f"      (f′ at z_{j} = {number(unit.z)})"
+        line = f"{unit.symbol} = {factors} · {number(unit.slope)} = {number(unit.delta)}"
+        line += f"      (f′ at z_{unit.unit} = {number(unit.z)})"
     return Words(line, "", 4)
 
 
 def _units_table(level: list[UnitDelta]) -> Table:
     """One line a unit."""
     first = level[0]
-    columns: dict[str, list[float]] = {"z": [u.z for u in level], "a": [u.a for u in level]}
-    if first.target is not None:
-        columns["y"] = [0.0 if u.target is None else u.target for u in level]
-    if first.way != "pair":
-        columns["dL/da"] = [0.0 if u.upstream is None else u.upstream for u in level]
+    told: dict[str, list[float | None]] = {"z": [u.z for u in level], "a": [u.a for u in level]}
+    told["y"] = [u.target for u in level]
+    if first.way != "given":
+        told["dL/da"] = [u.upstream for u in level]
     if first.way == "slope":
-        columns["f′(z)"] = [0.0 if u.slope is None else u.slope for u in level]
-    columns["delta"] = [u.delta for u in level]
+        told["f′(z)"] = [u.slope for u in level]
+    told[first.name] = [u.delta for u in level]
+    known = {name: [value for value in values if value is not None] for name, values in told.items()}
+    columns = {name: values for name, values in known.items() if len(values) == len(level)}
     cells = zip(*(numbers(values) for values in columns.values()), strict=True)
     rows = [[str(u.unit), *line] for u, line in zip(level, cells, strict=True)]
     return Table(["k", *columns], rows, "l" + "r" * len(columns), 4)
@@ -264,12 +303,25 @@ def unfold_weight(
     trace: Trace, step: ParameterStep, index: tuple[int, ...], proof: Proof, row: int | None, most: int
 ) -> UnfoldedWeight:
     """Unfold one number of a parameter array, along one row (the one with the largest share unless given)."""
-    layer_index = int(step.name.split(".")[0])
-    layer = trace.layers[layer_index]
-    deltas = filled(layer.delta)[:, index[-1]].astype(np.float64)  # (n,)
-    a = layer.a_in[:, index[0]].astype(np.float64) if len(index) == 2 else np.ones(trace.n)  # (n,)
+    layer_index, short = int(step.name.split(".", 1)[0]), step.name.split(".", 1)[1]
+    passed = trace.layers[layer_index]
+    delta = filled(passed.delta)  # (n, units)
+    a, deltas, left, right, refused = np.empty(0), np.empty(0), "", "", ""
+    try:
+        factors = passed.layer.gradient_factors(short, index, passed.room, passed.a_in, delta)
+    except ConfigurationError as error:
+        refused = str(error)
+    else:
+        a, deltas = factors.left.astype(np.float64), factors.right.astype(np.float64)  # (n,)
+        left, right = factors.left_name, factors.right_name
     shares = a * deltas / trace.weight_sum
-    row = int(np.argmax(np.abs(shares))) if row is None else trace.check_row(row)
+    if row is not None:
+        row = trace.check_row(row)
+    else:
+        row = int(np.argmax(np.abs(shares))) if shares.size else 0
+    unit = index[-1] if index else -1
+    # what the right factor is made of can be said where it is the delta of a unit
+    known = not refused and 0 <= unit < passed.units and np.array_equal(deltas, delta[:, unit], equal_nan=True)
     return UnfoldedWeight(
         name=step.name,
         index=index,
@@ -283,9 +335,12 @@ def unfold_weight(
         a=a,
         delta=deltas,
         shares=shares,
+        left=left,
+        right=right,
+        not_written_out=refused,
         row_labels=trace.row_labels,
         weight_sum=trace.weight_sum,
         row=row,
-        levels=unfold_delta(trace, layer_index, index[-1], row, most),
-        descriptions=[passed.description for passed in trace.layers],
+        levels=unfold_delta(trace, layer_index, unit, row, most) if known else [],
+        descriptions=[each.description for each in trace.layers],
     )
