@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
-from numbers import Integral
+from numbers import Integral, Real
 from typing import Any
 
 import numpy as np
@@ -22,8 +21,7 @@ from .names import SOLVERS, loss_of, named_rate, our_activation, solver_of, star
 def hidden_sizes(estimator: Any) -> list[int]:
     """Units of the hidden layers, as a list."""
     given = estimator.hidden_layer_sizes
-    plain = given.tolist() if isinstance(given, np.ndarray) else given
-    sizes = list(plain) if hasattr(plain, "__iter__") else [plain]
+    sizes = _listed(given)
     if any(isinstance(size, bool) or not isinstance(size, Integral) for size in sizes):
         raise ConfigurationError(
             "hidden_layer_sizes must be a whole number, or one whole number for each hidden layer, "
@@ -34,8 +32,14 @@ def hidden_sizes(estimator: Any) -> list[int]:
     return [int(size) for size in sizes]
 
 
+def _listed(given: Any) -> list[Any]:
+    """One value or several, as a list."""
+    plain = given.tolist() if isinstance(given, np.ndarray) else given
+    return list(plain) if hasattr(plain, "__iter__") else [plain]
+
+
 def _one_per_layer(name: str, given: Any, count: int) -> list[Any]:
-    values = list(given)
+    values = _listed(given)
     if len(values) != count:
         raise ConfigurationError(f"{name} needs one value for each of the {count} hidden layers, received {given!r}")
     return values
@@ -52,12 +56,11 @@ def _layers(estimator: Any, outputs: int, output_activation: str) -> list[Dense 
     """Dense layers with Glorot & Bengio's bound for weights and biases, as in scikit-learn, and Dropout after each."""
     sizes = hidden_sizes(estimator)
     given = estimator.dropout
-    several = isinstance(given, Sequence | np.ndarray)
-    rates = _one_per_layer("dropout", given, len(sizes)) if several else [given] * len(sizes)
+    rates = _one_per_layer("dropout", given, len(sizes)) if not isinstance(given, Real) else [given] * len(sizes)
     layers: list[Dense | Dropout] = []
     for size, activation, rate in zip(sizes, _activations(estimator, len(sizes)), rates, strict=True):
         layers.append(Dense(size, activation, bias_init="glorot_uniform"))
-        if rate:
+        if rate != 0:
             layers.append(Dropout(rate))
     layers.append(Dense(outputs, our_activation(output_activation), bias_init="glorot_uniform"))
     return layers

@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any, Final, TypeVar
 
+import numpy as np
 from sklearn.base import is_regressor
 from sklearn.utils import check_consistent_length
 
@@ -51,9 +52,10 @@ def fit_estimator(
         if first:
             find_fill_values(estimator, matrix, weight)
         matrix = fill_missing(estimator, matrix)
-        rows = make_rows(estimator, matrix, targets, weigh(targets, weight, factors), given)
-        validation = _validation(estimator, held_out, factors)
-        train(estimator, counted(rows, "weight"), validation, given[:2], first=first, incremental=incremental)
+        dtype = matrix.dtype if first else estimator.network_.dtype
+        rows = counted(make_rows(estimator, matrix, targets, weigh(targets, weight, factors), given), "weight", dtype)
+        validation = _validation(estimator, held_out, factors, dtype)
+        train(estimator, rows, validation, given[:2], first=first, incremental=incremental)
     return estimator
 
 
@@ -76,7 +78,7 @@ def unchanged_if_refused(estimator: Any) -> Iterator[None]:
         raise
 
 
-def _validation(estimator: Any, held_out: Given, factors: Array | None) -> Rows | None:
+def _validation(estimator: Any, held_out: Given, factors: Array | None, dtype: np.dtype[Any]) -> Rows | None:
     """The rows to measure on, with their weights times the class weights: the same objective as in training."""
     X_val, y_val, sample_weight_val = held_out
     if X_val is None and y_val is None and sample_weight_val is None:
@@ -87,4 +89,4 @@ def _validation(estimator: Any, held_out: Given, factors: Array | None) -> Rows 
     X = check_X(estimator, X_val)
     targets = estimator._encode_targets(y_val, "y_val")
     weight = weigh(targets, check_weight(sample_weight_val, X), factors)
-    return counted(make_rows(estimator, X, targets, weight, held_out), "weight in validation")
+    return counted(make_rows(estimator, X, targets, weight, held_out), "weight in validation", dtype)

@@ -113,24 +113,27 @@ def make_rows(estimator: Any, X: Any, targets: Array, weight: Array | None, give
     return Rows(SparseRows(X) if issparse(X) else X, targets, weight, given if estimator.scoring is not None else None)
 
 
-def counted(rows: Rows, what: str) -> Rows:
+def counted(rows: Rows, what: str, dtype: np.dtype[Any]) -> Rows:
     """The rows whose weight is not zero: a row of weight 0 is a row left out, of every batch and of every split.
 
-    Training multiplies by the weights in the type of X. What is zero there counts as zero, if it is next to nothing
+    The network multiplies by the weights in its `dtype`. What is zero there counts as zero, if it is next to nothing
     beside the largest; weights that are all near the ends of the type's range are refused. `what` names them.
     """
     if rows.weight is None:
         return rows
-    limits, largest, total = np.finfo(rows.X.dtype), float(rows.weight.max()), float(rows.weight.sum())
+    limits = np.finfo(dtype)
+    tiny, eps, largest = float(limits.tiny), float(limits.eps), float(rows.weight.max())
+    with np.errstate(over="ignore"):
+        total = float(rows.weight.sum())
     if not largest:
         raise DataError(f"the {what} of every row is zero: at least one row has to count")
     # 1 / tiny is finite, 1 / 0 or of less is not; and what is smaller than eps times the largest is rounding
-    if largest < limits.tiny / limits.eps or total > limits.max * limits.eps:
+    if largest < tiny / eps or total > float(limits.max) * eps:
         raise DataError(
-            f"the {what} leaves the range of {rows.X.dtype} (the largest is {largest:.6g}, their sum {total:.6g}): "
+            f"the {what} leaves the range of {dtype} (the largest is {largest:.6g}, their sum {total:.6g}): "
             "multiply all weights by one number, so that they are near 1"
         )
-    counting = rows.weight >= limits.tiny
+    counting = rows.weight >= tiny
     return rows if counting.all() else rows.take(np.flatnonzero(counting))
 
 
