@@ -11,19 +11,16 @@ from sklearn.base import _fit_context
 from sklearn.utils._param_validation import Interval, Options, StrOptions
 from sklearn.utils.metaestimators import available_if
 
-from ..kinds.activations import NAMES as ACTIVATIONS
-from ..kinds.losses import NAMES as LOSSES
 from ..kinds.losses import Loss
+from .names import CLASSIFIER_LOSSES, HIDDEN_ACTIVATIONS, REGRESSOR_LOSSES, SOLVERS, loss_of, makes_margins, solver_of
 
 _Method = TypeVar("_Method", bound=Callable[..., Any])
-
-_STOCHASTIC: Final = ("adam", "adamw", "adagrad", "rmsprop", "sgd")
 
 # As scikit-learn states its own: https://scikit-learn.org/stable/developers/develop.html
 _CONSTRAINTS: Final[dict[str, list[Any]]] = {
     "hidden_layer_sizes": ["array-like", Interval(Integral, 1, None, closed="left")],
-    "activation": [StrOptions({"logistic", *ACTIVATIONS} - {"softmax"}), list, tuple],
-    "solver": [StrOptions({"lbfgs", *_STOCHASTIC})],
+    "activation": [StrOptions(set(HIDDEN_ACTIVATIONS)), list, tuple],
+    "solver": [StrOptions(set(SOLVERS))],
     "alpha": [Interval(Real, 0, None, closed="left")],
     "batch_size": [StrOptions({"auto"}), Interval(Integral, 1, None, closed="left")],
     "learning_rate": [StrOptions({"constant", "invscaling", "adaptive"}), callable],
@@ -56,10 +53,10 @@ _CONSTRAINTS: Final[dict[str, list[Any]]] = {
 
 CLASSIFIER_CONSTRAINTS: Final = {
     **_CONSTRAINTS,
-    "loss": [StrOptions({"log_loss", *LOSSES}), tuple, Loss],
+    "loss": [StrOptions(set(CLASSIFIER_LOSSES)), tuple, Loss],
     "class_weight": [dict, StrOptions({"balanced"}), None],
 }
-REGRESSOR_CONSTRAINTS: Final = {**_CONSTRAINTS, "loss": [StrOptions({*LOSSES}), tuple, Loss]}
+REGRESSOR_CONSTRAINTS: Final = {**_CONSTRAINTS, "loss": [StrOptions(set(REGRESSOR_LOSSES)), tuple, Loss]}
 
 
 def parameters_checked(method: _Method) -> _Method:
@@ -76,18 +73,18 @@ def available_where(check: Callable[[Any], bool]) -> Callable[[_Method], _Method
 
 def can_go_on(estimator: Any) -> bool:
     """Whether there is `partial_fit`."""
-    if estimator.solver not in _STOCHASTIC:
+    if not solver_of(estimator).stochastic:
         raise AttributeError(
             f"partial_fit is only available for stochastic optimizers. {estimator.solver} is not stochastic."
         )
     return True
 
 
-def gives_probabilities(classifier: Any) -> bool:
-    """Whether there is `predict_proba`: the hinge loss leaves margins, not probabilities."""
-    return bool(classifier.loss != "hinge")
-
-
 def gives_margins(classifier: Any) -> bool:
-    """Whether there is `decision_function`."""
-    return bool(classifier.loss == "hinge")
+    """Whether there is `decision_function`: the hinge loss leaves margins."""
+    return makes_margins(loss_of(classifier))
+
+
+def gives_probabilities(classifier: Any) -> bool:
+    """Whether there is `predict_proba`."""
+    return not gives_margins(classifier)

@@ -2,101 +2,83 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from typing import Any
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any, Final, TypeVar
 
 import numpy as np
-from sklearn.utils import check_array, check_consistent_length, column_or_1d
+from sklearn.base import is_regressor
+from sklearn.utils import check_consistent_length
 
-from ..exceptions import ConfigurationError, DataError
+from ..exceptions import ConfigurationError
+from ..network import Network
 from ..parameters import Array
 from .building import hidden_sizes
+from .classes import weigh
 from .rows import (
     Rows,
     check_weight,
     check_X,
     check_X_y,
-    class_factors,
     counted,
-    encode_labels,
     fill_missing,
     find_fill_values,
-    learn_classes,
     make_rows,
-    weigh,
 )
 from .training import train
 
-#: X_val, y_val, sample_weight_val as they were given.
-HeldOut = tuple[Any, Any, Any]
+#: X, y and their weights as they were given; X and y may be None where they are for validation.
+Given = tuple[Any, Any, Any]
+
+_Estimator = TypeVar("_Estimator", bound=Any)
+
+#: What scikit-learn puts into an estimator during `fit`, and takes out again itself.
+_MANAGED: Final = ("_callback_fit_ctx", "_skl_callbacks_to_teardown")
 
 
-def fit_classifier(
-    estimator: Any, X: Any, y: Any, sample_weight: Any, held_out: HeldOut, *, incremental: bool = False
-) -> None:
-    """Train a classifier on checked rows, weighted by sample weights times class weights."""
-    first = _is_first(estimator, incremental)
-    hidden_sizes(estimator)
-    matrix, labels = check_X_y(estimator, X, y, reset=first)
-    learn_classes(estimator, labels, first=first, incremental=incremental)
-    several = estimator._multilabel or len(estimator.classes_) > 2
-    estimator.n_outputs_ = len(estimator.classes_) if several else 1
-    estimator.out_activation_ = (
-        "identity" if estimator.loss == "hinge" else "logistic" if estimator._multilabel or not several else "softmax"
-    )
-    weight = check_weight(sample_weight, matrix)
-    targets = encode_labels(estimator, labels)
-    factors = class_factors(estimator, targets, weight, incremental=incremental)
-    matrix = _prepared(estimator, matrix, weight, first=first)
-    rows = make_rows(estimator, matrix, targets, weigh(targets, weight, factors), (X, y, sample_weight))
-
-    def encode(y_val: Any) -> Array:
-        return encode_labels(estimator, y_val, "y_val")
-
-    validation = _validation(estimator, held_out, encode, factors)
-    train(estimator, counted(rows), validation, (X, y), first=first, incremental=incremental)
+def fit_estimator(
+    estimator: _Estimator, given: Given, held_out: Given, *, incremental: bool = False, classes: Any = None
+) -> _Estimator:
+    """Train an estimator on checked rows, weighted by sample weights times class weights."""
+    with unchanged_if_refused(estimator):
+        first = not hasattr(estimator, "network_") or (not estimator.warm_start and not incremental)
+        hidden_sizes(estimator)
+        X, y, sample_weight = given
+        matrix, y = check_X_y(estimator, X, y, reset=first, y_numeric=is_regressor(estimator))
+        estimator._learn_targets(y, first=first, incremental=incremental, classes=classes)
+        targets = estimator._encode_targets(y, "y")
+        weight = check_weight(sample_weight, matrix)
+        factors = estimator._class_factors(targets, weight, incremental=incremental)
+        if first:
+            find_fill_values(estimator, matrix, weight)
+        matrix = fill_missing(estimator, matrix)
+        dtype = matrix.dtype if first else estimator.network_.dtype
+        rows = counted(make_rows(estimator, matrix, targets, weigh(targets, weight, factors), given), "weight", dtype)
+        validation = _validation(estimator, held_out, factors, dtype)
+        train(estimator, rows, validation, given[:2], first=first, incremental=incremental)
+    return estimator
 
 
-def fit_regressor(
-    estimator: Any, X: Any, y: Any, sample_weight: Any, held_out: HeldOut, *, incremental: bool = False
-) -> None:
-    """Train a regressor on checked rows."""
-    first = _is_first(estimator, incremental)
-    if estimator.loss == "hinge":
-        raise ConfigurationError("the hinge loss is for classes: use MLPClassifier, or another loss")
-    hidden_sizes(estimator)
-    matrix, targets = check_X_y(estimator, X, y, reset=first, y_numeric=True)
-    if estimator.loss == "poisson" and (targets < 0).any():
-        raise DataError(f"the poisson loss needs y of at least 0, received {targets.min()}")
-    estimator.n_outputs_ = 1 if targets.ndim == 1 else targets.shape[1]
-    loss = estimator.loss if isinstance(estimator.loss, str) else ""
-    estimator.out_activation_ = {"poisson": "exp", "cross_entropy": "logistic"}.get(loss, "identity")
-    weight = check_weight(sample_weight, matrix)
-    matrix = _prepared(estimator, matrix, weight, first=first)
-    rows = make_rows(estimator, matrix, targets, weight, (X, y, sample_weight))
-
-    def encode(y_val: Any) -> Array:
-        values = check_array(y_val, ensure_2d=False, dtype="numeric", input_name="y_val")
-        return column_or_1d(values) if values.ndim == 2 and values.shape[1] == 1 else np.asarray(values)
-
-    validation = _validation(estimator, held_out, encode, None)
-    train(estimator, counted(rows), validation, (X, y), first=first, incremental=incremental)
+@contextmanager
+def unchanged_if_refused(estimator: Any) -> Iterator[None]:
+    """What fails before an epoch is done leaves an estimator as it was: after a refused refit it predicts as before."""
+    before = dict(vars(estimator))
+    net: Network | None = before.get("network_")
+    kept = None if net is None else (net.parameters.values.copy(), net.l2)
+    estimator.n_iter_ = 0  # epochs of this call
+    try:
+        yield
+    except BaseException:
+        if estimator.n_iter_ == 0:
+            managed = {name: value for name, value in vars(estimator).items() if name in _MANAGED}
+            vars(estimator).clear()
+            vars(estimator).update(before | managed)
+            if net is not None and kept is not None:
+                net.parameters.values[:], net.l2 = kept
+        raise
 
 
-def _is_first(estimator: Any, incremental: bool) -> bool:
-    """Whether the network begins anew, instead of going on from an earlier fit."""
-    return not hasattr(estimator, "network_") or (not estimator.warm_start and not incremental)
-
-
-def _prepared(estimator: Any, X: Any, weight: Array | None, *, first: bool) -> Any:
-    if first:
-        find_fill_values(estimator, X, weight)
-    return fill_missing(estimator, X)
-
-
-def _validation(
-    estimator: Any, held_out: HeldOut, encode: Callable[[Any], Array], factors: Array | None
-) -> Rows | None:
+def _validation(estimator: Any, held_out: Given, factors: Array | None, dtype: np.dtype[Any]) -> Rows | None:
     """The rows to measure on, with their weights times the class weights: the same objective as in training."""
     X_val, y_val, sample_weight_val = held_out
     if X_val is None and y_val is None and sample_weight_val is None:
@@ -105,6 +87,6 @@ def _validation(
         raise ConfigurationError("X_val and y_val go together: give both, or neither")
     check_consistent_length(X_val, y_val)
     X = check_X(estimator, X_val)
-    targets = encode(y_val)
+    targets = estimator._encode_targets(y_val, "y_val")
     weight = weigh(targets, check_weight(sample_weight_val, X), factors)
-    return make_rows(estimator, X, targets, weight, held_out)
+    return counted(make_rows(estimator, X, targets, weight, held_out), "weight in validation", dtype)

@@ -100,7 +100,10 @@ class ParameterViews(list[Array]):
     """
 
     def __setitem__(self, index: Any, value: Any) -> None:
-        self[index][...] = value
+        if isinstance(index, slice):
+            set_views(ParameterViews(self[index]), value)
+        else:
+            set_views(ParameterViews([self[index]]), [value])
 
 
 def weight_views(estimator: Any) -> ParameterViews:

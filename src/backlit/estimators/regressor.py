@@ -2,31 +2,24 @@
 
 from __future__ import annotations
 
-from typing import Any, final
+from typing import Any, Self, final
 
-from sklearn.base import BaseEstimator, RegressorMixin, TransformerMixin
-from sklearn.utils import metadata_routing
+import numpy as np
+from sklearn.base import BaseEstimator, RegressorMixin
+from sklearn.utils import check_array, column_or_1d
 
+from ..exceptions import ConfigurationError, DataError
 from ..parameters import Array
+from .base import BaseMLP, keep_parameters
 from .constraints import REGRESSOR_CONSTRAINTS, available_where, can_go_on, parameters_checked
 from .docs import ATTRIBUTES, PARAMETERS
-from .drawing import html_with_network
-from .fitting import fit_regressor
-from .hidden import (
-    ParameterViews,
-    bias_views,
-    hidden_activations,
-    outputs,
-    set_container,
-    set_views,
-    unit_names,
-    weight_views,
-)
-from .tracking import CallbackSupport, with_callbacks
+from .fitting import fit_estimator
+from .hidden import outputs
+from .names import counts, loss_of, makes_margins, number_activation, their_activation
 
 
 @final
-class MLPRegressor(CallbackSupport, RegressorMixin, TransformerMixin, BaseEstimator, auto_wrap_output_keys=None):  # type: ignore[misc,call-arg]
+class MLPRegressor(BaseMLP, RegressorMixin, BaseEstimator, auto_wrap_output_keys=None):  # type: ignore[misc,call-arg]
     __doc__ = f"""A feed-forward network for numbers, with scikit-learn's interface.
 
     The parameters θ, weights W and biases b, minimise on each batch
@@ -60,7 +53,6 @@ class MLPRegressor(CallbackSupport, RegressorMixin, TransformerMixin, BaseEstima
     """
 
     _parameter_constraints = REGRESSOR_CONSTRAINTS
-    __metadata_request__transform = {"layer": metadata_routing.UNUSED}  # noqa: RUF012
 
     def __init__(
         self,
@@ -98,64 +90,7 @@ class MLPRegressor(CallbackSupport, RegressorMixin, TransformerMixin, BaseEstima
         engine: str = "auto",
         n_threads: int | None = None,
     ) -> None:
-        self.loss = loss
-        self.hidden_layer_sizes = hidden_layer_sizes
-        self.activation = activation
-        self.solver = solver
-        self.alpha = alpha
-        self.batch_size = batch_size
-        self.learning_rate = learning_rate
-        self.learning_rate_init = learning_rate_init
-        self.power_t = power_t
-        self.max_iter = max_iter
-        self.shuffle = shuffle
-        self.random_state = random_state
-        self.tol = tol
-        self.verbose = verbose
-        self.warm_start = warm_start
-        self.momentum = momentum
-        self.nesterovs_momentum = nesterovs_momentum
-        self.early_stopping = early_stopping
-        self.validation_fraction = validation_fraction
-        self.beta_1 = beta_1
-        self.beta_2 = beta_2
-        self.epsilon = epsilon
-        self.n_iter_no_change = n_iter_no_change
-        self.max_fun = max_fun
-        self.dropout = dropout
-        self.weight_decay = weight_decay
-        self.clip_norm = clip_norm
-        self.scoring = scoring
-        self.callbacks = callbacks
-        self.impute_missing = impute_missing
-        self.engine = engine
-        self.n_threads = n_threads
-
-    @with_callbacks
-    @parameters_checked
-    def fit(
-        self,
-        X: Any,
-        y: Any,
-        sample_weight: Any = None,
-        *,
-        X_val: Any = None,
-        y_val: Any = None,
-        sample_weight_val: Any = None,
-    ) -> MLPRegressor:
-        """Train.
-
-        Parameters
-        ----------
-        X : array, data frame or sparse matrix, shape (n_samples, n_features)
-        y : array_like, shape (n_samples,) or (n_samples, n_targets)
-        sample_weight : array_like, shape (n_samples,), optional
-            A row of weight 2 counts as two rows, a row of weight 0 is left out.
-        X_val, y_val, sample_weight_val : optional
-            Rows to measure on after every epoch; early stopping watches them in place of a part of X.
-        """
-        fit_regressor(self, X, y, sample_weight, (X_val, y_val, sample_weight_val))
-        return self
+        keep_parameters(self, locals())
 
     @available_where(can_go_on)
     @parameters_checked
@@ -163,61 +98,39 @@ class MLPRegressor(CallbackSupport, RegressorMixin, TransformerMixin, BaseEstima
         self,
         X: Any,
         y: Any,
-        sample_weight: Any = None,
         *,
+        sample_weight: Any = None,
         X_val: Any = None,
         y_val: Any = None,
         sample_weight_val: Any = None,
-    ) -> MLPRegressor:
+    ) -> Self:
         """Train for one epoch over the rows given."""
-        fit_regressor(self, X, y, sample_weight, (X_val, y_val, sample_weight_val), incremental=True)
-        return self
+        return fit_estimator(self, (X, y, sample_weight), (X_val, y_val, sample_weight_val), incremental=True)
 
     def predict(self, X: Any) -> Array:
         """The outputs, shape (n_samples,) for one target and (n_samples, n_targets) for several."""
         a = outputs(self, X)
         return a if self.n_outputs_ > 1 else a[:, 0]
 
-    def transform(self, X: Any, layer: int = -1) -> Any:
-        """The activations of a hidden layer, shape (n_samples, units): 0 is the first, -1 the last."""
-        return hidden_activations(self, X, layer)
+    def _learn_targets(self, y: Any, *, first: bool, incremental: bool, classes: Any) -> None:
+        loss = loss_of(self)
+        if makes_margins(loss):
+            raise ConfigurationError(f"the {loss.name} loss is for classes: use MLPClassifier, or another loss")
+        self.n_outputs_ = 1 if y.ndim == 1 else y.shape[1]
+        self.out_activation_ = their_activation(number_activation(loss))
 
-    def get_feature_names_out(self, input_features: Any = None, layer: int = -1) -> Array:
-        """The names of the columns of `transform`."""
-        return unit_names(self, layer)
+    def _encode_targets(self, y: Any, what: str) -> Array:
+        values = check_array(y, ensure_2d=False, dtype="numeric", input_name=what)
+        values = column_or_1d(values) if values.ndim == 2 and values.shape[1] == 1 else np.asarray(values)
+        loss = loss_of(self)
+        if counts(loss) and (values < 0).any():
+            raise DataError(f"the {loss.name} loss needs {what} of at least 0, received {values.min()}")
+        return values
 
-    def set_output(self, *, transform: str | None = None) -> MLPRegressor:
-        """What `transform` gives: "default" (an array), "pandas" or "polars"."""
-        set_container(self, transform)
-        return self
-
-    @property
-    def coefs_(self) -> ParameterViews:
-        return weight_views(self)
-
-    @coefs_.setter
-    def coefs_(self, arrays: Any) -> None:
-        set_views(weight_views(self), arrays)
-
-    @property
-    def intercepts_(self) -> ParameterViews:
-        return bias_views(self)
-
-    @intercepts_.setter
-    def intercepts_(self, arrays: Any) -> None:
-        set_views(bias_views(self), arrays)
-
-    @property
-    def n_layers_(self) -> int:
-        return len(weight_views(self)) + 1
-
-    def _html_repr(self) -> str:
-        return html_with_network(self)
+    def _class_factors(self, targets: Array, weight: Array | None, *, incremental: bool) -> Array | None:
+        return None
 
     def __sklearn_tags__(self) -> Any:
         tags = super().__sklearn_tags__()
-        tags.input_tags.sparse = not self.impute_missing
-        tags.input_tags.allow_nan = self.impute_missing
         tags.target_tags.multi_output = True
-        tags.transformer_tags.preserves_dtype = ["float64", "float32"]
         return tags

@@ -7,12 +7,10 @@ from typing import Any, final
 
 import numpy as np
 from scipy.sparse import issparse
-from sklearn.preprocessing import LabelBinarizer
 from sklearn.utils import _safe_indexing, column_or_1d
-from sklearn.utils.multiclass import type_of_target, unique_labels
 from sklearn.utils.validation import _check_sample_weight, validate_data
 
-from ..exceptions import ConfigurationError, DataError, LabelError
+from ..exceptions import DataError
 from ..parameters import Array
 from ..targets import check_sample_weight
 
@@ -115,13 +113,28 @@ def make_rows(estimator: Any, X: Any, targets: Array, weight: Array | None, give
     return Rows(SparseRows(X) if issparse(X) else X, targets, weight, given if estimator.scoring is not None else None)
 
 
-def counted(rows: Rows) -> Rows:
-    """The rows whose weight is not zero: a row of weight 0 is a row left out, of every batch and of every split."""
-    if rows.weight is None or rows.weight.all():
+def counted(rows: Rows, what: str, dtype: np.dtype[Any]) -> Rows:
+    """The rows whose weight is not zero: a row of weight 0 is a row left out, of every batch and of every split.
+
+    The network multiplies by the weights in its `dtype`. What is zero there counts as zero, if it is next to nothing
+    beside the largest; weights that are all near the ends of the type's range are refused. `what` names them.
+    """
+    if rows.weight is None:
         return rows
-    if not rows.weight.any():
-        raise DataError("the weight of every row is zero: at least one row has to count")
-    return rows.take(np.flatnonzero(rows.weight))
+    limits = np.finfo(dtype)
+    tiny, eps, largest = float(limits.tiny), float(limits.eps), float(rows.weight.max())
+    with np.errstate(over="ignore"):
+        total = float(rows.weight.sum())
+    if not largest:
+        raise DataError(f"the {what} of every row is zero: at least one row has to count")
+    # 1 / tiny is finite, 1 / 0 or of less is not; and what is smaller than eps times the largest is rounding
+    if largest < tiny / eps or total > float(limits.max) * eps:
+        raise DataError(
+            f"the {what} leaves the range of {dtype} (the largest is {largest:.6g}, their sum {total:.6g}): "
+            "multiply all weights by one number, so that they are near 1"
+        )
+    counting = rows.weight >= tiny
+    return rows if counting.all() else rows.take(np.flatnonzero(counting))
 
 
 def check_weight(sample_weight: Any, X: Any) -> Array | None:
@@ -162,79 +175,3 @@ def _refuse_sparse(X: Any) -> None:
         raise DataError(
             "impute_missing needs dense X, received a sparse matrix: use SimpleImputer before the estimator"
         )
-
-
-# ── labels ───────────────────────────────────────────────────────────────────────────────────────────────────
-
-
-def learn_classes(estimator: Any, y: Any, *, first: bool, incremental: bool) -> None:
-    """Set ``classes_``, or check y against those known, with scikit-learn's rules and messages."""
-    if not hasattr(estimator, "classes_") or (not estimator.warm_start and not incremental):
-        estimator.classes_ = LabelBinarizer().fit(y).classes_
-    else:
-        classes = unique_labels(y)
-        if estimator.warm_start:
-            if set(classes) != set(estimator.classes_):
-                raise LabelError(
-                    "warm_start can only be used where `y` has the same classes as in the previous call to fit. "
-                    f"Previously got {estimator.classes_}, `y` has {classes}"
-                )
-        elif np.setdiff1d(classes, estimator.classes_, assume_unique=True).size:
-            raise LabelError(
-                f"`y` has classes not in `self.classes_`. `self.classes_` has {estimator.classes_}. 'y' has {classes}."
-            )
-    if first:
-        estimator._multilabel = type_of_target(y).startswith("multilabel")
-
-
-def encode_labels(estimator: Any, y: Any, what: str = "y") -> Array:
-    """The number of each row's class, shape (n,), or 0/1 columns, shape (n, n_labels)."""
-    if estimator._multilabel:
-        array = np.asarray(y.toarray() if issparse(y) else y)
-        if array.ndim != 2 or array.shape[1] != len(estimator.classes_):
-            raise LabelError(f"{what} must have {len(estimator.classes_)} columns of 0 and 1, received {array.shape}")
-        return array
-    labels = np.asarray(y)
-    labels = column_or_1d(labels) if labels.ndim == 2 else labels
-    order = np.searchsorted(estimator.classes_, labels).clip(0, len(estimator.classes_) - 1)
-    unknown = estimator.classes_[order] != labels
-    if unknown.any():
-        row = int(np.argmax(unknown))
-        raise LabelError(
-            f"the label {labels.tolist()[row]!r} in row {row} of {what} is not among the classes {estimator.classes_}"
-        )
-    return np.asarray(order)
-
-
-def class_factors(estimator: Any, targets: Array, weight: Array | None, *, incremental: bool) -> Array | None:
-    """What `class_weight` multiplies the weight of each class by, shape (n_classes,), or None.
-
-    "balanced" is Σw / (K Σ_j w), for class j of K: every class then weighs the same. w are the sample weights.
-    """
-    chosen, classes = estimator.class_weight, estimator.classes_
-    if chosen is None:
-        return None
-    if estimator._multilabel:
-        raise ConfigurationError(
-            "class_weight is for one class a row, received rows of several labels: give sample_weight instead"
-        )
-    if isinstance(chosen, str):
-        if incremental:
-            raise ConfigurationError(
-                "class_weight 'balanced' is not supported for partial_fit, which never sees all rows: "
-                "give the weights as a dictionary"
-            )
-        sums = np.bincount(targets, weights=weight, minlength=len(classes))
-        # a class without rows has no weight to give
-        return np.asarray(np.where(sums > 0.0, sums.sum(), 0.0) / np.maximum(np.count_nonzero(sums) * sums, 1e-300))
-    unknown = [label for label in chosen if label not in classes]
-    if unknown:
-        raise ConfigurationError(f"class_weight names the class {unknown[0]!r}, which is not among {classes}")
-    return np.array([float(chosen.get(label, 1.0)) for label in classes.tolist()])
-
-
-def weigh(targets: Array, weight: Array | None, factors: Array | None) -> Array | None:
-    """Sample weights times class weights."""
-    if factors is None:
-        return weight
-    return np.asarray(factors[targets] if weight is None else factors[targets] * weight)

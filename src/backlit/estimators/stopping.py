@@ -2,14 +2,19 @@
 
 from __future__ import annotations
 
+import math
+import warnings
 from typing import Any, final
 
 import numpy as np
+from sklearn.exceptions import UndefinedMetricWarning
 from sklearn.metrics import check_scoring
 
 from ..parameters import Array
 from ..training.callbacks import Callback, Training
 from .building import inverse_scaling
+from .names import named_rate, solver_of
+from .notices import warn_caller
 from .rows import Rows
 
 
@@ -19,6 +24,8 @@ class StoppingRules(Callback):
 
     Training ends when the loss (with early stopping, the validation score) has failed to improve on its best by `tol`
     for more than `n_iter_no_change` epochs in a row. Early stopping leaves the best epoch's parameters in the network.
+    A score that is NaN is never the best; before the first that is a number there is nothing to fail to improve on, and
+    where there is none, the last parameters stay.
 
     Attributes
     ----------
@@ -32,20 +39,22 @@ class StoppingRules(Callback):
         self.stopped = False
         self._best_values: Array | None = None
         self._best_epoch = 0
+        self._said_nan = False
 
     def on_fit_begin(self, training: Training) -> None:
         e = self.estimator
         e.history_ = training.history  # a run that diverges leaves its history, too
-        # L-BFGS ends by rules of its own
-        self.watches_score = e.early_stopping and training.validation is not None and e.solver != "lbfgs"
+        self.steps = solver_of(e).stochastic  # L-BFGS ends by rules of its own
+        self.watches_score = e.early_stopping and training.validation is not None and self.steps
         if self.watches_score:
             e.best_loss_ = None
-            self._best_values = training.net.parameters.values.copy()
         elif e.best_loss_ is None:
             e.best_loss_ = np.inf
         if training.validation is not None and e.validation_scores_ is None:
             e.validation_scores_ = []
             e.best_validation_score_ = -np.inf
+        if self.watches_score and e.best_validation_score_ > -np.inf:
+            self._best_values = training.net.parameters.state.copy()  # an earlier fit left its best
 
     def on_epoch_end(self, training: Training) -> None:
         e = self.estimator
@@ -57,10 +66,10 @@ class StoppingRules(Callback):
         better = self._note_score(training) if training.validation is not None else False
         if not self.watches_score:
             better = self._note_loss()
-        if e.solver == "lbfgs":
+        if not self.steps:
             return
         e._no_improvement_count = 0 if better else e._no_improvement_count + 1
-        if e.solver == "sgd" and e.learning_rate == "invscaling":
+        if named_rate(e) == "invscaling":
             training.optimizer.learning_rate = inverse_scaling(e)
         if e._no_improvement_count > e.n_iter_no_change:
             self._stop_or_slow_down(training)
@@ -73,27 +82,31 @@ class StoppingRules(Callback):
         return better
 
     def _note_score(self, training: Training) -> bool:
-        """Keep the largest validation score, and its parameters; whether this one improves on it by `tol`."""
+        """Keep the largest validation score, and its parameters; whether it does not fail to improve by `tol`."""
         e = self.estimator
         score = training.history[_score_name(e, training)][-1]
         e.validation_scores_.append(score)
         if e.verbose:
             print(f"Validation score: {score:f}")
+        if math.isnan(score):
+            if e.scoring is None and not self._said_nan:
+                self._said_nan = True
+                warn_of_nan(_score_name(e, training), training.epoch)
+            return bool(e.best_validation_score_ == -np.inf)
         better = not score < e.best_validation_score_ + e.tol
         if score > e.best_validation_score_:
             e.best_validation_score_ = score
             self._best_epoch = training.epoch
-            if self._best_values is not None:
-                self._best_values[:] = training.net.parameters.values
+            if self.watches_score:
+                self._best_values = training.net.parameters.state.copy()
         return better
 
     def _stop_or_slow_down(self, training: Training) -> None:
         e = self.estimator
         what = "Validation score" if self.watches_score else "Training loss"
         reason = f"{what} did not improve more than tol={e.tol:f} for {e.n_iter_no_change} consecutive epochs."
-        adaptive = e.solver == "sgd" and e.learning_rate == "adaptive"
         rate = training.history["learning_rate"][-1]
-        if adaptive and rate > 1e-6:
+        if named_rate(e) == "adaptive" and rate > 1e-6:
             e._rate_cuts += 1
             e._no_improvement_count = 0
             training.optimizer.learning_rate = rate / 5.0
@@ -107,7 +120,7 @@ class StoppingRules(Callback):
 
     def on_fit_end(self, training: Training) -> None:
         if self._best_values is not None:
-            training.net.parameters.values[:] = self._best_values
+            training.net.parameters.state[:] = self._best_values
             training.history.best_epoch = self._best_epoch or None
 
 
@@ -150,8 +163,38 @@ class Scoring(Callback):
         self.y: Any
         self.X, self.y, weight = validation.given or (None, None, None)
         self.weights = {} if weight is None else {"sample_weight": weight}
+        self._said: set[str] = set()  # the scorers of which a warning has told that they gave NaN
+        self._registry: dict[
+            Any, Any
+        ] = {}  # so that a warning that comes after every epoch is shown as Python shows it
 
     def on_epoch_end(self, training: Training) -> None:
-        with np.errstate(over="ignore", invalid="ignore"):
-            for column, scorer in self.scorers.items():
-                training.history.amend(**{column: scorer(self.estimator, self.X, self.y, **self.weights)})
+        for column, scorer in self.scorers.items():
+            with (
+                np.errstate(over="ignore", invalid="ignore"),
+                warnings.catch_warnings(record=True) as caught,
+            ):
+                warnings.simplefilter("always")
+                score = float(scorer(self.estimator, self.X, self.y, **self.weights))
+            training.history.amend(**{column: score})
+            reasons = []
+            for warning in caught:
+                if math.isnan(score) and issubclass(warning.category, UndefinedMetricWarning):
+                    reasons.append(str(warning.message))
+                    continue
+                warnings.warn_explicit(
+                    warning.message, warning.category, warning.filename, warning.lineno, registry=self._registry
+                )
+            if math.isnan(score) and column not in self._said:
+                self._said.add(column)
+                warn_of_nan(column, training.epoch, " ".join(reasons))
+
+
+def warn_of_nan(column: str, epoch: int, why: str = "") -> None:
+    """Say that a score of the validation rows is not a number."""
+    reason = f" ({why})" if why else ""
+    warn_caller(
+        f"the validation score {column.removeprefix('val_')!r} is NaN after epoch {epoch}{reason}: it never counts as "
+        "the best; choose validation rows on which it is defined",
+        UndefinedMetricWarning,
+    )

@@ -115,12 +115,16 @@ class MLflowLog(Callback):
     """
 
     def __init__(self) -> None:
-        try:
-            import mlflow
-        except ImportError as error:
-            raise missing_extra("mlflow-skinny", "neighbours", "logging to MLflow") from error
-        self._log = mlflow.log_metrics
+        _mlflow()
 
     def on_epoch_end(self, training: Training) -> None:
         values = {name: value for name, value in training.history.last().items() if math.isfinite(value)}
-        self._log(values, step=training.epoch)
+        _mlflow().log_metrics(values, step=training.epoch)
+
+
+def _mlflow() -> Any:
+    try:
+        import mlflow
+    except ImportError as error:
+        raise missing_extra("mlflow-skinny", "neighbours", "logging to MLflow") from error
+    return mlflow

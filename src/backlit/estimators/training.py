@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-import warnings
 from contextlib import AbstractContextManager, nullcontext
-from typing import Any, Final
+from typing import Any
 
 import numpy as np
 from sklearn.base import is_classifier
@@ -19,12 +18,11 @@ from ..training.fit import fit
 from ..training.history import History
 from ..training.lbfgs import LBFGS
 from .building import make_network, make_optimizer, renew_network
+from .names import solver_of
+from .notices import warn_caller
 from .rows import Rows
 from .stopping import Scoring, StoppingRules
 from .tracking import EpochTasks
-
-#: How far up the call of `fit` stands: warnings name the line of the caller.
-_CALLER: Final = 7
 
 
 def train(
@@ -43,10 +41,9 @@ def train(
         _begin(estimator)
     else:
         estimator.network_ = renew_network(estimator, estimator.network_)
-    if estimator.early_stopping and estimator.solver != "lbfgs" and validation is None:
+    if estimator.early_stopping and solver_of(estimator).stochastic and validation is None:
         rows, validation = _hold_out(estimator, rows)
     optimizer = estimator._optimizer = make_optimizer(estimator)
-    estimator.n_iter_ = 0
     rules = StoppingRules(estimator, rows.n)
     callbacks: list[Callback] = [rules, *(estimator.callbacks or ())]
     if estimator.scoring is not None and validation is not None:
@@ -89,7 +86,6 @@ def _begin(estimator: Any) -> None:
     """The attributes of a run that has not begun."""
     estimator.history_ = History()
     estimator.t_ = 0
-    estimator.loss_curve_ = []
     estimator.best_loss_ = np.inf
     estimator.validation_scores_ = None
     estimator.best_validation_score_ = None
@@ -112,14 +108,12 @@ def _hold_out(estimator: Any, rows: Rows) -> tuple[Rows, Rows]:
 
 
 def _batch_size(estimator: Any, n: int) -> int:
-    if estimator.solver == "lbfgs":
+    if not solver_of(estimator).stochastic:
         return n
     if isinstance(estimator.batch_size, str):
         return min(200, n)
     if estimator.batch_size > n:
-        warnings.warn(
-            "Got `batch_size` less than 1 or larger than sample size. It is going to be clipped", stacklevel=_CALLER
-        )
+        warn_caller("Got `batch_size` less than 1 or larger than sample size. It is going to be clipped", UserWarning)
     return min(int(estimator.batch_size), n)
 
 
@@ -135,36 +129,33 @@ def _resumed(history: History, optimizer: Optimizer | LBFGS) -> History:
 
 def _diverged(estimator: Any, error: DivergenceError) -> None:
     """With early stopping the best parameters are the result, with a warning; else there is none."""
-    if not estimator.early_stopping or estimator.solver == "lbfgs":
+    if not estimator.early_stopping or not solver_of(estimator).stochastic:
         raise DataError(
             "Solver produced non-finite parameter weights. The input data may contain large values and need to be "
             f"preprocessed. ({error})"
         ) from error
     estimator.validation_scores_ = [*(estimator.validation_scores_ or []), float("nan")]
-    warnings.warn(f"Stochastic Optimizer: {error}", ConvergenceWarning, stacklevel=_CALLER)
+    warn_caller(f"Stochastic Optimizer: {error}", ConvergenceWarning)
 
 
 def _finish(estimator: Any, rows: Rows, *, stopped: bool, incremental: bool) -> None:
     history = estimator.history_
-    estimator.loss_curve_ = list(history["loss"]) if history.epochs else []
-    if not estimator.loss_curve_:  # L-BFGS found nothing to do, or the first epoch diverged
+    if not history.epochs:  # L-BFGS found nothing to do, or the first epoch diverged
         with np.errstate(over="ignore", invalid="ignore"):
             targets, _ = estimator.network_.encode(rows.targets, rows.n)
             estimator.loss_ = evaluate(estimator.network_, rows.X, targets, weight=rows.weight)["loss"]
-    if estimator.solver == "lbfgs":
+    if not solver_of(estimator).stochastic:
         if not str(history.stopped).startswith("CONVERGENCE"):
             why = history.stopped or "STOP: TOTAL NO. OF ITERATIONS REACHED LIMIT"
-            warnings.warn(
-                f"lbfgs failed to converge after {estimator.n_iter_} iteration(s):\n{why}\n\n"
+            warn_caller(
+                f"{estimator.solver} failed to converge after {estimator.n_iter_} iteration(s):\n{why}\n\n"
                 f"Increase the number of iterations to improve the convergence (max_iter={estimator.max_iter}), "
                 "or scale the data.",
                 ConvergenceWarning,
-                stacklevel=_CALLER,
             )
     elif not incremental and not stopped and history.stopped is None and estimator.n_iter_ == estimator.max_iter:
-        warnings.warn(
+        warn_caller(
             f"Stochastic Optimizer: Maximum iterations ({estimator.max_iter}) reached and the optimization hasn't "
             "converged yet.",
             ConvergenceWarning,
-            stacklevel=_CALLER,
         )
