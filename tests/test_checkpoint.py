@@ -186,6 +186,33 @@ def test_a_run_that_diverges_after_going_on_restores_the_same(tmp_path: Path) ->
     np.testing.assert_array_equal(values[0], values[1])
 
 
+class Watch(bl.Callback):
+    """What would be restored, and from which loss on, after every step."""
+
+    every_steps = 1
+
+    def __init__(self) -> None:
+        self.seen: dict[int, Any] = {}
+
+    def on_steps_end(self, training: Any, done: int, total: int) -> None:
+        best, limit = training.best, training.job.loss_limit
+        values = best.start.tobytes(), best.values.tobytes()
+        self.seen[training.job.state.step] = values, best.start_epoch, best.epoch, best.loss, limit
+
+
+@pytest.mark.parametrize("validation", [None, VALIDATION], ids=["training loss", "validation loss"])
+def test_what_is_restored_after_a_divergence_is_kept(validation: Any, tmp_path: Path) -> None:
+    first, second, nets = Watch(), Watch(), [network(), network(), network()]
+    for net in nets:
+        net.parameters.view("2.bias")[:] = 100.0  # the first loss of all is the largest
+    train(nets[0], first, validation=validation)
+    with pytest.raises(Stop):
+        train(nets[1], StopAfter(31), bl.Checkpoint(tmp_path / "run", every_steps=7), validation=validation)
+    train(nets[2], second, validation=validation, resume=tmp_path / "run")
+    assert min(second.seen) == 29
+    assert {step: first.seen[step] for step in second.seen} == second.seen
+
+
 def test_a_checkpoint_that_has_no_file_yet_begins(tmp_path: Path) -> None:
     checkpoint = bl.Checkpoint(tmp_path / "run")
     same(train(network(), checkpoint, resume=checkpoint), train(network()))
@@ -300,11 +327,16 @@ def test_any_changed_byte_is_seen(saved: Path, tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     "change",
     [
-        lambda about: about.pop("step"),
-        lambda about: about.update(step="3"),
-        lambda about: about.update(callbacks=[3]),
-        lambda about: about["callbacks"][0].pop("best"),
-        lambda about: about.update(history=["loss"]),
+        lambda about, arrays: arrays.pop("slots"),
+        lambda about, arrays: arrays.update(values=arrays["values"][1:]),
+        lambda about, arrays: arrays.update(best=arrays["best"].astype(np.float64)),
+        lambda about, arrays: arrays["start"].fill(np.nan),
+        lambda about, arrays: arrays.update(losses=arrays["losses"][1:]),
+        lambda about, arrays: about.pop("step"),
+        lambda about, arrays: about.update(step="3"),
+        lambda about, arrays: about.update(callbacks=[3]),
+        lambda about, arrays: about["callbacks"][0].pop("best"),
+        lambda about, arrays: about.update(history=["loss"]),
     ],
 )
 def test_a_file_made_by_hand(saved: Path, tmp_path: Path, change: Callable[[Any], object]) -> None:
@@ -317,7 +349,7 @@ def test_a_file_made_by_hand(saved: Path, tmp_path: Path, change: Callable[[Any]
     with safe_open(saved, "np") as file:
         metadata, arrays = file.metadata(), {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
     about = json.loads(metadata["run"])
-    change(about)
+    change(about, arrays)
     metadata["run"] = json.dumps(about)
     metadata["digest"] = _digest(metadata["run"], arrays)
     save_file(arrays, tmp_path / "made", metadata)
@@ -375,6 +407,20 @@ def test_sigterm_is_written_and_ends_with_143(tmp_path: Path) -> None:
     assert signal.getsignal(signal.SIGTERM) is signal.SIG_DFL
 
 
+def test_an_interruption_among_callbacks_leaves_the_file_before(tmp_path: Path) -> None:
+    """Some of them know of the epoch, and others do not: this is no state to go on from."""
+
+    class Interrupt(bl.Callback):
+        def on_epoch_end(self, training: Any) -> None:
+            raise KeyboardInterrupt
+
+    checkpoint = bl.Checkpoint(tmp_path / "run")
+    with pytest.warns(UserWarning, match="interrupted in epoch 1"):
+        train(network(), bl.EarlyStopping(), Interrupt(), checkpoint)
+    assert checkpoint.written == 1
+    assert read_checkpoint(tmp_path / "run").about["step"] == 0
+
+
 # ── killed ─────────────────────────────────────────────────────────────────────────────────────────────────
 RUN = """
 import sys
@@ -417,6 +463,8 @@ def killed_runs(engine: str, folder: Path, kills: int, seed: int) -> int:
             _wait_for_a_moment(process, folder, dice)
             process.send_signal(signal.SIGKILL)
         process.communicate()
+        for part in folder.glob(".run.*.part"):  # of a writing that was killed
+            part.unlink()
         done += process.returncode == -signal.SIGKILL
         assert process.returncode in (0, -signal.SIGKILL)
         if process.returncode == 0:
@@ -437,8 +485,6 @@ def _wait_for_a_moment(process: subprocess.Popen[str], folder: Path, dice: rando
         until = time.monotonic() + 0.5
         while time.monotonic() < until and process.poll() is None and not any(folder.glob(".run.*.part")):
             pass
-        for part in folder.glob(".run.*.part"):
-            part.unlink(missing_ok=True)
 
 
 @pytest.mark.parametrize("engine", ["reference", "compiled"])
