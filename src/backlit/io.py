@@ -17,6 +17,7 @@ import zipfile
 from collections.abc import Mapping
 from io import BytesIO
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any, Final
 
 import numpy as np
@@ -24,9 +25,11 @@ import numpy as np
 from .assembly import parameter_shapes
 from .exceptions import BacklitError, ConfigurationError, FileMissingError, ModelFileError, OutputError
 from .network import Network
+from .parameters import Array
 from .typing import Spec
 
 FORMAT_VERSION: Final = 1
+TABLE_VERSION: Final = 2  # of the model of a table: a reader of format 1 would not know what to do with it
 _HEADER_LIMIT: Final = 16 * 2**20  # bytes of JSON that a network's header may have
 _UNPACKED_LIMIT: Final = 4 * 2**30  # bytes that a skops file may unpack to
 _DTYPES: Final[dict[str, np.dtype[Any]]] = {"F32": np.dtype("float32"), "F64": np.dtype("float64")}
@@ -69,7 +72,7 @@ def save(model: Any, path: str | os.PathLike[str]) -> None:
 
     Parameters
     ----------
-    model : Network, or a scikit-learn estimator or pipeline
+    model : Network, TableModel, or a scikit-learn estimator or pipeline
     path : str or path
         Any name; ``.backlit`` is customary. What was there before stays until the new file is complete.
 
@@ -90,12 +93,28 @@ def save(model: Any, path: str | os.PathLike[str]) -> None:
     >>> bool((again.parameters.values == net.parameters.values).all())
     True
     """
-    data = _network_bytes(model) if isinstance(model, Network) else _estimator_bytes(model)
-    write_bytes(data, path)
+    write_bytes(_model_bytes(model), path)
+
+
+def _model_bytes(model: Any) -> bytes:
+    if isinstance(model, Network):
+        return _network_bytes(model)
+    from .data.description import describe
+    from .data.model import TableModel
+
+    if isinstance(model, TableModel):
+        text, arrays = describe(model)
+        data = _network_bytes(model.network, arrays, {"table": text, "format_version": str(TABLE_VERSION)})
+        if int.from_bytes(data[:8], "little") > _HEADER_LIMIT:
+            raise ConfigurationError(
+                f"the model remembers more than {_HEADER_LIMIT // 2**20} MB of categories: leave out columns of long texts"
+            )
+        return data
+    return _estimator_bytes(model)
 
 
 def load(path: str | os.PathLike[str]) -> Any:
-    """Load what `save` wrote: a network, an estimator or a pipeline.
+    """Load what `save` wrote: a network, the model of a table, an estimator or a pipeline.
 
     Raises
     ------
@@ -148,7 +167,10 @@ def write_bytes(data: bytes, path: str | os.PathLike[str]) -> None:
 # ── networks ─────────────────────────────────────────────────────────────────────────────────────────────────
 
 
-def _network_bytes(net: Network) -> bytes:
+def _network_bytes(
+    net: Network, arrays: Mapping[str, Array] = MappingProxyType({}), more: Mapping[str, str] = MappingProxyType({})
+) -> bytes:
+    """The file of a network, with further arrays and metadata in it."""
     from safetensors.numpy import save as to_safetensors
 
     if "own" in net.__getstate__():
@@ -157,25 +179,31 @@ def _network_bytes(net: Network) -> bytes:
             "save net.parameters.values with numpy.save, and make the network anew"
         )
     tensors = {name: np.ascontiguousarray(net.parameters.view(name)) for name in net.parameters.names}
+    tensors |= arrays
     metadata = {
         "format": "backlit",
         "format_version": str(FORMAT_VERSION),
         "library_version": library_version(),
         "seed": str(net.seed),
         "network": json.dumps(net.spec()),
+        **more,
     }
     return bytes(to_safetensors(tensors, metadata))
 
 
-def _read_network(data: bytes, name: str) -> Network:
+def _read_network(data: bytes, name: str) -> Any:
+    """The network in a file, or the model of a table around it."""
     from safetensors import SafetensorError
     from safetensors.numpy import load as from_safetensors
 
     header = checked_header(data, name)
-    spec = _network_spec(header.pop("__metadata__", None), name)
+    metadata = header.pop("__metadata__", None)
+    spec = _network_spec(metadata, name)
+    table = metadata.get("table")
+    further = {key for key in header if key.startswith("table.")} if table is not None else set()
     try:
         shapes = parameter_shapes(spec)
-        if {key: tuple(entry["shape"]) for key, entry in header.items()} != shapes:
+        if {key: tuple(entry["shape"]) for key, entry in header.items() if key not in further} != shapes:
             raise ModelFileError(
                 f"the model file {name} is damaged: its parameters do not fit the network it describes"
             )
@@ -183,11 +211,19 @@ def _read_network(data: bytes, name: str) -> Network:
         tensors = from_safetensors(data)
     except (KeyError, TypeError, ConfigurationError, SafetensorError) as error:
         raise ModelFileError(f"the model file {name} is damaged: {error}") from error
+    arrays = {key: tensors.pop(key) for key in further}
     for key, tensor in tensors.items():
         if tensor.dtype != net.dtype or not np.isfinite(tensor).all():
             raise ModelFileError(f"the model file {name} is damaged: {key!r} is not made of finite {net.dtype} numbers")
         net.parameters.view(key)[...] = tensor
-    return net
+    if table is None:
+        return net
+    from .data.description import described
+
+    try:
+        return described(str(table), arrays, net)
+    except ModelFileError as error:
+        raise ModelFileError(f"the model file {name} is damaged: {error}") from error
 
 
 def checked_header(data: bytes, name: str) -> dict[str, Any]:
@@ -247,10 +283,10 @@ def no_key_twice(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
 def check_version(version: Any, library: Any, name: str) -> None:
     if not (str(version).isascii() and str(version).isdigit()):
         raise ModelFileError(f"the model file {name} is damaged: {version!r} is not a format version")
-    if int(version) > FORMAT_VERSION:
+    if int(version) > TABLE_VERSION:
         raise ModelFileError(
             f"the model file {name} has format {version}, written by Backlit {library}: "
-            f"this is Backlit {library_version()}, which reads format {FORMAT_VERSION}; upgrade it"
+            f"this is Backlit {library_version()}, which reads format {TABLE_VERSION}; upgrade it"
         )
 
 
