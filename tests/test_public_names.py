@@ -43,6 +43,8 @@ NAMES = [
     "Recorder",
     "Recording",
     "StepDecay",
+    "TableModel",
+    "TablePreparation",
     "check_gradients",
     "data",
     "diagnose",

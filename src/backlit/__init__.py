@@ -27,7 +27,8 @@ from .training.monitor import Monitor
 
 if TYPE_CHECKING:
     from . import data
-    from .estimators import MLPClassifier, MLPRegressor
+    from .data.model import TableModel
+    from .estimators import MLPClassifier, MLPRegressor, TablePreparation
     from .export.numpy.program import export_numpy
     from .export.onnx.model import export_onnx
     from .io import load, save
@@ -72,6 +73,8 @@ __all__ = [
     "Recorder",
     "Recording",
     "StepDecay",
+    "TableModel",
+    "TablePreparation",
     "check_gradients",
     "data",
     "diagnose",
@@ -96,6 +99,8 @@ _UPPER_FLOORS = {
     "MLPRegressor": ".estimators",
     "Recorder": ".lens.recording.recorder",
     "Recording": ".lens.recording.recording",
+    "TableModel": ".data.model",
+    "TablePreparation": ".estimators",
     "data": ".data",
     "diagnose": ".lens.diagnosis.diagnose",
     "explain": ".lens.step.ledger",

@@ -37,7 +37,12 @@ _ZIP: Final = b"PK\x03\x04"
 
 #: The types, beyond scikit-learn's, NumPy's and SciPy's own, that a saved estimator may hold.
 TRUSTED_TYPES: Final = (
+    "backlit.data.preparation.Categories",
+    "backlit.data.preparation.Dates",
+    "backlit.data.preparation.Numbers",
+    "backlit.data.preparation.Preparation",
     "backlit.estimators.classifier.MLPClassifier",
+    "backlit.estimators.columns.TablePreparation",
     "backlit.estimators.regressor.MLPRegressor",
     "backlit.kinds.optimizers.Adagrad",
     "backlit.kinds.optimizers.Adam",
@@ -263,7 +268,8 @@ def _network_spec(metadata: Any, name: str) -> Spec:
         raise ModelFileError(
             f"{name} is a safetensors file, but not a Backlit model: it lacks the metadata that save writes"
         )
-    check_version(metadata.get("format_version"), metadata.get("library_version"), name)
+    newest = TABLE_VERSION if "table" in metadata else FORMAT_VERSION
+    check_version(metadata.get("format_version"), metadata.get("library_version"), name, newest)
     try:
         spec = json.loads(str(metadata["network"]), object_pairs_hook=no_key_twice)
     except (KeyError, ValueError, RecursionError) as error:
@@ -280,13 +286,13 @@ def no_key_twice(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
     return found
 
 
-def check_version(version: Any, library: Any, name: str) -> None:
+def check_version(version: Any, library: Any, name: str, newest: int = FORMAT_VERSION) -> None:
     if not (str(version).isascii() and str(version).isdigit()):
         raise ModelFileError(f"the model file {name} is damaged: {version!r} is not a format version")
-    if int(version) > TABLE_VERSION:
+    if int(version) > newest:
         raise ModelFileError(
             f"the model file {name} has format {version}, written by Backlit {library}: "
-            f"this is Backlit {library_version()}, which reads format {TABLE_VERSION}; upgrade it"
+            f"this is Backlit {library_version()}, which reads format {newest}; upgrade it"
         )
 
 

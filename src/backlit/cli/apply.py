@@ -6,7 +6,6 @@ from typing import Annotated, Any
 
 import numpy as np
 
-from ..checking.gradcheck import check_gradients
 from ..checks import positive_whole
 from ..exceptions import ConfigurationError
 from ..io import write_bytes
@@ -14,9 +13,7 @@ from ..network import Network
 from ..pages import plain
 from ..pages import show as show_page
 from ..parameters import Array
-from ..training.evaluation import evaluate as evaluate_network
 from . import show
-from .images import class_names, known_labels, read_images
 from .outputs import check_output
 from .rows import load_model, measured_in_full, outputs, read_labelled, read_unlabelled
 from .train import Flag
@@ -51,6 +48,9 @@ def evaluate(
     loaded = load_model(model)
     result: dict[str, Any]
     if isinstance(loaded, Network):
+        from ..training.evaluation import evaluate as evaluate_network
+        from .images import class_names, known_labels, read_images
+
         X, y = read_images(file, loaded, model)
         if y is None:
             raise ConfigurationError(f"{file!r} has no array y to compare the predictions with")
@@ -93,6 +93,8 @@ def predict(
         check_output("--out", out, inputs={"the model": model, "the file": file})
     loaded = load_model(model)
     if isinstance(loaded, Network):
+        from .images import class_names, read_images
+
         X, _ = read_images(file, loaded, model)
         probability: Array | None = outputs(loaded, X)
         classes: Any = class_names(loaded)
@@ -135,6 +137,8 @@ def check(model: str, file: str, /, *, rows: int = 32, json: Annotated[bool, Fla
     json
         Print one JSON object to stdout.
     """
+    from ..checking.gradcheck import check_gradients
+
     net, X, y = network_and_rows(load_model(model), model, file, positive_whole("--rows", rows))
     report = check_gradients(net, X, y)
     show_page(report, show.console(json))
@@ -155,6 +159,8 @@ def check(model: str, file: str, /, *, rows: int = 32, json: Annotated[bool, Fla
 def network_and_rows(loaded: Any, model: str, file: str, rows: int) -> tuple[Network, Array, Array]:
     """The network inside a loaded model, with the first rows of a file in the form that the network takes."""
     if isinstance(loaded, Network):
+        from .images import class_names, known_labels, read_images
+
         X, y = read_images(file, loaded, model)
         if y is None:
             raise ConfigurationError(f"{file!r} has no array y, which holds the labels")

@@ -32,8 +32,10 @@ def check_output(
     OutputError
     """
     place = Path(path)
-    if not place.name or "\0" in path:
+    if not path or "\0" in path:
         raise OutputError(f"{path!r} cannot be written: it names no file")
+    if len(os.fsencode(place.name)) > _LONGEST_NAME:
+        raise OutputError(f"{path!r} cannot be written: the name is longer than {_LONGEST_NAME} bytes")
     folder = place.resolve().parent
     if place.is_dir():
         raise OutputError(f"{path!r} cannot be written: it is a folder")
@@ -41,8 +43,6 @@ def check_output(
         raise OutputError(f"{path!r} cannot be written: there is no folder {str(folder)!r}")
     if place.exists() and not stat.S_ISREG(place.stat().st_mode):
         raise OutputError(f"{path!r} cannot be written: it is a pipe or a device, not a file")
-    if len(os.fsencode(place.name)) > _LONGEST_NAME:
-        raise OutputError(f"{path!r} cannot be written: the name is longer than {_LONGEST_NAME} bytes")
     for what, read in inputs.items():
         if _inside(place, Path(read)):
             raise OutputError(f"{option} {path!r} is {what} that is read: choose another name")

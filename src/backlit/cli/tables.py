@@ -18,7 +18,6 @@ from ..data.tables import read_table
 from ..data.targets import target_column
 from ..exceptions import ConfigurationError, TableError
 from ..kinds import Dense, Dropout
-from ..lens.healthcheck.health import HealthMonitor
 from ..network import Network
 from ..parameters import Array
 from ..training.callbacks import Callback, EarlyStopping
@@ -156,7 +155,7 @@ def _check_classes(model: TableModel, y: Array) -> None:
 
 
 def _network(preparation: Preparation, classes: Array | None, settings: Settings) -> Network:
-    """Hidden layers as asked for; a softmax, one sigmoid for two classes, or one linear output."""
+    """Hidden layers as asked for, and a softmax over the classes or one linear output."""
     layers: list[Dense | Dropout] = []
     for units in settings.hidden:
         layers.append(Dense(units, settings.activation, bias_init="glorot_uniform"))
@@ -165,8 +164,7 @@ def _network(preparation: Preparation, classes: Array | None, settings: Settings
     if classes is None:
         layers.append(Dense(1, bias_init="glorot_uniform"))
     else:
-        several = len(classes) > 2
-        layers.append(Dense(len(classes) if several else 1, "softmax" if several else "sigmoid"))
+        layers.append(Dense(len(classes), "softmax", bias_init="glorot_uniform"))
     loss = "squared_error" if classes is None else "cross_entropy"
     return Network(layers, inputs=preparation.width, loss=loss, l2=L2, divide_penalty=True, seed=settings.seed)
 
@@ -174,6 +172,8 @@ def _network(preparation: Preparation, classes: Array | None, settings: Settings
 def _fit(
     model: TableModel, X: Array, y: Array, X_val: Array, y_val: Array, settings: Settings, *, balanced: bool
 ) -> History:
+    from ..lens.healthcheck.health import HealthMonitor
+
     weight, weight_val = (_balanced(model, labels, y) if balanced else None for labels in (y, y_val))
     callbacks: list[Callback] = [show.ReleaseRemarks()]
     validation: tuple[Any, ...] | None = None

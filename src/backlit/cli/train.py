@@ -52,9 +52,9 @@ class Settings:
             raise ConfigurationError(f"--dropout must be at least 0 and below 1, received {self.dropout!r}")
         check_seed(self.seed)
         self.held_out(0.0)
-        Network([*(Dense(units, self.activation) for units in self.hidden[:1]), Dense(1)], inputs=1)
         for units in self.hidden:
             positive_whole("--hidden", units)
+        Dense(1, self.activation)
 
     def rate(self) -> float:
         """The learning rate asked for, or the optimiser's own."""

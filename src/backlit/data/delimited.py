@@ -118,7 +118,7 @@ def _place_after_header(path: Path, form: Form, first: list[str], *, header: boo
         return None
     with path.open("rb") as file:
         place, number, line = 0, 0, b""
-        while not line.strip():
+        while not line.removeprefix(b"\xef\xbb\xbf").strip():
             place, number = file.tell(), number + 1
             line = file.readline()
         begin = 3 if place == 0 and line.startswith(b"\xef\xbb\xbf") else place

@@ -183,10 +183,10 @@ class Preparation:
 
     def strange(self, frame: pl.DataFrame) -> list[str]:
         """Remarks on columns whose values are unlike those learnt from."""
-        return [*self._strange_numbers(frame), *self._strange_categories(frame)]
+        table = typed(frame, self.kinds)
+        return [*self._strange_numbers(table), *self._strange_categories(table)]
 
-    def _strange_numbers(self, frame: pl.DataFrame) -> Iterator[str]:
-        table = typed(frame, {name: "numeric" for name in self.numbers.names})
+    def _strange_numbers(self, table: pl.DataFrame) -> Iterator[str]:
         for block, place in _placed(_blocks(table, self.numbers.names, None)):
             with np.errstate(invalid="ignore"):
                 there = ~np.isnan(block)
@@ -201,8 +201,7 @@ class Preparation:
                     f"trained on {self.numbers.low[k]:g} to {self.numbers.high[k]:g}"
                 )
 
-    def _strange_categories(self, frame: pl.DataFrame) -> Iterator[str]:
-        table = typed(frame, {column.name: "categorical" for column in self.categories})
+    def _strange_categories(self, table: pl.DataFrame) -> Iterator[str]:
         for column in self.categories:
             if not column.all_known:
                 continue

@@ -8,12 +8,14 @@ from typing import Any, Final, final
 
 import numpy as np
 
+from ...data.model import TableModel
 from ...exceptions import ConfigurationError, missing_extra
 from ...io import write_bytes
 from ...network import Network
 from ...parameters import Array
 from ...randomness import keyed_generator
 from .graph import Graph, Output, network_output
+from .prepared import drawn_table, table_feeds, table_outputs
 from .table import Column, Table, matrix, text_columns, transformed
 
 ROWS: Final = 1000
@@ -56,7 +58,7 @@ def export_onnx(model: Any, path: str | os.PathLike[str], *, sample: Any = None)
 
     Parameters
     ----------
-    model : Network, estimator or pipeline
+    model : Network, TableModel, estimator or pipeline
         A pipeline may hold ColumnTransformer, Pipeline, SimpleImputer, StandardScaler, MinMaxScaler, OneHotEncoder,
         and an `MLPClassifier` or `MLPRegressor` at its end, in a TransformedTargetRegressor with StandardScaler too.
     path : str or path
@@ -98,13 +100,21 @@ def export_onnx(model: Any, path: str | os.PathLike[str], *, sample: Any = None)
         raise missing_extra("onnx and onnxruntime", "onnx", "exporting to ONNX") from error
     net = _network_of(model)
     graph = Graph(net.dtype)
-    table, x = _inputs(graph, model, net)
-    x = _steps(graph, model, table, x)
-    outputs = _outputs(graph, model, net, x)
+    table: Table | None = None
+    if isinstance(model, TableModel):
+        outputs = table_outputs(graph, model)
+    else:
+        table, x = _inputs(graph, model, net)
+        x = _steps(graph, model, table, x)
+        outputs = _outputs(graph, model, net, x)
     data = graph.finish(outputs, type(model).__name__, _version())
-    rows = sample[:ROWS] if sample is not None else _drawn_rows(table, net)
+    if sample is not None:
+        rows = sample[:ROWS]
+    else:
+        rows = drawn_table(model) if isinstance(model, TableModel) else _drawn_rows(table, net)
+    feeds = table_feeds(model, rows) if isinstance(model, TableModel) else _feeds(rows, table, net)
     session = onnxruntime.InferenceSession(data, providers=["CPUExecutionProvider"])
-    found = dict(zip(outputs, session.run(list(outputs), _feeds(rows, table, net)), strict=True))
+    found = dict(zip(outputs, session.run(list(outputs), feeds), strict=True))
     difference = _compare(model, rows, found)
     write_bytes(data, path)
     return OnnxReport(
@@ -126,6 +136,8 @@ def _network_of(model: Any) -> Network:
     """The network at the end of a model."""
     if isinstance(model, Network):
         return model
+    if isinstance(model, TableModel):
+        return model.network
     last = _last(model)
     net = getattr(last, "network_", None)
     if not isinstance(net, Network):
