@@ -12,11 +12,15 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+import backlit as bl
+from backlit.cli import run
 from backlit.data import delimited
 from backlit.data.delimited import read_delimited
 from backlit.data.tables import read_table
 from backlit.data.values import canonical
 from backlit.exceptions import BacklitError, TableError
+
+JANUARY = datetime.datetime(2024, 1, 5)
 
 
 def people(n: int = 40) -> pl.DataFrame:
@@ -62,6 +66,19 @@ def test_every_format_gives_the_same_table(tmp_path: Path) -> None:
         assert read_table(path).dtypes == expected.dtypes, name
 
 
+def test_every_format_gives_the_same_bits_in_the_model(tmp_path: Path) -> None:
+    models = {}
+    for name, path in written(people(60), tmp_path).items():
+        out = str(tmp_path / f"{name}.backlit")
+        words = ["train", str(path), "--target", "flag", "--epochs", "3", "--categorical", "grade", "--out", out]
+        assert run(words) == 0
+        models[name] = bl.load(out)
+    assert len(models) >= 6
+    assert len({model.network.parameters.values.tobytes() for model in models.values()}) == 1
+    assert len({str(model.preparation.categories) for model in models.values()}) == 1
+    assert len({str(model.preparation.dates) for model in models.values()}) == 1
+
+
 @pytest.mark.parametrize(
     ("one", "other"),
     [
@@ -69,7 +86,7 @@ def test_every_format_gives_the_same_table(tmp_path: Path) -> None:
         (["3", "4.0", "5"], [3.0, 4.0, 5.0]),
         (["9007199254740993", "9007199254740992"], [9007199254740993, 9007199254740992]),
         (["18446744073709551615", "1"], pl.Series([18446744073709551615, 1], dtype=pl.UInt64)),
-        (["2024-01-05 00:00:00", "2024-01-06T10:30"], [datetime.datetime(2024, 1, 5), datetime.datetime(2024, 1, 6, 10, 30)]),
+        (["2024-01-05 00:00:00", "2024-01-06T10:30"], [JANUARY, JANUARY + datetime.timedelta(days=1, hours=10.5)]),
         (["0.10", "1e3"], [0.1, 1000.0]),
     ],
 )  # fmt: skip
@@ -130,10 +147,11 @@ def test_canonical_texts_stay_as_they_are() -> None:
 FIELDS = st.one_of(
     st.integers(-10, 10**17).map(str),
     st.floats(allow_nan=True, allow_infinity=True).map(str),
+    st.sampled_from(["", " ", "NA", "?", "007", "-0", "1.50", "1e5", "True", "false", "2024-01-05", "é", "x y", "+5"]),
     st.sampled_from(
-        ["", " ", "NA", "?", "007", "-0", "1.50", "1e5", "True", "false", "2024-01-05", '"x"', '"a,b"', '"a""b"', "a\"b",
-         ' "x"', '"x" ', "'x'", '"1\n2"', "é", "x y", "+5", "$5", "1,5", "٣", "\t", "'", "nan", "inf"]
-    ),  # fmt: skip
+        ["$5", "1,5", "٣", "\t", "'", "nan", "inf", '"x"', '"a,b"', '"a""b"', 'a"b', ' "x"', '"x" ', "'x'"]
+    ),
+    st.just('"1\n2"'),
     st.text(alphabet=st.characters(codec="utf-8", exclude_characters="\0"), max_size=6),
 )
 TABLES = st.builds(
@@ -173,6 +191,7 @@ def test_any_bytes_are_a_table_or_an_error_of_ours(tmp_path_factory: Any, data: 
     path = tmp_path_factory.getbasetemp() / f"bytes.{suffix}"
     path.write_bytes(data)
     try:
-        read_table(path)
+        said = str(read_table(path).width)
     except BacklitError as error:
-        assert "\n" not in str(error)
+        said = str(error)
+    assert "\n" not in said

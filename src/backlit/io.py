@@ -112,7 +112,7 @@ def _model_bytes(model: Any) -> bytes:
         data = _network_bytes(model.network, arrays, {"table": text, "format_version": str(TABLE_VERSION)})
         if int.from_bytes(data[:8], "little") > _HEADER_LIMIT:
             raise ConfigurationError(
-                f"the model remembers more than {_HEADER_LIMIT // 2**20} MB of categories: leave out columns of long texts"
+                f"the model remembers over {_HEADER_LIMIT // 2**20} MB of categories: leave out columns of long texts"
             )
         return data
     return _estimator_bytes(model)

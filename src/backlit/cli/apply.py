@@ -73,9 +73,7 @@ def evaluate(
         show.print_json({"test": result, "rows": rows, "model": model, "file": file})
 
 
-def predict(
-    model: str, file: str, /, *, no_header: Annotated[bool, Flag] = False, out: str | None = None
-) -> None:
+def predict(model: str, file: str, /, *, no_header: Annotated[bool, Flag] = False, out: str | None = None) -> None:
     """Predict every row of a file, and write the predictions as CSV.
 
     Parameters

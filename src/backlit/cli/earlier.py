@@ -20,7 +20,9 @@ def from_pipeline(pipeline: Any) -> TableModel:
     """
     table = pipeline.table_
     steps = {name: (step, columns) for name, step, columns in pipeline[0].transformers_}
-    kinds = {name: kind for kind in ("numeric", "categorical") for name in table["kinds"] if table["kinds"][name] == kind}
+    kinds: dict[str, Any] = {
+        name: kind for kind in ("numeric", "categorical") for name in table["kinds"] if table["kinds"][name] == kind
+    }
     numbers = Numbers([], *np.zeros((5, 0)))
     if "numeric" in steps:
         step, names = steps["numeric"]
@@ -39,7 +41,11 @@ def from_pipeline(pipeline: Any) -> TableModel:
     estimator = getattr(last, "regressor_", last)
     classes = getattr(last, "classes_", None)
     model = TableModel(
-        estimator.network_, Preparation(kinds, numbers, [], categories), table["target"], classes, history=estimator.history_
+        estimator.network_,
+        Preparation(kinds, numbers, [], categories),
+        table["target"],
+        classes,
+        history=estimator.history_,
     )
     if classes is None:
         model.mean, model.scale = float(last.transformer_.mean_[0]), float(last.transformer_.scale_[0])

@@ -14,9 +14,7 @@ _LONGEST_NAME: Final = 200  # bytes; beside the name stands that of a temporary 
 _PICTURES: Final = (".png", ".svg", ".pdf", ".jpg", ".jpeg", ".eps", ".ps", ".tif", ".tiff", ".webp")
 
 
-def check_output(
-    option: str, path: str, *, inputs: Mapping[str, str], others: Mapping[str, str] | None = None
-) -> None:
+def check_output(option: str, path: str, *, inputs: Mapping[str, str], others: Mapping[str, str] | None = None) -> None:
     """Refuse a path that cannot be written, that is read by the command, or that another output goes to.
 
     Parameters

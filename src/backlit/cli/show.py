@@ -25,7 +25,18 @@ if TYPE_CHECKING:
     from rich.console import Console
 
 _PERCENT: Final = ("accuracy", "balanced_accuracy")
-_SHOWN: Final = {"→": "->", "×": "x", "·": ".", "…": "...", "—": "-", "–": "-", "−": "-", "≤": "<=", "²": "^2", "█": "#"}
+_SHOWN: Final = {
+    "→": "->",
+    "×": "x",
+    "·": ".",
+    "…": "...",
+    "—": "-",
+    "–": "-",
+    "−": "-",
+    "≤": "<=",
+    "²": "^2",
+    "█": "#",
+}
 
 
 def plain(text: str) -> str:
@@ -39,7 +50,8 @@ def plain(text: str) -> str:
     if text.isprintable():
         return text
     return "".join(
-        repr(sign)[1:-1] if unicodedata.category(sign) in ("Cc", "Cf", "Cs", "Co", "Zl", "Zp") else sign for sign in text
+        repr(sign)[1:-1] if unicodedata.category(sign) in ("Cc", "Cf", "Cs", "Co", "Zl", "Zp") else sign
+        for sign in text
     )
 
 
@@ -147,7 +159,7 @@ def metrics(out: Console, sets: Mapping[str, Mapping[str, float]]) -> None:
     """The results: one row for each set of data, one column for each metric."""
     names = list(dict.fromkeys(name for values in sets.values() for name in values))
     rows = [[label, *(formatted(name, values.get(name)) for name in names)] for label, values in sets.items()]
-    _table(out, ["", *names], rows)
+    _table(out, ["", *(name.replace("_", " ") for name in names)], rows)
 
 
 def confusion(out: Console, counts: Sequence[Sequence[int]], labels: Sequence[str]) -> None:

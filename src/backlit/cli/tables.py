@@ -115,7 +115,7 @@ def target_name(columns: list[str], target: str | None, file: str) -> str:
 
 
 def kinds_of(features: pl.DataFrame, reading: Reading, choice: Choice, file: str, target: str) -> dict[str, Any]:
-    """The columns that are learnt from, with their kinds; what is left out, and what is read in its own way, is said."""
+    """The columns that are learnt from, with their kinds; what is left out or read in its own way is said."""
     names = features.columns
     numeric, categorical, keep, drop = (
         [resolve_column(names, column) for column in given]

@@ -213,8 +213,8 @@ def train(
         from ..data.model import Reading
         from .tables import Choice, train_on_table
 
-        named = (tuple(names or ()) for names in (missing, numeric, categorical))
-        reading = Reading(not no_header, *named, separator(delimiter), decimal)
+        texts, numbers, groups = (tuple(names or ()) for names in (missing, numeric, categorical))
+        reading = Reading(not no_header, texts, numbers, groups, separator(delimiter), decimal)
         balanced = class_weight == "balanced"
         choice = Choice(target, task, tuple(keep or ()), tuple(drop or ()), balanced, loose_labels)
         outcome = train_on_table(file, choice, reading, settings)

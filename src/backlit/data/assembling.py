@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from typing import TYPE_CHECKING, Final, final
+from typing import TYPE_CHECKING, Any, Final, final
 
 from .values import (
     CODE,
@@ -132,6 +132,7 @@ def _looked_at(block: pl.DataFrame) -> tuple[list[pl.Series], list[pl.Series], S
     cells = pl.concat(columns).rechunk()  # one after the other: a hundred thousand expressions would take their time
     values = cells.cast(pl.Float64, strict=False)
     shape, height = (block.width, block.height), block.height
-    fine = (values.abs() < EXACT).fill_null(value=False).to_numpy().reshape(shape).all(axis=1)
-    coded = cells.str.contains(CODE).fill_null(value=False).to_numpy().reshape(shape).any(axis=1)
-    return columns, [values.slice(i * height, height) for i in range(block.width)], fine.tolist(), coded.tolist()
+    fine: Any = (values.abs() < EXACT).fill_null(value=False).to_numpy().reshape(shape).all(axis=1)
+    coded: Any = cells.str.contains(CODE).fill_null(value=False).to_numpy().reshape(shape).any(axis=1)
+    parts = [values.slice(i * height, height) for i in range(block.width)]
+    return columns, parts, list(fine), list(coded)

@@ -127,9 +127,7 @@ def _place_after_header(path: Path, form: Form, first: list[str], *, header: boo
         return (file.tell(), number) if header else (begin, number - 1)
 
 
-def _regular(
-    path: Path, form: Form, names: list[str], begin: int, line: int
-) -> Iterator[tuple[pl.DataFrame, int]]:
+def _regular(path: Path, form: Form, names: list[str], begin: int, line: int) -> Iterator[tuple[pl.DataFrame, int]]:
     """The blocks of a file from a byte on, with the place that has been reached."""
     with path.open("rb") as file:
         file.seek(begin)
@@ -162,7 +160,7 @@ def _cut(block: bytes, form: Form, width: int) -> pl.DataFrame | None:
     quoted = b'"' in block
     if quoted:
         s = re.escape(sign)
-        bare = re.sub(rb'(?:(?<=' + s + rb')|^)"(?:[^"\n]|"")*"(?=' + s + rb'|\n|\Z)', b"", block, flags=re.MULTILINE)
+        bare = re.sub(rb"(?:(?<=" + s + rb')|^)"(?:[^"\n]|"")*"(?=' + s + rb"|\n|\Z)", b"", block, flags=re.MULTILINE)
         if b'"' in bare:
             return None
     rows = block.count(b"\n") + (not block.endswith(b"\n") and bool(block))
@@ -259,9 +257,7 @@ def _rows(path: Path, form: Form, begin: int, line: int, width: int) -> Iterator
                 before = reader.line_num
                 yield Row(row, raw.tell())
         except csv.Error as error:
-            raise TableError(
-                f"{path}: line {line + reader.line_num} cannot be split into fields ({error})"
-            ) from error
+            raise TableError(f"{path}: line {line + reader.line_num} cannot be split into fields ({error})") from error
 
 
 def _in_chunks(rows: Iterable[Row], names: list[str]) -> Iterator[tuple[pl.DataFrame, int]]:

@@ -118,7 +118,7 @@ def _model(found: dict[str, Any], arrays: dict[str, Array], network: Network) ->
         for column in found["categories"]
     ]
     for kind, named in (("date", dates), ("categorical", categories)):
-        if [part.name for part in named] != [name for name in kinds if kinds[name] == kind]:  # type: ignore[attr-defined]
+        if [part.name for part in named] != [name for name in kinds if kinds[name] == kind]:
             raise ValueError("the kinds of the columns do not fit what was learnt about them")
     if set(arrays) != {f"{PREFIX}numbers", *(f"{PREFIX}date.{i}" for i in range(len(dates)))}:
         raise ValueError("an array too many")
@@ -163,7 +163,9 @@ def _classes(given: Any, network: Network) -> Array | None:
 
 def _history(given: dict[str, Any]) -> History:
     history = History()
-    columns = {_text(name): [math.nan if v is None else float(v) for v in values] for name, values in given["columns"].items()}
+    columns = {
+        _text(name): [math.nan if v is None else float(v) for v in values] for name, values in given["columns"].items()
+    }
     for row in zip(*columns.values(), strict=True):
         history.append(**dict(zip(columns, row, strict=True)))
     history.stopped = None if given["stopped"] is None else _text(given["stopped"])

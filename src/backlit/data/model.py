@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any, final
+from typing import Any, final
 
 import numpy as np
 
@@ -12,9 +12,6 @@ from ..parameters import Array
 from ..training.history import History
 from .frames import as_frame
 from .preparation import Preparation
-
-if TYPE_CHECKING:
-    import polars as pl
 
 
 @final

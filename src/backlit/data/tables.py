@@ -78,9 +78,7 @@ def read_table(
     path = Path(path)
     suffix = _check_file(path)
     if suffix in TEXT_SUFFIXES:
-        return read_text(
-            path, header=header, missing=missing, delimiter=delimiter, decimal=decimal, progress=progress
-        )
+        return read_text(path, header=header, missing=missing, delimiter=delimiter, decimal=decimal, progress=progress)
     if suffix == ".npz":
         return _read_npz(path, missing)
     if suffix == ".xlsx":
@@ -108,9 +106,7 @@ def read_text(
     """
     path = Path(path)
     _check_file(path, TEXT_SUFFIXES)
-    return read_delimited(
-        path, header=header, missing=missing, delimiter=delimiter, decimal=decimal, progress=progress
-    )
+    return read_delimited(path, header=header, missing=missing, delimiter=delimiter, decimal=decimal, progress=progress)
 
 
 def read_parquet(path: str | PathLike[str], *, missing: Iterable[str] = ()) -> pl.DataFrame:
@@ -160,7 +156,7 @@ def _guarded(path: Path, what: str, read: Callable[[], pl.DataFrame]) -> pl.Data
         return read()
     except (KeyboardInterrupt, SystemExit, GeneratorExit):
         raise
-    except BaseException as error:  # noqa: BLE001 - a panic of polars is a BaseException
+    except BaseException as error:  # a panic of polars is none of Exception
         if not isinstance(error, Exception | pl.exceptions.PanicException):
             raise
         reason = str(error).strip().partition("\n")[0]
