@@ -65,7 +65,7 @@ def test_the_page_tells_the_step_of_one_row(capsys: pytest.CaptureFixture[str]) 
     assert lines[0] == "Row 7 of shop.csv through sold.backlit"
     assert max(map(len, lines)) <= 100
     assert not [line for line in lines if line != line.rstrip()]
-    for text in ("network ", "outcome ", "SHA-256", "One step of SGD(0.1) on 1 row", "layer 1, Dense(1, 'sigmoid')"):
+    for text in ("network ", "outcome ", "SHA-256", "One step of SGD(0.1) on 1 row", "layer 1, Dense(2, 'softmax')"):
         assert text in out
     assert "finite difference" in out
     assert "Gradient check: ok" in out

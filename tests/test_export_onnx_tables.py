@@ -15,7 +15,6 @@ from sklearn.pipeline import Pipeline, make_pipeline
 from sklearn.preprocessing import MinMaxScaler, OneHotEncoder, StandardScaler
 
 import backlit as bl
-from backlit.estimators.columns import column_transformer
 from backlit.exceptions import ConfigurationError, DataError
 from backlit.export.onnx.model import export_onnx
 
@@ -66,6 +65,17 @@ def feeds_of(frame: pl.DataFrame) -> dict[str, np.ndarray]:
         else frame[name].cast(pl.Float64).fill_null(float("nan")).to_numpy()[:, None]
         for name in frame.columns
     }
+
+
+def column_transformer(kinds: dict[str, str]) -> ColumnTransformer:
+    impute = make_pipeline(SimpleImputer(strategy="median"), StandardScaler())
+    encode = OneHotEncoder(handle_unknown="infrequent_if_exist", max_categories=100, sparse_output=False)
+    return ColumnTransformer(
+        [
+            ("numeric", impute, [name for name, kind in kinds.items() if kind == "numeric"]),
+            ("categorical", encode, [name for name, kind in kinds.items() if kind == "categorical"]),
+        ]
+    )
 
 
 def test_a_pipeline_with_the_raw_columns_of_the_table(tmp_path: Path) -> None:

@@ -49,6 +49,8 @@ NAMES = [
     "Recording",
     "Scale",
     "StepDecay",
+    "TableModel",
+    "TablePreparation",
     "check_gradients",
     "data",
     "diagnose",

@@ -28,7 +28,8 @@ from .training.lbfgs import LBFGS
 
 if TYPE_CHECKING:
     from . import data
-    from .estimators import MLPClassifier, MLPRegressor
+    from .data.model import TableModel
+    from .estimators import MLPClassifier, MLPRegressor, TablePreparation
     from .export.numpy.program import export_numpy
     from .export.onnx.model import export_onnx
     from .io import load, save
@@ -80,6 +81,8 @@ __all__ = [
     "Recording",
     "Scale",
     "StepDecay",
+    "TableModel",
+    "TablePreparation",
     "check_gradients",
     "data",
     "diagnose",
@@ -107,6 +110,8 @@ _UPPER_FLOORS = {
     "MLPRegressor": ".estimators",
     "Recorder": ".lens.recording.recorder",
     "Recording": ".lens.recording.recording",
+    "TableModel": ".data.model",
+    "TablePreparation": ".estimators",
     "data": ".data",
     "diagnose": ".lens.diagnosis.diagnose",
     "explain": ".lens.step.ledger",

@@ -17,7 +17,7 @@ import numpy as np
 from .exceptions import FileMissingError, ModelFileError, OutputError
 
 FORMAT_VERSION: Final = 1
-_HEADER_LIMIT: Final = 16 * 2**20  # bytes of JSON that a header may have
+HEADER_LIMIT: Final = 16 * 2**20  # bytes of JSON that a header may have
 _DTYPES: Final[dict[str, np.dtype[Any]]] = {"F32": np.dtype("float32"), "F64": np.dtype("float64")}
 
 
@@ -61,7 +61,7 @@ def checked_header(data: bytes, name: str) -> dict[str, Any]:
     """The header of a safetensors file: its size, its first byte, no key twice, dtypes, and offsets that fit."""
     damaged = f"{name} is not a Backlit model file, or is damaged"
     length = int.from_bytes(data[:8], "little")
-    if len(data) < 10 or length > _HEADER_LIMIT or data[8:9] != b"{":
+    if len(data) < 10 or length > HEADER_LIMIT or data[8:9] != b"{":
         raise ModelFileError(f"{damaged}: it does not begin like one")
     if 8 + length > len(data):
         raise ModelFileError(f"{damaged}: it is cut short, {len(data)} bytes where its header alone has {8 + length}")
@@ -96,13 +96,13 @@ def no_key_twice(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
     return found
 
 
-def check_version(version: Any, library: Any, name: str) -> None:
+def check_version(version: Any, library: Any, name: str, newest: int = FORMAT_VERSION) -> None:
     if not (str(version).isascii() and str(version).isdigit()):
         raise ModelFileError(f"the model file {name} is damaged: {version!r} is not a format version")
-    if int(version) > FORMAT_VERSION:
+    if int(version) > newest:
         raise ModelFileError(
             f"the model file {name} has format {version}, written by Backlit {library}: "
-            f"this is Backlit {library_version()}, which reads format {FORMAT_VERSION}; upgrade it"
+            f"this is Backlit {library_version()}, which reads format {newest}; upgrade it"
         )
 
 

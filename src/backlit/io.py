@@ -15,6 +15,7 @@ import zipfile
 from collections.abc import Mapping
 from io import BytesIO
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any, Final
 
 import numpy as np
@@ -23,6 +24,7 @@ from .assembly import parameter_shapes
 from .exceptions import BacklitError, ConfigurationError, ModelFileError
 from .files import (
     FORMAT_VERSION,
+    HEADER_LIMIT,
     check_version,
     checked_header,
     library_version,
@@ -33,17 +35,24 @@ from .files import (
 from .kinds.optimizers import OPTIMIZERS, OptimizerState
 from .kinds.schedules import SCHEDULES
 from .network import Network
+from .parameters import Array
 from .typing import Spec
 
 __all__ = ["TRUSTED_TYPES", "load", "read_bytes", "save", "write_bytes"]
 
+TABLE_VERSION: Final = 2  # of the model of a table: a reader of format 1 would not know what to do with it
 _UNPACKED_LIMIT: Final = 4 * 2**30  # bytes that a skops file may unpack to
 _ZIP: Final = b"PK\x03\x04"
 
 #: The types, beyond scikit-learn's, NumPy's and SciPy's own, that a saved estimator may hold. An optimiser may stand
 #: in a file of its own, and is known by the name of the table it is in as well.
 TRUSTED_TYPES: Final = (
+    "backlit.data.preparation.Categories",
+    "backlit.data.preparation.Dates",
+    "backlit.data.preparation.Numbers",
+    "backlit.data.preparation.Preparation",
     "backlit.estimators.classifier.MLPClassifier",
+    "backlit.estimators.columns.TablePreparation",
     "backlit.estimators.regressor.MLPRegressor",
     "backlit.training.callbacks.EarlyStopping",
     "backlit.training.callbacks.LearningRateLog",
@@ -69,7 +78,7 @@ def save(model: Any, path: str | os.PathLike[str]) -> None:
 
     Parameters
     ----------
-    model : Network, or a scikit-learn estimator or pipeline
+    model : Network, TableModel, or a scikit-learn estimator or pipeline
     path : str or path
         Any name; ``.backlit`` is customary. What was there before stays until the new file is complete.
 
@@ -90,12 +99,28 @@ def save(model: Any, path: str | os.PathLike[str]) -> None:
     >>> bool((again.parameters.values == net.parameters.values).all())
     True
     """
-    data = _network_bytes(model) if isinstance(model, Network) else _estimator_bytes(model)
-    write_bytes(data, path)
+    write_bytes(_model_bytes(model), path)
+
+
+def _model_bytes(model: Any) -> bytes:
+    if isinstance(model, Network):
+        return _network_bytes(model)
+    from .data.description import describe
+    from .data.model import TableModel
+
+    if isinstance(model, TableModel):
+        text, arrays = describe(model)
+        data = _network_bytes(model.network, arrays, {"table": text, "format_version": str(TABLE_VERSION)})
+        if int.from_bytes(data[:8], "little") > HEADER_LIMIT:
+            raise ConfigurationError(
+                f"the model remembers over {HEADER_LIMIT // 2**20} MB of categories: leave out columns of long texts"
+            )
+        return data
+    return _estimator_bytes(model)
 
 
 def load(path: str | os.PathLike[str]) -> Any:
-    """Load what `save` wrote: a network, an estimator or a pipeline.
+    """Load what `save` wrote: a network, the model of a table, an estimator or a pipeline.
 
     Raises
     ------
@@ -112,7 +137,10 @@ def load(path: str | os.PathLike[str]) -> Any:
 # ── networks ─────────────────────────────────────────────────────────────────────────────────────────────────
 
 
-def _network_bytes(net: Network) -> bytes:
+def _network_bytes(
+    net: Network, arrays: Mapping[str, Array] = MappingProxyType({}), more: Mapping[str, str] = MappingProxyType({})
+) -> bytes:
+    """The file of a network, with further arrays and metadata in it."""
     from safetensors.numpy import save as to_safetensors
 
     if "own" in net.__getstate__():
@@ -123,26 +151,32 @@ def _network_bytes(net: Network) -> bytes:
     parameters = net.parameters
     tensors = {name: np.ascontiguousarray(parameters.view(name)) for name in parameters.names}
     tensors |= {name: np.ascontiguousarray(parameters.buffer(name)) for name in parameters.buffer_names}
+    tensors |= arrays
     metadata = {
         "format": "backlit",
         "format_version": str(FORMAT_VERSION),
         "library_version": library_version(),
         "seed": str(net.seed),
         "network": json.dumps(net.spec()),
+        **more,
     }
     return bytes(to_safetensors(tensors, metadata))
 
 
-def _read_network(data: bytes, name: str) -> Network:
+def _read_network(data: bytes, name: str) -> Any:
+    """The network in a file, or the model of a table around it."""
     from safetensors import SafetensorError
     from safetensors.numpy import load as from_safetensors
 
     header = checked_header(data, name)
-    spec = _network_spec(header.pop("__metadata__", None), name)
+    metadata = header.pop("__metadata__", None)
+    spec = _network_spec(metadata, name)
+    table = metadata.get("table")
+    further = {key for key in header if key.startswith("table.")} if table is not None else set()
     try:
         shapes, buffers = parameter_shapes(spec)
-        shapes = {**shapes, **buffers}
-        if {key: tuple(entry["shape"]) for key, entry in header.items()} != shapes:
+        expected = {**shapes, **buffers}
+        if {key: tuple(entry["shape"]) for key, entry in header.items() if key not in further} != expected:
             raise ModelFileError(
                 f"the model file {name} is damaged: its parameters do not fit the network it describes"
             )
@@ -150,12 +184,20 @@ def _read_network(data: bytes, name: str) -> Network:
         tensors = from_safetensors(data)
     except (KeyError, TypeError, ConfigurationError, SafetensorError) as error:
         raise ModelFileError(f"the model file {name} is damaged: {error}") from error
+    arrays = {key: tensors.pop(key) for key in further}
     for key, tensor in tensors.items():
         if tensor.dtype != net.dtype or not np.isfinite(tensor).all():
             raise ModelFileError(f"the model file {name} is damaged: {key!r} is not made of finite {net.dtype} numbers")
         parameters = net.parameters
         (parameters.view(key) if key in parameters.names else parameters.buffer(key))[...] = tensor
-    return net
+    if table is None:
+        return net
+    from .data.description import described
+
+    try:
+        return described(str(table), arrays, net)
+    except ModelFileError as error:
+        raise ModelFileError(f"the model file {name} is damaged: {error}") from error
 
 
 def _network_spec(metadata: Any, name: str) -> Spec:
@@ -163,7 +205,8 @@ def _network_spec(metadata: Any, name: str) -> Spec:
         raise ModelFileError(
             f"{name} is a safetensors file, but not a Backlit model: it lacks the metadata that save writes"
         )
-    check_version(metadata.get("format_version"), metadata.get("library_version"), name)
+    newest = TABLE_VERSION if "table" in metadata else FORMAT_VERSION
+    check_version(metadata.get("format_version"), metadata.get("library_version"), name, newest)
     try:
         spec = json.loads(str(metadata["network"]), object_pairs_hook=no_key_twice)
     except (KeyError, ValueError, RecursionError) as error:

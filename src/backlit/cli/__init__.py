@@ -58,6 +58,7 @@ def run(arguments: Sequence[str]) -> int:
     0
     """
     warnings.showwarning = _one_line_warning
+    show.as_the_terminal_can()
     try:
         make_app()(list(arguments), exit_on_error=False, print_error=False, result_action="return_value")
     except (CycloptsError, BacklitError) as error:
@@ -77,7 +78,7 @@ def run(arguments: Sequence[str]) -> int:
 
 def _fail(message: str, code: int = 2) -> int:
     show.release(shown=False)
-    sys.stderr.write(f"backlit: {' '.join(message.split())}\n")
+    sys.stderr.write(f"backlit: {show.plain(' '.join(message.split()))}\n")
     return code
 
 

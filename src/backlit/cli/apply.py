@@ -2,24 +2,21 @@
 
 from __future__ import annotations
 
-import sys
 from typing import Annotated, Any
 
 import numpy as np
 
-from .. import lens
-from ..checking.gradcheck import check_gradients
 from ..checks import positive_whole
 from ..exceptions import ConfigurationError
-from ..io import load, write_bytes
+from ..io import write_bytes
 from ..network import Network
 from ..pages import plain
+from ..pages import show as show_page
 from ..parameters import Array
-from ..training.evaluation import evaluate as evaluate_network
 from . import show
-from .images import class_names, known_labels, read_images
-from .tables import measure, network_estimator, read_rows, read_unlabelled, table_of
-from .train import Flag, check_output
+from .outputs import check_output
+from .rows import load_model, measured_in_full, outputs, read_labelled, read_unlabelled
+from .train import Flag
 
 MOST_PROBABILITIES = 50  # classes beyond which the predictions hold only the largest probability
 
@@ -29,6 +26,7 @@ def evaluate(
     file: str,
     /,
     *,
+    no_header: Annotated[bool, Flag] = False,
     loose_labels: Annotated[bool, Flag] = False,
     json: Annotated[bool, Flag] = False,
 ) -> None:
@@ -40,32 +38,42 @@ def evaluate(
         What `backlit train` saved.
     file
         Read as the training file was; columns may stand in another order. Of a folder of images, the t10k pair.
+    no_header
+        The first line is data; the columns are those of the training file, in its order.
     loose_labels
         Take labels that differ only by case, blanks or a full stop as the same.
     json
         Print one JSON object with the metrics to stdout; everything else goes to stderr.
     """
-    loaded = load(model)
+    loaded = load_model(model)
+    result: dict[str, Any]
     if isinstance(loaded, Network):
+        from ..training.evaluation import evaluate as evaluate_network
+        from .images import class_names, known_labels, read_images
+
         X, y = read_images(file, loaded, model)
         if y is None:
             raise ConfigurationError(f"{file!r} has no array y to compare the predictions with")
         index = known_labels(y, class_names(loaded))
         Y = np.zeros((len(index), loaded.outputs), loaded.dtype)
         Y[np.arange(len(index)), index] = 1.0
-        rows, result = len(index), evaluate_network(loaded, X, Y)
+        rows, result, rare = len(index), dict(evaluate_network(loaded, X, Y)), False
     else:
-        table = table_of(loaded, model)
-        classes: Array | None = getattr(loaded[-1], "classes_", None)
-        X_table, y = read_rows(table, file, loose_labels=loose_labels, classes=classes)
-        rows, result = len(y), measure(loaded, X_table, y)
+        table, y = read_labelled(loaded, file, loose_labels=loose_labels, no_header=no_header)
+        rows = len(y)
+        result, rare = measured_in_full(loaded, loaded.prepare(table), y)
     console = show.console(json)
-    show.metrics(console, {f"{rows:,} rows of {file}": result})
+    shown = {key: value for key, value in result.items() if key in ("loss", "accuracy", "r2", "rmse", "mae")}
+    if rare:
+        shown = {key: value for key, value in result.items() if key != "confusion"}
+    show.metrics(console, {f"{rows:,} rows of {file}": shown})
+    if rare and not isinstance(loaded, Network):
+        show.confusion(console, result["confusion"], [str(label) for label in loaded.classes])  # type: ignore[union-attr]
     if json:
         show.print_json({"test": result, "rows": rows, "model": model, "file": file})
 
 
-def predict(model: str, file: str, /, *, out: str | None = None) -> None:
+def predict(model: str, file: str, /, *, no_header: Annotated[bool, Flag] = False, out: str | None = None) -> None:
     """Predict every row of a file, and write the predictions as CSV.
 
     Parameters
@@ -74,28 +82,31 @@ def predict(model: str, file: str, /, *, out: str | None = None) -> None:
         What `backlit train` saved.
     file
         Read as the training file was; a target column may be there or not. Of a folder of images, the t10k pair.
+    no_header
+        The first line is data; the columns are those of the training file, in its order.
     out
         Where to write; to stdout unless given.
     """
     if out is not None:
-        check_output(out)
-    loaded = load(model)
+        check_output("--out", out, inputs={"the model": model, "the file": file})
+    loaded = load_model(model)
     if isinstance(loaded, Network):
+        from .images import class_names, read_images
+
         X, _ = read_images(file, loaded, model)
-        probability: Array | None = loaded.forward(X)
+        probability: Array | None = outputs(loaded, X)
         classes: Any = class_names(loaded)
-        predicted = classes[np.asarray(probability).argmax(axis=1)]
     else:
-        frame = read_unlabelled(table_of(loaded, model), file)
-        predicted = loaded.predict(frame)
-        classes = getattr(loaded[-1], "classes_", None)
-        probability = None if classes is None else loaded.predict_proba(frame)
+        found = outputs(loaded.network, loaded.prepare(read_unlabelled(loaded, file, no_header=no_header)))
+        classes = loaded.classes
+        probability = None if classes is None else loaded.probabilities(found)
+    predicted = loaded.values(found) if probability is None else classes[probability.argmax(axis=1)]  # type: ignore[union-attr]
     text = _predictions_csv(predicted, probability, classes)
     if out is None:
-        sys.stdout.write(text)
+        show.write(text)
         return
     write_bytes(text.encode(), out)
-    show.console().print(f"{len(predicted):,} predictions written to {out}")
+    show.line(show.console(), f"{len(predicted):,} predictions written to {out}")
 
 
 def _predictions_csv(predicted: Array, probability: Array | None, classes: Any) -> str:
@@ -124,9 +135,11 @@ def check(model: str, file: str, /, *, rows: int = 32, json: Annotated[bool, Fla
     json
         Print one JSON object to stdout.
     """
-    net, X, y = network_and_rows(load(model), model, file, positive_whole("--rows", rows))
+    from ..checking.gradcheck import check_gradients
+
+    net, X, y = network_and_rows(load_model(model), model, file, positive_whole("--rows", rows))
     report = check_gradients(net, X, y)
-    lens.show(report, show.console(json))
+    show_page(report, show.console(json))
     if json:
         worst = report.worst
         show.print_json(
@@ -144,15 +157,12 @@ def check(model: str, file: str, /, *, rows: int = 32, json: Annotated[bool, Fla
 def network_and_rows(loaded: Any, model: str, file: str, rows: int) -> tuple[Network, Array, Array]:
     """The network inside a loaded model, with the first rows of a file in the form that the network takes."""
     if isinstance(loaded, Network):
+        from .images import class_names, known_labels, read_images
+
         X, y = read_images(file, loaded, model)
         if y is None:
             raise ConfigurationError(f"{file!r} has no array y, which holds the labels")
         known_labels(y[:rows], class_names(loaded))
         return loaded, X[:rows], y[:rows]
-    table = table_of(loaded, model)
-    classes: Array | None = getattr(loaded[-1], "classes_", None)
-    frame, y = read_rows(table, file, loose_labels=True, classes=classes)
-    X = np.asarray(loaded[0].transform(frame[:rows]))
-    if classes is not None:
-        return network_estimator(loaded).network_, X, np.searchsorted(classes, y[:rows])
-    return network_estimator(loaded).network_, X, loaded[-1].transformer_.transform(y[:rows, None])[:, 0]
+    table, y = read_labelled(loaded, file, loose_labels=True)
+    return loaded.network, loaded.prepare(table[:rows]), loaded.encode(y[:rows])

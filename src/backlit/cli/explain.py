@@ -13,7 +13,7 @@ from cyclopts import Parameter
 
 from ..checks import positive
 from ..exceptions import ConfigurationError
-from ..io import load, write_bytes
+from ..io import write_bytes
 from ..kinds.optimizers import SGD
 from ..lens.report.data import fingerprints
 from ..lens.report.page import check_ledger, report_html
@@ -28,8 +28,9 @@ from ..training.history import History
 from . import show
 from .apply import network_and_rows
 from .images import class_names
-from .tables import network_estimator, table_of
-from .train import Flag, check_output
+from .outputs import check_output
+from .rows import load_model
+from .train import Flag
 
 LEARNING_RATE = 0.1
 _WEIGHT = re.compile(r"\s*([^\[\]]+?)\s*\[([^\[\]]*)\]\s*")
@@ -85,7 +86,7 @@ def explain(
         raise ConfigurationError(f"--row is counted from 0, received {row}")
     positive("--learning-rate", learning_rate)
     if html is not None:
-        check_output(html)
+        check_output("--html", html, inputs={"the model": model, "the file": file})
     subject = _subject(model, file, row, learning_rate)
     ledger = subject.ledger
     places = [_place(text, ledger.net.parameters) for text in weight or ()]
@@ -98,7 +99,7 @@ def explain(
             ledger,
             checked=checked,
             history=subject.history,
-            title=f"One step on row {row} of {Path(file).name}",
+            title=show.plain(f"One step on row {row} of {Path(file).name}"),
             weights=[(name, *index) for name, index in places],
             input_names=subject.input_names,
             output_names=subject.output_names,
@@ -114,7 +115,7 @@ def explain(
         console.print()
         show_page(page, console)
     if html is not None:
-        console.print(f"\nreport written to {html} ({show.size_text(html)})")
+        show.line(console, f"\nreport written to {html} ({show.size_text(html)})")
     if json:
         result: dict[str, Any] = {"model": model, "file": file, "row": row, "told": subject.told}
         result |= {"fingerprints": [mark.to_dict() for mark in fingerprints(ledger.trace)], **ledger.to_dict()}
@@ -124,7 +125,7 @@ def explain(
 
 
 def _subject(model: str, file: str, row: int, learning_rate: float) -> _Subject:
-    loaded = load(model)
+    loaded = load_model(model)
     net, X, y = network_and_rows(loaded, model, file, row + 1)
     if len(X) <= row:
         raise ConfigurationError(f"--row {row} is not in {file!r}: its {len(X):,} rows are 0 to {len(X) - 1}")
@@ -132,20 +133,19 @@ def _subject(model: str, file: str, row: int, learning_rate: float) -> _Subject:
     if isinstance(loaded, Network):
         side = math.isqrt(net.inputs)
         image_shape = (side, side) if X.dtype == np.uint8 and side * side == net.inputs else None
-        outputs = [str(name) for name in class_names(net)]
+        outputs = [show.plain(str(name)) for name in class_names(net)]
         return _Subject(ledger, None, outputs, image_shape, _told(ledger, outputs), None)
-    estimator = network_estimator(loaded)
-    inputs = [str(name) for name in loaded[0].get_feature_names_out()]
-    if hasattr(estimator, "classes_"):
-        outputs = [str(name) for name in estimator.classes_]
-        return _Subject(ledger, inputs, outputs[-net.outputs :], None, _told(ledger, outputs), estimator.history_)
+    inputs = [show.plain(name) for name in loaded.preparation.names()]
+    if loaded.classes is not None:
+        outputs = [show.plain(str(name)) for name in loaded.classes]
+        return _Subject(ledger, inputs, outputs[-net.outputs :], None, _told(ledger, outputs), loaded.history)
     a, target = ledger.layers[-1].a[0], ledger.trace.y[0]
-    own = loaded[-1].transformer_.inverse_transform(np.stack([a, target]))[:, 0]
+    own = loaded.values(np.stack([a, target]))
     told = (
         f"predicted {number(own[0], 5)}, target {number(own[1], 5)}; standardised, as the network has them, "
         f"{number(a[0], 4)} and {number(target[0], 4)}"
     )
-    return _Subject(ledger, inputs, [table_of(loaded, model)["target"]], None, told, estimator.history_)
+    return _Subject(ledger, inputs, [show.plain(loaded.target)], None, told, loaded.history)
 
 
 def _told(ledger: Ledger, classes: list[str]) -> str:
@@ -173,7 +173,7 @@ def _head(subject: _Subject, model: str, file: str, row: int) -> Page:
     for mark in fingerprints(ledger.trace):
         name = mark.name.split(",")[0]
         found[name] = f"{mark.size} {mark.dtype}, {mark.range}, SHA-256 {mark.sha256[:16]}…"
-    return Page(f"Row {row} of {file} through {model}", [Table(["", ""], list(found.items()), "ll", 0)])
+    return Page(show.plain(f"Row {row} of {file} through {model}"), [Table(["", ""], list(found.items()), "ll", 0)])
 
 
 def _place(text: str, parameters: ParameterVector) -> tuple[str, tuple[int, ...]]:

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from typing import Any, Literal
 
-from ..io import load
+from ..network import Network
 from . import show
-from .train import check_output
+from .outputs import check_output
+from .rows import load_model
 
 
 def export(model: str, /, *, format: Literal["onnx", "numpy"], out: str) -> None:
@@ -22,30 +23,26 @@ def export(model: str, /, *, format: Literal["onnx", "numpy"], out: str) -> None
     out
         Where to write.
     """
-    check_output(out)
-    loaded = load(model)
+    check_output("--out", out, inputs={"the model": model})
+    loaded = load_model(model)
     page = show.console()
     if format == "onnx":
         from ..export.onnx.model import export_onnx
 
-        page.print(str(export_onnx(loaded, out)))
+        show.line(page, str(export_onnx(loaded, out)))
         return
-    _export_numpy(loaded, model, out)
-    page.print(f"written to {out} ({show.size_text(out)}): python {out} trains it on made-up rows")
+    _export_numpy(loaded, out)
+    show.line(page, f"written to {out} ({show.size_text(out)}): python {out} trains it on made-up rows")
 
 
-def _export_numpy(loaded: Any, model: str, out: str) -> None:
+def _export_numpy(loaded: Any, out: str) -> None:
     from ..export.numpy.program import export_numpy
 
-    if not hasattr(loaded, "steps"):
+    if isinstance(loaded, Network):
         export_numpy(loaded, out)
         return
-    from .tables import network_estimator, table_of
-
-    table_of(loaded, model)  # refuses a pipeline that `train` has not made
-    estimator = network_estimator(loaded)
-    export_numpy(estimator, out)
-    names = list(loaded[:-1].get_feature_names_out())
+    export_numpy(loaded.network, out)
+    names = loaded.preparation.names()
     shown = ", ".join(names[:6]) + (f", … ({len(names)} in all)" if len(names) > 6 else "")
-    target = "" if hasattr(estimator, "classes_") else ", and predicts the standardised target"
+    target = "" if loaded.classes is not None else ", and predicts the standardised target"
     show.note(f"the script is the network alone: it takes the prepared columns {shown}{target}")

@@ -7,13 +7,14 @@ from typing import Any
 
 import numpy as np
 
-from ..data import read_image_folder, split_rows
 from ..data.arrays import read_arrays, read_features
+from ..data.images import read_image_folder
+from ..data.split import split_rows
 from ..exceptions import ConfigurationError, LabelError
 from ..kinds import Dense, Dropout
 from ..kinds.optimizers import Optimizer
 from ..kinds.schedules import CosineDecay
-from ..lens import HealthMonitor
+from ..lens.healthcheck.health import HealthMonitor
 from ..network import Network
 from ..parameters import Array
 from ..training.callbacks import Callback, EarlyStopping

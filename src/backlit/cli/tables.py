@@ -1,269 +1,226 @@
-"""Tables on the command line: from raw columns to a pipeline, and back."""
+"""Tables on the command line: from a file to a model."""
 
 from __future__ import annotations
 
-import warnings
-from collections.abc import Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, final
 
 import numpy as np
 
-from ..data import (
-    find_kinds,
-    looks_like_data,
-    match_labels,
-    read_table,
-    resolve_column,
-    split_rows,
-    target_column,
-    typed,
-)
 from ..data.arrays import read_features
-from ..exceptions import ConfigurationError, ModelFileError, TableError
-from ..lens import HealthMonitor
+from ..data.columns import find_kinds, looks_like_data, resolve_column
+from ..data.leaving import column_remarks, columns_left_out
+from ..data.measures import baseline_measures
+from ..data.model import Reading, TableModel
+from ..data.preparation import Preparation
+from ..data.split import split_rows
+from ..data.tables import read_table
+from ..data.targets import target_column
+from ..exceptions import ConfigurationError, TableError
+from ..kinds import Dense, Dropout
+from ..network import Network
 from ..parameters import Array
 from ..training.callbacks import Callback, EarlyStopping
-from ..training.progress import ProgressBar
+from ..training.fit import fit
+from ..training.history import History
 from . import show
-from .train import PATIENCE, TABLE_VALIDATION, Outcome, Settings, TaskOption
+from .rows import measured, read_labelled
+from .train import OPTIMIZERS, PATIENCE, TABLE_VALIDATION, Outcome, Settings, TaskOption
 
 if TYPE_CHECKING:
     import polars as pl
 
+L2 = 1e-4  # of the penalty on the weights, scikit-learn's alpha
+
 
 @final
 @dataclass(frozen=True)
-class Reading:
-    """How a file of rows is to be read; saved with the model, so that later files are read in the same way."""
+class Choice:
+    """What is learnt from: columns to keep or to leave out whatever they look like, and what a class weighs."""
 
-    header: bool = True
-    missing: tuple[str, ...] = ()
-    numeric: tuple[str, ...] = ()
-    categorical: tuple[str, ...] = ()
+    target: str | None
+    task: TaskOption = "auto"
+    keep: tuple[str, ...] = ()
+    drop: tuple[str, ...] = ()
+    balanced: bool = False
+    loose_labels: bool = False
 
 
-def train_on_table(
-    file: str,
-    target: str | None,
-    task: TaskOption,
-    reading: Reading,
-    settings: Settings,
-    *,
-    loose_labels: bool,
-) -> Outcome:
-    """Read a table, fit transformers and network, measure."""
-    if file.endswith(".npz") and target is None and _holds_bytes(file):
+def train_on_table(file: str, choice: Choice, reading: Reading, settings: Settings) -> Outcome:
+    """Read a table, learn how its columns are prepared, train a network on them, measure."""
+    if file.endswith(".npz") and choice.target is None and _holds_images(file, choice.task):
         from .images import train_on_bytes
 
         return train_on_bytes(file, settings)
-    frame = read_table(file, header=reading.header, missing=reading.missing)
-    name = _target_name(frame.columns, target, file)
+    held = settings.held_out(TABLE_VALIDATION)
+    frame = read_rows(file, reading)
+    columns = tuple(frame.columns)
+    name = target_name(frame.columns, choice.target, file)
     if reading.header and (noticed := looks_like_data(frame.columns, frame)):
         show.remark(noticed)
-    y, found_task, keep, remarks = target_column(frame, name, task)
+    y, task, keep, remarks = target_column(frame, name, choice.task)
     for text in remarks:
         show.remark(text)
-    frame = frame.filter(keep)
     features = frame.drop(name)
-    kinds = find_kinds(
-        features,
-        numeric=[resolve_column(features.columns, c) for c in reading.numeric],
-        categorical=[resolve_column(features.columns, c) for c in reading.categorical],
-    )
-    for column in [c for c, kind in kinds.items() if kind == "empty"]:
-        show.remark(f"the column {column!r} is left out: every value in it is missing")
-    kinds = {c: kind for c, kind in kinds.items() if kind != "empty"}
-    if not kinds:
-        raise TableError(f"{file!r} has no column to learn from besides the target {name!r}")
-    table = {**asdict(reading), "target": name, "task": found_task, "kinds": kinds}
-
-    X = typed(features, kinds)
-    held = settings.held_out(TABLE_VALIDATION)
-    if isinstance(held, float):
-        train, validation = np.arange(len(y)), np.arange(0)
-        if held:
-            labels = y if found_task == "classification" else None
-            train, validation = split_rows(len(y), held, seed=settings.seed, labels=labels)
-        X, y, X_val, y_val = X[train], y[train], X[validation], y[validation]
-    else:
-        X_val, y_val = read_rows(table, str(held), loose_labels=loose_labels, classes=np.unique(y))
-    if found_task == "classification" and len(np.unique(y)) < 2:
-        raise TableError(f"the rows to train on hold only one class, {y[:1].tolist()[0]!r}: at least two are needed")
-
-    model = _fit(X, y, X_val, y_val, found_task, kinds, settings)
-    model.table_ = table
-    mlp = network_estimator(model)
-    counts = [f"{sum(k == kind for k in kinds.values())} {kind}" for kind in ("numeric", "categorical")]
-    classes = ""
-    if found_task == "classification":
-        shown = ", ".join(map(str, mlp.classes_[:6])) + (", …" if len(mlp.classes_) > 6 else "")
-        classes = f", {len(mlp.classes_)} classes: {shown}"
-    facts = {
-        "task": f"{found_task} of {name}{classes}",
-        "rows": f"{len(y):,} to train, {len(y_val):,} to validate",
-        "columns": f"{' and '.join(c for c in counts if not c.startswith('0 '))} → {mlp.n_features_in_} inputs",
-    }
-    metrics = {"train": measure(model, X, y)}
+    if not keep.all():
+        features = features.filter(keep)
+    del frame
+    kinds = kinds_of(features, reading, choice, file, name)
+    classes = np.unique(y) if task == "classification" else None
+    train, validation = np.arange(len(y)), np.arange(0)
+    if isinstance(held, float) and held:
+        train, validation = split_rows(len(y), held, seed=settings.seed, labels=y if classes is not None else None)
+        _remark_on_unmeasured(y, validation, classes)
+    preparation = Preparation.learn(features, kinds, train)
+    model = TableModel(_network(preparation, classes, settings), preparation, name, classes)
+    model.reading, model.columns = reading, columns
+    if classes is None:
+        model.mean, model.scale = float(y[train].mean()), float(y[train].std()) or 1.0
+    dtype = model.network.dtype
+    X, X_val = (preparation.apply(features, rows, dtype) for rows in (train, validation))
+    y, y_val = y[train], y[validation]
+    del features
+    if not isinstance(held, float):
+        rows, y_val = read_labelled(model, str(held), loose_labels=choice.loose_labels)
+        X_val = preparation.apply(rows, None, dtype)
+    _check_classes(model, y)
+    model.history = _fit(model, X, y, X_val, y_val, settings, balanced=choice.balanced)
+    metrics = {"train": measured(model, X, y)}
     if len(y_val):
-        metrics["validation"] = measure(model, X_val, y_val)
-        metrics["(baseline)"] = _baseline(found_task, y, y_val)
-    return Outcome(model, mlp.network_, mlp.history_, found_task, facts, metrics)
+        metrics["validation"] = measured(model, X_val, y_val)
+        metrics["(baseline)"] = baseline_measures(task, y, y_val)
+    return Outcome(model, model.network, model.history, task, _facts(model, len(y), len(y_val)), metrics)
 
 
-def _fit(
-    X: pl.DataFrame,
-    y: Array,
-    X_val: pl.DataFrame,
-    y_val: Array,
-    task: str,
-    kinds: Mapping[str, str],
-    settings: Settings,
-) -> Any:
-    from sklearn.compose import TransformedTargetRegressor
-    from sklearn.exceptions import ConvergenceWarning
-    from sklearn.pipeline import Pipeline
-    from sklearn.preprocessing import StandardScaler
-
-    from ..estimators import MLPClassifier, MLPRegressor
-    from ..estimators.columns import column_transformer
-
-    columns = column_transformer(kinds)
-    Z = columns.fit_transform(X)
-    callbacks: list[Callback] = [show.ReleaseRemarks(), ProgressBar()]
-    validation: dict[str, Any] = {}
-    if len(y_val):
-        callbacks.append(EarlyStopping(patience=PATIENCE))
-        validation = {"X_val": columns.transform(X_val), "y_val": y_val}
-    callbacks.append(HealthMonitor(show=True))
-    chosen: dict[str, Any] = {
-        "hidden_layer_sizes": settings.hidden,
-        "activation": settings.activation,
-        "solver": settings.optimizer,
-        "batch_size": settings.batch(len(y)),
-        "learning_rate_init": settings.rate(),
-        "max_iter": settings.epochs,
-        "n_iter_no_change": settings.epochs,
-        "random_state": settings.seed,
-        "dropout": settings.dropout,
-        "engine": settings.engine,
-        "callbacks": callbacks,
-    }
-    if settings.optimizer == "sgd":
-        chosen["momentum"] = 0.0
-    mlp: Any
-    estimator: Any
-    if task == "classification":
-        estimator = mlp = MLPClassifier(**chosen)
-    else:
-        # targets in their own units would need a learning rate of their own
-        mlp = MLPRegressor(**chosen)
-        estimator = TransformedTargetRegressor(mlp, transformer=StandardScaler())
-        if validation:
-            scaler = StandardScaler().fit(y[:, None])
-            validation["y_val"] = scaler.transform(y_val[:, None])[:, 0]
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore", ConvergenceWarning)  # --epochs said how many, and the table shows how many
-        estimator.fit(Z, y, **validation)
-    # what only the run needed is not part of the model
-    for fitted in (mlp, getattr(estimator, "regressor_", mlp)):
-        fitted.set_params(callbacks=None)
-    return Pipeline([("columns", columns), ("mlp", estimator)])
-
-
-def network_estimator(model: Any) -> Any:
-    """The fitted MLPClassifier or MLPRegressor in a pipeline that `train` made."""
-    last = model[-1]
-    return getattr(last, "regressor_", last)
-
-
-def table_of(model: Any, name: str) -> dict[str, Any]:
-    """What the model knows of its table: target, kinds of columns, how to read."""
-    table: dict[str, Any] | None = getattr(model, "table_", None)
-    if table is None:
-        raise ModelFileError(f"{name!r} was not made by `backlit train`: use backlit.load({name!r}) in Python")
-    return table
-
-
-def read_rows(
-    table: Mapping[str, Any], file: str, *, loose_labels: bool, classes: Array | None
-) -> tuple[pl.DataFrame, Array]:
-    """The rows of another file with their targets, read as the training file was."""
-    frame = read_table(file, header=table["header"], missing=table["missing"])
-    if table["target"] not in frame.columns:
-        raise TableError(
-            f"{file!r} has no column {table['target']!r}, which holds the target: {len(frame.columns)} columns found"
+def read_rows(file: str, reading: Reading, *, header: bool | None = None) -> pl.DataFrame:
+    """A table read as the options, or the model, say, with a progress line where it takes long."""
+    with show.reading(file) as progress:
+        return read_table(
+            file,
+            header=reading.header if header is None else header,
+            missing=reading.missing,
+            delimiter=reading.delimiter,
+            decimal=reading.decimal,
+            progress=progress,
         )
-    y, _, keep, remarks = target_column(frame, table["target"], table["task"], allow_single=True)
-    for text in remarks:
-        show.remark(text)
-    X = typed(frame.filter(keep), table["kinds"])
-    if classes is not None and table["task"] == "classification":
-        y = match_labels(y, classes, loose=loose_labels, rows=np.flatnonzero(keep))
-    return X, y
 
 
-def read_unlabelled(table: Mapping[str, Any], file: str) -> pl.DataFrame:
-    """The rows of a file to predict; a target column may be there or not."""
-    import polars as pl
-
-    if file.endswith(".npz"):
-        X, _ = read_features(file)
-        frame = pl.DataFrame({f"c{i}": X[:, i].astype(np.float64) for i in range(X.shape[1])})
-    else:
-        frame = read_table(file, header=table["header"], missing=table["missing"])
-    if not table["header"] and table["target"] not in table["kinds"]:
-        frame = _with_gap_for_target(frame, table)
-    return typed(frame, table["kinds"])
-
-
-def _with_gap_for_target(frame: pl.DataFrame, table: Mapping[str, Any]) -> pl.DataFrame:
-    """Without a header, a file that lacks the target has every later column one number too low: mend the names."""
-    gap = int(table["target"][1:])
-    whole = 1 + max([gap, *(int(name[1:]) for name in table["kinds"])])
-    if len(frame.columns) != whole - 1:
-        return frame
-    return frame.rename({f"c{i}": f"c{i + 1}" for i in range(gap, whole - 1)})
-
-
-def measure(model: Any, X: pl.DataFrame, y: Array) -> dict[str, float]:
-    """Loss and metrics of a model on typed rows, in the target's own units."""
-    if hasattr(model[-1], "classes_"):
-        return _classification(model.predict_proba(X), y, model[-1].classes_)
-    return _regression(model.predict(X), y)
-
-
-def _classification(probability: Array, y: Array, classes: Array) -> dict[str, float]:
-    index = np.searchsorted(classes, y)
-    # −log of the probability given to the right class
-    right = np.clip(probability[np.arange(len(y)), index].astype(np.float64), 1e-300, 1.0)
-    return {"loss": float(-np.log(right).mean()), "accuracy": float((probability.argmax(axis=1) == index).mean())}
-
-
-def _regression(predicted: Array, y: Array) -> dict[str, float]:
-    error = float(((predicted - y) ** 2).mean())
-    spread = float(((y - y.mean()) ** 2).mean())
-    r2 = 1.0 - error / spread if spread else float(error == 0.0)
-    return {"loss": 0.5 * error, "r2": r2, "rmse": error**0.5}
-
-
-def _baseline(task: str, y: Array, y_val: Array) -> dict[str, float]:
-    """What a constant answer reaches on the validation rows: the most frequent class, or the mean."""
-    if task == "classification":
-        classes, counts = np.unique(y, return_counts=True)
-        return {"accuracy": float((y_val == classes[counts.argmax()]).mean())}
-    return _regression(np.full(len(y_val), y.mean()), y_val)
-
-
-def _holds_bytes(file: str) -> bool:
-    X, y = read_features(file)
-    return y is not None and X.dtype == np.uint8
-
-
-def _target_name(columns: list[str], target: str | None, file: str) -> str:
+def target_name(columns: list[str], target: str | None, file: str) -> str:
     if target is not None:
         return resolve_column(columns, target)
     if file.endswith(".npz"):
-        return "y"
+        return resolve_column(columns, "y")
     shown = ", ".join(columns[:8]) + (f", … ({len(columns)} in all)" if len(columns) > 8 else "")
     raise ConfigurationError(f"--target must name the column to predict: {file!r} has {shown}; -1 is the last one")
+
+
+def kinds_of(features: pl.DataFrame, reading: Reading, choice: Choice, file: str, target: str) -> dict[str, Any]:
+    """The columns that are learnt from, with their kinds; what is left out or read in its own way is said."""
+    names = features.columns
+    numeric, categorical, keep, drop = (
+        [resolve_column(names, column) for column in given]
+        for given in (reading.numeric, reading.categorical, choice.keep, choice.drop)
+    )
+    for column in drop:
+        if column in (*numeric, *categorical, *keep):
+            raise ConfigurationError(f"column {column!r} is to be dropped and to be used: choose one")
+    kinds = find_kinds(features.drop(drop), numeric=numeric, categorical=categorical)
+    for column in [c for c, kind in kinds.items() if kind == "empty"]:
+        show.remark(f"the column {column!r} is left out: every value in it is missing")
+    kinds = {c: kind for c, kind in kinds.items() if kind != "empty"}
+    said = {*numeric, *categorical, *keep}
+    judged = {c: kind for c, kind in kinds.items() if c not in said}
+    for column, why in columns_left_out(features, judged).items():
+        show.remark(f"the column {column!r} is left out: {why} (pass --keep {column!r} to learn from it)")
+        del kinds[column]
+    if not kinds:
+        raise TableError(f"{file!r} has no column to learn from besides the target {target!r}")
+    for text in column_remarks(features, kinds, said=said):
+        show.remark(text)
+    return dict(kinds)
+
+
+def _remark_on_unmeasured(y: Array, validation: Array, classes: Array | None) -> None:
+    """Say which classes have no row to validate on."""
+    if classes is None or not len(unmeasured := np.setdiff1d(classes, y[validation])):
+        return
+    shown = ", ".join(repr(label) for label in unmeasured.tolist()[:5]) + (", …" if len(unmeasured) > 5 else "")
+    count = f"{len(unmeasured)} of {len(classes)} classes have" if len(unmeasured) > 1 else "one class has"
+    show.remark(f"{count} too few rows to be measured, all are trained on: {shown}")
+
+
+def _check_classes(model: TableModel, y: Array) -> None:
+    if model.classes is not None and len(np.unique(y)) < 2:
+        raise TableError(f"the rows to train on hold only one class, {y[:1].tolist()[0]!r}: at least two are needed")
+
+
+def _network(preparation: Preparation, classes: Array | None, settings: Settings) -> Network:
+    """Hidden layers as asked for, and a softmax over the classes or one linear output."""
+    layers: list[Dense | Dropout] = []
+    for units in settings.hidden:
+        layers.append(Dense(units, settings.activation, bias_init="glorot_uniform"))
+        if settings.dropout:
+            layers.append(Dropout(settings.dropout))
+    if classes is None:
+        layers.append(Dense(1, bias_init="glorot_uniform"))
+    else:
+        layers.append(Dense(len(classes), "softmax", bias_init="glorot_uniform"))
+    loss = "squared_error" if classes is None else "cross_entropy"
+    return Network(layers, inputs=preparation.width, loss=loss, l2=L2, divide_penalty=True, seed=settings.seed)
+
+
+def _fit(
+    model: TableModel, X: Array, y: Array, X_val: Array, y_val: Array, settings: Settings, *, balanced: bool
+) -> History:
+    from ..lens.healthcheck.health import HealthMonitor
+
+    weight, weight_val = (_balanced(model, labels, y) if balanced else None for labels in (y, y_val))
+    callbacks: list[Callback] = [show.ReleaseRemarks()]
+    validation: tuple[Any, ...] | None = None
+    if len(y_val):
+        callbacks.append(EarlyStopping(patience=PATIENCE))
+        validation = (X_val, model.encode(y_val), weight_val)
+    callbacks.append(HealthMonitor(show=True))
+    return fit(
+        model.network,
+        X,
+        model.encode(y),
+        epochs=settings.epochs,
+        batch_size=settings.batch(len(y)),
+        optimizer=OPTIMIZERS[settings.optimizer](settings.rate()),
+        validation=validation,
+        sample_weight=weight,
+        callbacks=callbacks,
+        engine=settings.engine,
+    )
+
+
+def _balanced(model: TableModel, labels: Array, trained: Array) -> Array:
+    """A weight for each row, so that every class weighs as much as the others."""
+    if model.classes is None:
+        raise ConfigurationError("--class-weight is for classes, and this is a regression: leave it out")
+    counts = np.bincount(model.encode(trained), minlength=len(model.classes))
+    factors = len(trained) / (np.count_nonzero(counts) * np.maximum(counts, 1))
+    return np.asarray(factors[model.encode(labels)])
+
+
+def _facts(model: TableModel, rows: int, rows_val: int) -> dict[str, str]:
+    kinds = list(model.preparation.kinds.values())
+    counts = [f"{kinds.count(kind)} {kind}" for kind in ("numeric", "date", "categorical") if kind in kinds]
+    classes = ""
+    if model.classes is not None:
+        shown = ", ".join(map(str, model.classes[:6])) + (", …" if len(model.classes) > 6 else "")
+        classes = f", {len(model.classes)} classes: {shown}"
+    return {
+        "task": f"{model.task} of {model.target}{classes}",
+        "rows": f"{rows:,} to train, {rows_val:,} to validate",
+        "columns": f"{' and '.join(counts)} → {model.preparation.width} inputs",
+    }
+
+
+def _holds_images(file: str, task: TaskOption) -> bool:
+    """Whether an .npz file holds bytes with labels: pictures. Values that go on and on are no labels."""
+    X, y = read_features(file)
+    if y is None or X.dtype != np.uint8 or task == "regression" or y.ndim != 1:
+        return False
+    return task == "classification" or y.dtype.kind != "f" or bool((y == np.floor(y)).all() and len(np.unique(y)) <= 20)

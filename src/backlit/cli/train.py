@@ -9,14 +9,16 @@ from typing import Annotated, Any, Literal, final
 
 from cyclopts import Parameter
 
-from ..checks import not_negative, positive
-from ..data import is_image_folder
+from ..checks import positive, positive_whole
 from ..exceptions import ConfigurationError, OutputError, missing_extra
 from ..io import save
+from ..kinds import Dense
 from ..kinds.optimizers import SGD, Adagrad, Adam, AdamW, RMSprop
 from ..network import Network
+from ..randomness import check_seed
 from ..training.history import History
 from . import show
+from .outputs import check_output, check_picture
 
 OPTIMIZERS = {"adam": Adam, "adamw": AdamW, "sgd": SGD, "rmsprop": RMSprop, "adagrad": Adagrad}
 PATIENCE = 10  # epochs without a better validation loss, after which training ends
@@ -42,6 +44,17 @@ class Settings:
     validation: str | None
     seed: int
     engine: str
+
+    def check(self) -> None:
+        """Refuse what no network and no run can be made of, before any file is read."""
+        positive_whole("--epochs", self.epochs)
+        if not 0.0 <= self.dropout < 1.0:
+            raise ConfigurationError(f"--dropout must be at least 0 and below 1, received {self.dropout!r}")
+        check_seed(self.seed)
+        self.held_out(0.0)
+        for units in self.hidden:
+            positive_whole("--hidden", units)
+        Dense(1, self.activation)
 
     def rate(self) -> float:
         """The learning rate asked for, or the optimiser's own."""
@@ -102,6 +115,11 @@ def train(
     missing: Annotated[list[str] | None, Parameter(negative=())] = None,
     categorical: Annotated[list[str] | None, Parameter(negative=())] = None,
     numeric: Annotated[list[str] | None, Parameter(negative=())] = None,
+    keep: Annotated[list[str] | None, Parameter(negative=())] = None,
+    drop: Annotated[list[str] | None, Parameter(negative=())] = None,
+    delimiter: str | None = None,
+    decimal: Literal[".", ","] | None = None,
+    class_weight: Literal["balanced"] | None = None,
     loose_labels: Annotated[bool, Flag] = False,
     json: Annotated[bool, Flag] = False,
 ) -> None:
@@ -110,7 +128,8 @@ def train(
     Parameters
     ----------
     file
-        .csv, .tsv, .parquet, .npz (arrays X and y), or a folder with MNIST's four IDX files.
+        .csv, .tsv, .txt, .parquet, .feather, .jsonl, .xlsx, .npz (arrays X and y), or a folder with MNIST's four IDX
+        files.
     target
         Column to predict: a name, or a number counted from 0 (negative from the end). Not for images.
     task
@@ -148,6 +167,16 @@ def train(
         Take this column as categories, whatever it holds.
     numeric
         Take this column as numbers.
+    keep
+        Learn from this column although it looks like an identifier or a count of the rows.
+    drop
+        Leave this column out.
+    delimiter
+        The sign between the fields of a text file; found from its first lines unless given ("tab" for a tab).
+    decimal
+        The decimal sign of a text file; found from its first lines unless given.
+    class_weight
+        balanced: every class weighs the same in training, however many rows it has.
     loose_labels
         In a validation file, take labels that differ only by case, blanks or a full stop as the same.
     json
@@ -157,18 +186,23 @@ def train(
         hidden=tuple(hidden or (64,)),
         activation=activation,
         epochs=epochs,
-        batch_size=batch_size,
+        batch_size=None if batch_size is None else positive_whole("--batch-size", batch_size),
         optimizer=optimizer,
         learning_rate=None if learning_rate is None else positive("--learning-rate", learning_rate),
-        dropout=not_negative("--dropout", dropout),
+        dropout=dropout,
         validation=validation,
         seed=seed,
         engine=engine,
     )
-    check_output(out)
+    settings.check()
+    inputs = {"the file": file, "the validation file": validation or file}
+    check_output("--out", out, inputs=inputs)
     if plot is not None:
-        check_output(plot)
+        check_output("--plot", plot, inputs=inputs, others={"--out": out})
+        check_picture(plot)
     started = time.perf_counter()
+    from ..data.images import is_image_folder
+
     if is_image_folder(file):
         from .images import train_on_images
 
@@ -176,10 +210,14 @@ def train(
             raise ConfigurationError(f"--target is for tables, and {file!r} is a folder of images: leave it out")
         outcome = train_on_images(file, settings)
     else:
-        from .tables import Reading, train_on_table
+        from ..data.model import Reading
+        from .tables import Choice, train_on_table
 
-        reading = Reading(not no_header, tuple(missing or ()), tuple(numeric or ()), tuple(categorical or ()))
-        outcome = train_on_table(file, target, task, reading, settings, loose_labels=loose_labels)
+        texts, numbers, groups = (tuple(names or ()) for names in (missing, numeric, categorical))
+        reading = Reading(not no_header, texts, numbers, groups, separator(delimiter), decimal)
+        balanced = class_weight == "balanced"
+        choice = Choice(target, task, tuple(keep or ()), tuple(drop or ()), balanced, loose_labels)
+        outcome = train_on_table(file, choice, reading, settings)
     save(outcome.model, out)
     if plot is not None:
         save_curve(outcome.history, plot)
@@ -194,26 +232,20 @@ def _show(outcome: Outcome, out: str, plot: str | None, as_json: bool, seconds: 
         ended += f"; the parameters of epoch {history.best_epoch}, the best, are kept"
     show.facts(console, {**outcome.facts, "network": show.network_text(outcome.network), "trained": ended})
     show.metrics(console, outcome.metrics)
-    console.print(f"saved as {out} ({show.size_text(out)})" + (f", learning curve in {plot}" if plot else ""))
+    curve = f", learning curve in {plot}" if plot else ""
+    show.line(console, f"saved as {out} ({show.size_text(out)}){curve}")
     if as_json:
         result: dict[str, Any] = {k: v for k, v in outcome.metrics.items() if k in ("train", "validation", "test")}
         result |= {"task": outcome.task, "model": out, "epochs": history.epochs, "best_epoch": history.best_epoch}
         show.print_json({**result, "seconds": round(seconds, 3)})
 
 
-def check_output(path: str) -> None:
-    """Refuse a path that cannot be written before any work is done, not after."""
-    folder = Path(path).resolve().parent
-    if Path(path).is_dir():
-        raise OutputError(f"{path!r} cannot be written: it is a folder")
-    if not folder.is_dir():
-        raise OutputError(f"{path!r} cannot be written: there is no folder {str(folder)!r}")
-    probe = folder / f".{Path(path).name}.probe"
-    try:
-        probe.touch()
-        probe.unlink()
-    except OSError as error:
-        raise OutputError(f"{path!r} cannot be written: {error.strerror}") from error
+def separator(given: str | None) -> str | None:
+    """The sign that --delimiter names."""
+    sign = {"tab": "\t", "\\t": "\t", "blank": " "}.get(given or "", given)
+    if sign is not None and (len(sign) != 1 or sign in "\r\n\"'" or not sign.isascii()):
+        raise ConfigurationError(f"--delimiter must be one sign such as ';' or the word tab, received {given!r}")
+    return sign
 
 
 def save_curve(history: History, path: str) -> None:

@@ -46,7 +46,7 @@ def teach(function: Any, instead: Any = None) -> None:
     for called in _called(chosen):
         teach(called)
     # what works on arrays becomes a part of its caller, where Numba sees that nothing has to be counted or freed
-    inline = "always" if function.__module__ == kernel.__name__ else "never"
+    inline: Any = "always" if function.__module__ == kernel.__name__ else "never"
     overload(function, strict=False, inline=inline, jit_options={"error_model": "numpy"})(lambda *arguments: chosen)
 
 

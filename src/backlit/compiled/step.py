@@ -143,7 +143,7 @@ def _passes(plan: Plan) -> tuple[Any, Any]:
             # dL/da_in, which nobody needs below the first layer that learns
             delta_in = matrix(chain.memory, chain.layers[max(i - 1, 0), DELTA], n, layer[INPUTS] if below else 0)
             layer_backward(layer[KERNEL], chain, i, a_in, a, delta, delta_in, w, below, slopes, times_slope)
-        return loss_sum
+        return float(loss_sum)
 
     return compiled(forward, inside=True), compiled(backward, inside=True)
 

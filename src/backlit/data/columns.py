@@ -10,18 +10,17 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING, Final, Literal
 
 from ..exceptions import ConfigurationError, NonFiniteError, TableError, nearest
+from .values import LARGEST, day_format, dressed_numbers, has_codes, number_texts, plain_numbers
 
 if TYPE_CHECKING:
     import polars as pl
 
 #: "empty" is a column without a single value: there is nothing in it to learn from.
-Kind = Literal["numeric", "categorical", "empty"]
+Kind = Literal["numeric", "categorical", "date", "empty"]
 
 #: Up to so many distinct values, a column (or a target) of numbers may stand for classes.
 FEW_VALUES: Final = 20
 
-# "00000" and "02208" are codes, "0" and "0.5" are numbers.
-_LEADING_ZERO: Final = r"^[+-]?0\d+$"
 _COMMA_NUMBER: Final = r"^[+-]?\d+(,\d+)+(\.\d+)?$"
 _NUMBER: Final = re.compile(r"[+-]?(\d+\.?\d*|\.\d+)([eE][+-]?\d+)?")
 
@@ -34,8 +33,9 @@ def find_kinds(
 ) -> dict[str, Kind]:
     """The kind of each column, found by its content.
 
-    - *numeric*: every value that is there is a finite decimal number, and none is a code with leading
-      zeros such as "02208".
+    - *numeric*: every value that is there is a finite decimal number, with a sign of money or percent or its
+      thousands apart too, and none is a code with leading zeros such as "02208".
+    - *date*: every value is a day, with a time or not, in one of `values.DAY_FORMATS`.
     - *categorical*: text; also mostly numbers with some text between them, when there are at most 20
       distinct values ("0", "1", "2", "3+").
     - *empty*: no value at all. `typed` leaves such columns out.
@@ -70,9 +70,8 @@ def find_kinds(
     """
     said_numeric = {resolve_column(frame.columns, which) for which in numeric}
     said_categorical = {resolve_column(frame.columns, which) for which in categorical}
-    for name in frame.columns:
-        if name in said_numeric and name in said_categorical:
-            raise ConfigurationError(f"column {name!r} is said to be both numeric and categorical: choose one")
+    for name in sorted(said_numeric & said_categorical):
+        raise ConfigurationError(f"column {name!r} is said to be both numeric and categorical: choose one")
 
     kinds: dict[str, Kind] = {}
     for column in frame.get_columns():
@@ -88,27 +87,33 @@ def find_kinds(
     return kinds
 
 
-def found_kind(column: pl.Series, override: str) -> Literal["numeric", "categorical"]:
+def found_kind(column: pl.Series, override: str) -> Literal["numeric", "categorical", "date"]:
     """The kind of one column that holds at least one value: the rule of `find_kinds`.
 
     `override` is what to pass on the command line to have categories: errors offer it.
     """
     import polars as pl
 
-    numbers = parse_numbers(column)  # null where missing or text, infinite where infinite
-    if column.dtype == pl.String:
-        present = len(column) - column.null_count()
-        finite = int(numbers.is_finite().sum())
-        infinite = int(numbers.is_infinite().sum())
-        if finite + infinite < present or finite == 0:
-            if finite * 2 > present and column.drop_nulls().n_unique() > FEW_VALUES:
-                raise _text_among_numbers(column, numbers, override)
-            _refuse_comma_numbers(column, present, override)
-            return "categorical"
+    if column.dtype != pl.String:
+        require_numbers(column)
+        return "numeric"
+    numbers = plain_numbers(column)  # null where missing or text, infinite where infinite
+    present = len(column) - column.null_count()
+    finite = int(numbers.is_finite().sum())
+    infinite = int(numbers.is_infinite().sum())
+    if finite + infinite == present and finite:
         if has_codes(column):
             return "categorical"
-    _refuse_infinity(column, numbers)
-    return "numeric"
+        require_numbers(column)
+        return "numeric"
+    if day_format(column) is not None:
+        return "date"
+    if dressed_numbers(column).null_count() == column.null_count() and not has_codes(column):
+        return "numeric"
+    if finite * 2 > present and column.drop_nulls().n_unique() > FEW_VALUES:
+        raise _text_among_numbers(column, numbers, override)
+    _refuse_comma_numbers(column, present, override)
+    return "categorical"
 
 
 def typed(frame: pl.DataFrame, kinds: Mapping[str, Kind]) -> pl.DataFrame:
@@ -126,7 +131,7 @@ def typed(frame: pl.DataFrame, kinds: Mapping[str, Kind]) -> pl.DataFrame:
     Returns
     -------
     polars.DataFrame
-        Numeric columns Float64, NaN where missing; categorical columns String, null where missing.
+        Numeric columns Float64, NaN where missing; categorical columns and dates String, null where missing.
 
     Raises
     ------
@@ -145,7 +150,8 @@ def typed(frame: pl.DataFrame, kinds: Mapping[str, Kind]) -> pl.DataFrame:
     import polars as pl
 
     wanted = [name for name in kinds if kinds[name] != "empty"]
-    lacking = [name for name in wanted if name not in frame.columns]
+    there = set(frame.columns)
+    lacking = [name for name in wanted if name not in there]
     if lacking:
         plural = "s" if len(lacking) > 1 else ""
         raise TableError(
@@ -156,7 +162,8 @@ def typed(frame: pl.DataFrame, kinds: Mapping[str, Kind]) -> pl.DataFrame:
     for name in wanted:
         column = frame.get_column(name)
         if kinds[name] == "numeric":
-            columns.append(require_numbers(column).fill_null(float("nan")))
+            numbers = require_numbers(column)
+            columns.append(numbers.fill_null(float("nan")) if numbers.null_count() else numbers)
         else:
             columns.append(as_text(column))
     return pl.DataFrame(columns)
@@ -231,20 +238,24 @@ def looks_like_data(names: Sequence[str], frame: pl.DataFrame | None = None) -> 
     return f"the first row looks like data ({name!r} is no name for a column): pass --no-header if it is"
 
 
-def has_codes(column: pl.Series) -> bool:
-    """Whether a column of text holds a code with leading zeros, such as "007"."""
-    return bool(column.str.contains(_LEADING_ZERO).any())
-
-
 def parse_numbers(column: pl.Series) -> pl.Series:
     """The column as Float64: null where missing or not a number, infinite where infinite."""
     import polars as pl
 
-    return column.cast(pl.Float64, strict=False).fill_nan(None)
+    if column.dtype != pl.String:
+        return column.cast(pl.Float64, strict=False).fill_nan(None)
+    numbers = plain_numbers(column)
+    return numbers if numbers.null_count() == column.null_count() else dressed_numbers(column)
 
 
 def require_numbers(column: pl.Series) -> pl.Series:
-    """The column as Float64, null where missing; text and infinities are refused, naming row and value."""
+    """The column as Float64, null where missing; text, infinities and numbers near them are refused, naming the row."""
+    import polars as pl
+
+    if column.dtype == pl.Float64 and not column.null_count():
+        values = column.to_numpy()
+        if values.size and -LARGEST < values.min() <= values.max() < LARGEST:  # false where one is NaN
+            return column
     numbers = parse_numbers(column)
     # A NaN in a column of floats is a missing value, not text.
     missing = column.is_null() | column.is_nan() if column.dtype.is_float() else column.is_null()
@@ -265,13 +276,7 @@ def as_text(column: pl.Series) -> pl.Series:
 
     if column.dtype == pl.String:
         return column
-    if not column.dtype.is_numeric():
-        return column.cast(pl.String)
-    numbers = parse_numbers(column)
-    # Beyond 2**53 not every whole number has a Float64 of its own.
-    whole = (numbers == numbers.floor()) & (numbers.abs() < 2.0**53)
-    texts = numbers.cast(pl.Int64, strict=False).cast(pl.String)
-    return texts.zip_with(whole.fill_null(value=False), numbers.cast(pl.String))
+    return number_texts(parse_numbers(column)) if column.dtype.is_numeric() else column.cast(pl.String)
 
 
 def first_row(mask: pl.Series) -> int:
@@ -280,12 +285,13 @@ def first_row(mask: pl.Series) -> int:
 
 
 def _refuse_infinity(column: pl.Series, numbers: pl.Series) -> None:
-    infinite = numbers.is_infinite()
-    if infinite.any():
-        row = first_row(infinite.fill_null(value=False))
+    wrong = (numbers.abs() >= LARGEST).fill_null(value=False)
+    if wrong.any():
+        row = first_row(wrong)
+        what = "an infinity" if numbers[row] in (float("inf"), float("-inf")) else "a number too large to compute with"
         raise NonFiniteError(
-            f"column {column.name!r} holds an infinity ({column[row]}) in row {row + 1}: "
-            "leave the row out, or put a number in its place"
+            f"column {column.name!r} holds {what} ({column[row]}) in row {row + 1}: leave the row out, "
+            f"or pass --missing {column[row]} if it stands for a missing value"
         )
 
 
@@ -304,7 +310,7 @@ def _refuse_comma_numbers(column: pl.Series, present: int, override: str) -> Non
         row = first_row(commas.fill_null(value=False))
         raise TableError(
             f"column {column.name!r} holds numbers written with commas ({column[row]!r} in row {row + 1}): "
-            f"write them with a decimal point and nothing else, or pass {override} if these are categories"
+            f"pass --decimal , if these are decimals, or {override} if these are categories"
         )
 
 

@@ -17,9 +17,8 @@ def split_rows(
 ) -> tuple[Array, Array]:
     """Divide `n` rows at random into rows for training and rows for validation.
 
-    With `labels`, every class has its share on both sides (scikit-learn's stratified `train_test_split`).
-    A class with a single row goes to training. Where shares are impossible, because a side has fewer
-    rows than there are classes, the rows are divided without regard to their classes.
+    With `labels`, every class has its share on both sides, and at least one row to train on: a class with a single
+    row goes to training.
 
     Parameters
     ----------
@@ -52,31 +51,38 @@ def split_rows(
     >>> len(train), [int(row >= 5) for row in validation]
     (8, [0, 1])
     """
-    from sklearn.model_selection import train_test_split
-
     if not 0.0 < fraction < 1.0:
         raise ConfigurationError(f"the share for validation must be between 0 and 1, received {fraction!r}")
     if n < 2:
         raise DataError(f"a validation set needs at least two rows to divide, received {n}: pass more rows")
     size = min(max(round(n * fraction), 1), n - 1)  # rows for validation
-
-    drawn = np.arange(n)  # the rows that may come to validation
-    stratify = None
-    if labels is not None:
+    shuffled = keyed_generator(check_seed(seed), "split").permutation(n)
+    if labels is None:
+        validation = shuffled[:size]
+    else:
         given = np.asarray(labels)
         if given.shape != (n,):
             raise ShapeError(f"labels must be one a row, {n} of them, received shape {given.shape}")
-        _, inverse, counts = np.unique(given, return_inverse=True, return_counts=True)
-        several = counts[inverse] > 1  # (n,) False for a row that is alone in its class
-        rows = np.flatnonzero(several)
-        if size < len(rows):
-            drawn = rows
-            if np.count_nonzero(counts > 1) <= min(size, len(rows) - size):
-                stratify = given[rows]
+        validation = _stratified(given[shuffled], shuffled, size)
+    chosen = np.zeros(n, dtype=np.bool_)
+    chosen[validation] = True
+    return np.flatnonzero(~chosen), np.flatnonzero(chosen)
 
-    # scikit-learn takes one 32-bit number for its own generator.
-    state = int(keyed_generator(check_seed(seed), "split").integers(2**32))
-    _, chosen = train_test_split(drawn, test_size=size, random_state=state, stratify=stratify)
-    validation = np.sort(chosen)
-    train = np.setdiff1d(np.arange(n), validation)
-    return train, validation
+
+def _stratified(labels: Array, rows: Array, size: int) -> Array:
+    """`size` of the rows, or fewer where every class keeps its last one: from each class its share, rounded.
+
+    What rounding leaves over goes to the largest remainders, the more frequent classes first.
+    """
+    _, inverse, counts = np.unique(labels, return_inverse=True, return_counts=True)
+    size = min(size, int((counts - 1).sum()))
+    shares = counts * (size / len(labels))  # (n_classes,)
+    taken = np.minimum(np.floor(shares).astype(np.int64), counts - 1)
+    while (rest := size - int(taken.sum())) > 0:
+        free = np.flatnonzero(taken < counts - 1)
+        order = free[np.lexsort((-counts[free], -(shares - taken)[free]))]
+        taken[order[:rest]] += 1
+    by_class = np.argsort(inverse, kind="stable")  # the rows of class 0, of class 1, …
+    starts = np.cumsum(counts) - counts
+    place = np.arange(len(rows)) - np.repeat(starts, counts)  # of each row within its class
+    return np.asarray(rows[by_class[place < np.repeat(taken, counts)]])

@@ -1,52 +1,59 @@
-"""Tables as people have them: CSV, TSV, Parquet and `.npz`.
+"""Tables as people have them: text, Parquet, Arrow, JSON lines, Excel, and `.npz`; the same rows give the same table.
 
-A text file is split by the standard library's `csv` module, which knows the line it is at, and goes to polars
-in chunks: columns of text with nulls for missing values. What the columns *are* is decided in `columns`.
+Every column comes as Float64 or as String of canonical texts (`values`), with null for what is missing. What the
+columns *are* is decided in `columns`.
 """
 
 from __future__ import annotations
 
-import csv
-import re
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from os import PathLike
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Final, final
+from typing import TYPE_CHECKING, Any, Final
 
-from ..exceptions import FileMissingError, ShapeError, TableError
+from ..exceptions import FileMissingError, ShapeError, TableError, missing_extra
 from .arrays import read_features
+from .assembling import Assembler, Missing
+from .delimited import Progress, column_names, read_delimited
+from .values import EXACT, MISSING_TEXTS, moment_texts
 
 if TYPE_CHECKING:
     import polars as pl
 
-#: Texts that stand for a missing value. `NA` only in capitals, as R writes it: "Na" may be sodium.
-#: `NaN` and `null` in the three ways that programs write them.
-MISSING_TEXTS: Final = ("", "NA", "NaN", "nan", "NAN", "null", "NULL", "Null", "?")
+__all__ = ["MISSING_TEXTS", "SUFFIXES", "canonical_frame", "read_parquet", "read_table", "read_text"]
 
-SUFFIXES: Final = (".csv", ".tsv", ".parquet", ".npz")
-
-_HEAD_BYTES: Final = 65_536
-# Python strings of one chunk: about 60 MB, whatever the width of the table.
-_CHUNK_FIELDS: Final = 1_000_000
-_NUMBER: Final = re.compile(r"[+-]?(\d+\.?\d*|\.\d+)([eE][+-]?\d+)?")
+TEXT_SUFFIXES: Final = (".csv", ".tsv", ".txt", ".dat", ".data")
+SUFFIXES: Final = (*TEXT_SUFFIXES, ".parquet", ".feather", ".arrow", ".jsonl", ".ndjson", ".xlsx", ".npz")
 
 
-def read_table(path: str | PathLike[str], *, header: bool = True, missing: Iterable[str] = ()) -> pl.DataFrame:
-    """A table from a file, by its suffix: .csv, .tsv, .parquet or .npz.
+def read_table(
+    path: str | PathLike[str],
+    *,
+    header: bool = True,
+    missing: Iterable[str] = (),
+    delimiter: str | None = None,
+    decimal: str | None = None,
+    progress: Progress | None = None,
+) -> pl.DataFrame:
+    """A table from a file, by its suffix.
 
     Parameters
     ----------
     path : path
-        The file.
+        Text (.csv, .tsv, .txt), .parquet, .feather or .arrow, .jsonl, .xlsx (with the extra ``excel``), or .npz.
     header : bool
-        Whether the first row of a text file names the columns; otherwise they are `c0`, `c1`, ….
+        Whether the first row of a text file or a sheet names the columns; otherwise they are `c0`, `c1`, ….
     missing : iterable of str
-        Further texts that stand for a missing value, besides `MISSING_TEXTS`.
+        Further texts that stand for a missing value, besides `MISSING_TEXTS`; a number stands for its equals.
+    delimiter, decimal : str, optional
+        The sign between the fields of a text file and the one in its numbers; found from the file unless given.
+    progress : callable, optional
+        Called with the share of a text file that has been read.
 
     Returns
     -------
     polars.DataFrame
-        Columns of text (String) or of numbers (Float64); missing values are null.
+        Columns of numbers (Float64) or of canonical texts (String); missing values are null.
         A .npz file gives the columns `c0`, `c1`, … and, where it has it, `y`.
 
     Raises
@@ -55,6 +62,8 @@ def read_table(path: str | PathLike[str], *, header: bool = True, missing: Itera
         No such file.
     TableError
         Not a table, or a damaged one; the sentence names the line or the column.
+    MissingExtraError
+        An .xlsx file without fastexcel.
 
     Examples
     --------
@@ -63,90 +72,169 @@ def read_table(path: str | PathLike[str], *, header: bool = True, missing: Itera
     >>> path = pathlib.Path(folder.name, "people.csv")
     >>> _ = path.write_text("age, city\\n39, Oslo\\n?, Bergen\\n")
     >>> read_table(path).to_dicts()
-    [{'age': '39', 'city': 'Oslo'}, {'age': None, 'city': 'Bergen'}]
+    [{'age': 39.0, 'city': 'Oslo'}, {'age': None, 'city': 'Bergen'}]
     >>> folder.cleanup()
     """
-    suffix = _check_file(Path(path))
-    if suffix == ".parquet":
-        return read_parquet(path, missing=missing)
+    path = Path(path)
+    suffix = _check_file(path)
+    if suffix in TEXT_SUFFIXES:
+        return read_text(path, header=header, missing=missing, delimiter=delimiter, decimal=decimal, progress=progress)
     if suffix == ".npz":
         return _read_npz(path, missing)
-    return read_text(path, header=header, missing=missing)
+    if suffix == ".xlsx":
+        return _read_excel(path, header, missing)
+    return read_parquet(path, missing=missing) if suffix == ".parquet" else _read_typed(path, suffix, missing)
 
 
-def read_text(path: str | PathLike[str], *, header: bool = True, missing: Iterable[str] = ()) -> pl.DataFrame:
-    """A CSV or TSV file as columns of text, with nulls for missing values.
+def read_text(
+    path: str | PathLike[str],
+    *,
+    header: bool = True,
+    missing: Iterable[str] = (),
+    delimiter: str | None = None,
+    decimal: str | None = None,
+    progress: Progress | None = None,
+) -> pl.DataFrame:
+    """A text file of separated fields.
 
-    The file is UTF-8, with or without a byte-order mark. A .csv file whose first line has no comma is
-    separated by its semicolons or tabs. Blanks around values and names are dropped, and so are blank
-    lines. Values stand in double quotes where needed; single quotes are taken as quotes when every text
-    value at the head of the file stands in them. A column without a name gets its number, `c0`, `c1`, ….
+    The file is UTF-8, with or without a byte-order mark. Fields are separated by commas, semicolons, tabs, bars or
+    blanks, and numbers have a decimal point or comma: the head of the file tells. Blanks around values and names are
+    dropped, and so are blank lines. Values stand in double quotes where needed; single quotes are taken as quotes
+    when every text value at the head of the file stands in them. A column without a name gets its number, `c0`, ….
 
     Parameters, errors and result are those of `read_table`.
     """
-    import polars as pl
-
     path = Path(path)
-    _check_file(path, (".csv", ".tsv"))
-    head = _read_head(path)
-    delimiter = _delimiter(path, head)
-    quote = "'" if _single_quoted(head, delimiter, header) else '"'
-
-    chunks: list[pl.DataFrame] = []
-    gone = [*MISSING_TEXTS, *(text.strip() for text in missing)]
-    try:
-        # utf-8-sig drops a byte-order mark; newline="" leaves the line ends to the csv module.
-        with path.open(encoding="utf-8-sig", newline="") as file:
-            rows = _rows(path, file, delimiter, quote)
-            first = next(rows, None)
-            if first is None:
-                raise TableError(f"{path} is empty: a table needs at least one row")
-            width = len(first)
-            names = _column_names(first, path) if header else [f"c{i}" for i in range(width)]
-            height = max(1, _CHUNK_FIELDS // width)
-            chunk = [] if header else [first]
-            for row in rows:
-                chunk.append(row)
-                if len(chunk) == height:
-                    chunks.append(_to_frame(chunk, names, gone))
-                    chunk = []
-            if chunk:
-                chunks.append(_to_frame(chunk, names, gone))
-    except UnicodeDecodeError as error:
-        raise TableError(
-            f"{path} is not UTF-8 text (byte 0x{error.object[error.start]:02x}): save it as UTF-8"
-        ) from error
-    except OSError as error:
-        raise TableError(f"{path} cannot be read: {error.strerror or error}") from error
-    if not chunks:
-        raise TableError(f"{path} has a header and no rows: if the first row is data, pass --no-header")
-    return pl.concat(chunks)
+    _check_file(path, TEXT_SUFFIXES)
+    return read_delimited(path, header=header, missing=missing, delimiter=delimiter, decimal=decimal, progress=progress)
 
 
 def read_parquet(path: str | PathLike[str], *, missing: Iterable[str] = ()) -> pl.DataFrame:
-    """A Parquet file as columns of numbers (Float64) and of text (String), with nulls for missing values.
+    """A Parquet file. Lists, structs and other columns that are not one value a row are refused.
 
-    Integers, floats and decimals become Float64 (NaN is missing too), booleans "true" and "false",
-    categories and dates text. Lists, structs and other columns that are not one value a row are refused.
-    A text in `missing` that is a number, "-999" say, is missing in columns of numbers as well.
+    Parameters, errors and result are those of `read_table`.
+    """
+    path = Path(path)
+    _check_file(path, (".parquet",))
+    return _read_typed(path, ".parquet", missing)
+
+
+def _read_typed(path: Path, suffix: str, missing: Iterable[str]) -> pl.DataFrame:
+    import polars as pl
+
+    # No globs and no partitions: the path is the name of one file, whatever signs it holds.
+    readers: dict[str, tuple[str, Callable[[], pl.DataFrame]]] = {
+        ".parquet": ("a Parquet file", lambda: pl.read_parquet(path, glob=False, hive_partitioning=False)),
+        ".jsonl": ("a file of JSON lines", lambda: pl.read_ndjson(path, infer_schema_length=None)),
+    }
+    readers[".ndjson"] = readers[".jsonl"]
+    arrow = ("an Arrow file (Feather version 2)", lambda: pl.read_ipc(path.read_bytes()))
+    what, read = readers.get(suffix, arrow)
+    return _table(path, _guarded(path, what, read), missing)
+
+
+def _read_excel(path: Path, header: bool, missing: Iterable[str]) -> pl.DataFrame:
+    """The first sheet of a workbook."""
+    try:
+        import fastexcel  # noqa: F401
+    except ImportError as error:
+        raise missing_extra("fastexcel", "excel", "reading .xlsx files") from error
+    import polars as pl
+
+    def read() -> pl.DataFrame:
+        frame = pl.read_excel(path, has_header=header, infer_schema_length=None)
+        return frame if header else frame.rename({name: f"c{i}" for i, name in enumerate(frame.columns)})
+
+    return _table(path, _guarded(path, "an Excel file", read), missing)
+
+
+def _guarded(path: Path, what: str, read: Callable[[], pl.DataFrame]) -> pl.DataFrame:
+    """What a reader of polars gives; whatever it raises, panics too, becomes one sentence."""
+    import polars as pl
+
+    try:
+        return read()
+    except (KeyboardInterrupt, SystemExit, GeneratorExit):
+        raise
+    except BaseException as error:  # a panic of polars is none of Exception
+        if not isinstance(error, Exception | pl.exceptions.PanicException):
+            raise
+        reason = str(error).strip().partition("\n")[0]
+        raise TableError(f"{path} is not {what}, or is damaged ({reason})") from error
+
+
+def _table(path: Path, frame: pl.DataFrame, missing: Iterable[str]) -> pl.DataFrame:
+    if not frame.width or not frame.height:
+        raise TableError(f"{path} has no rows: a table needs at least one")
+    frame.columns = column_names(frame.columns, path)
+    return canonical_frame(frame, missing=missing, where=f"{path}: ")
+
+
+def canonical_frame(frame: pl.DataFrame, *, missing: Iterable[str] = (), where: str = "") -> pl.DataFrame:
+    """A data frame with its columns as `read_table` gives them.
+
+    Examples
+    --------
+    >>> import polars as pl
+    >>> canonical_frame(pl.DataFrame({"n": [1, 2], "b": [True, None], "t": ["3.0", "x"]})).to_dicts()
+    [{'n': 1.0, 'b': 'true', 't': '3'}, {'n': 2.0, 'b': None, 't': 'x'}]
     """
     import polars as pl
 
-    path = Path(path)
-    _check_file(path, (".parquet",))
-    try:
-        # No globs and no partitions: the path is the name of one file, whatever signs it holds.
-        frame = pl.read_parquet(path, glob=False, hive_partitioning=False)
-    except (pl.exceptions.PolarsError, pl.exceptions.PanicException, OSError, MemoryError) as error:
-        reason = str(error).strip().partition("\n")[0]
-        raise TableError(f"{path} is not a Parquet file, or is damaged ({reason})") from error
-    if not frame.width or not frame.height:
-        raise TableError(f"{path} has no rows: a table needs at least one")
+    gone = Missing(missing)
+    return pl.DataFrame([_canonical_column(column, gone, where) for column in frame.get_columns()])
 
-    names = _column_names(frame.columns, path)
-    texts = [text.strip() for text in missing]
-    columns = [_plain_column(column, texts, path) for column in frame.get_columns()]
-    return pl.DataFrame([column.alias(name) for column, name in zip(columns, names, strict=True)])
+
+def _canonical_column(column: pl.Series, missing: Missing, where: str) -> pl.Series:
+    """A typed column as Float64 or String, missing values null."""
+    import polars as pl
+
+    kind: Any = column.dtype
+    if kind.is_nested() or kind in (pl.Object, pl.Duration):
+        raise TableError(
+            f"{where}column {column.name!r} holds {kind}, not one number or text a row: leave it out of the file"
+        )
+    if kind.is_integer():
+        # Beyond 2**53 a Float64 would make two values of these into one.
+        largest = max(abs(int(column.max() or 0)), abs(int(column.min() or 0)))  # type: ignore[arg-type]
+        if largest >= EXACT:
+            return missing.of_texts(column.cast(pl.String))
+    if kind.is_numeric():
+        return missing.of_numbers(column.cast(pl.Float64).fill_nan(None))
+    if kind in (pl.Date, pl.Datetime):
+        return missing.of_texts(_dates(column, where))
+    try:
+        texts = column.cast(pl.String)
+    except pl.exceptions.PolarsError as error:
+        raise TableError(
+            f"{where}column {column.name!r} holds {kind} that is no text: leave it out of the file"
+        ) from error
+    return _as_in_text(missing.of_texts(texts))
+
+
+def _dates(column: pl.Series, where: str) -> pl.Series:
+    """Dates and moments as canonical texts; polars would panic at a year that no calendar has."""
+    import polars as pl
+
+    kind: Any = column.dtype
+    unit = 1 if kind == pl.Date else 86_400 * {"ms": 10**3, "us": 10**6, "ns": 10**9}[kind.time_unit]
+    days = column.to_physical().cast(pl.Int64) // unit
+    wrong = ((days < -719_162) | (days > 2_932_896)).fill_null(value=False)  # the years 1 to 9999
+    if wrong.any():
+        row = int(wrong.arg_true()[0])
+        raise TableError(f"{where}column {column.name!r} holds a date out of all calendars in row {row + 1}: mend it")
+    if kind != pl.Date and kind.time_zone is not None:
+        column = column.dt.convert_time_zone("UTC").dt.replace_time_zone(None)
+    return moment_texts(column.cast(pl.Datetime("us")))
+
+
+def _as_in_text(present: pl.Series) -> pl.Series:
+    """A column of texts that are all plain numbers is a column of numbers, as in a text file."""
+    if present.null_count() == len(present):
+        return present
+    assembler = Assembler([present.name], ())
+    assembler.add(present.to_frame())
+    return assembler.frame().to_series()
 
 
 def _read_npz(path: str | PathLike[str], missing: Iterable[str]) -> pl.DataFrame:
@@ -159,182 +247,23 @@ def _read_npz(path: str | PathLike[str], missing: Iterable[str]) -> pl.DataFrame
     if y is not None:
         if y.ndim != 1:
             raise ShapeError(f"y in {path} must be one column in a table, received shape {y.shape}")
-        columns.append(pl.Series("y", y.tolist() if y.dtype.kind in "bU" else y.astype(np.float64)))
-    texts = [text.strip() for text in missing]
-    return pl.DataFrame([_plain_column(column, texts, path) for column in columns])
+        if y.dtype.kind in "bU":
+            columns.append(pl.Series("y", y.tolist()))
+        else:
+            columns.append(pl.Series("y", y if y.dtype != np.float16 else y.astype(np.float64)))
+    return canonical_frame(pl.DataFrame(columns), missing=missing, where=f"{path}: ")
 
 
 def _check_file(path: Path, suffixes: Sequence[str] = SUFFIXES) -> str:
-    """The suffix, in small letters, of a file that is there and is of a known kind."""
+    """The suffix, in small letters, of a regular file of a known kind."""
     known = ", ".join(suffixes)
     if path.is_dir():
         raise TableError(f"{path} is a folder, and not one with MNIST's IDX files: pass a file ({known})")
     if not path.exists():
         raise FileMissingError(f"there is no file {path}")
+    if not path.is_file():
+        raise TableError(f"{path} is a pipe or a device, which can be read only once: write it into a file first")
     suffix = path.suffix.lower()
     if suffix not in suffixes:
         raise TableError(f"{path} must be a table of a known kind ({known}), received the suffix {suffix!r}")
     return suffix
-
-
-# ---------------------------------------------------------------------------------------------------
-# Text files
-# ---------------------------------------------------------------------------------------------------
-
-
-@final
-class _Lines:
-    """The lines of a file, refusing bytes that are no text, and remembering that the end was reached."""
-
-    def __init__(self, path: Path, file: Iterable[str]) -> None:
-        self._path = path
-        self._lines = enumerate(file, start=1)
-        self.ended = False
-
-    def __iter__(self) -> _Lines:
-        return self
-
-    def __next__(self) -> str:
-        for number, line in self._lines:
-            if "\0" in line:
-                raise TableError(
-                    f"{self._path} is not a text file: line {number} holds a NUL byte; save it as CSV in UTF-8"
-                )
-            return line
-        self.ended = True
-        raise StopIteration
-
-
-def _rows(path: Path, file: Iterable[str], delimiter: str, quote: str) -> Iterator[list[str]]:
-    """The rows that are not blank, all of one width."""
-    lines = _Lines(path, file)
-    reader = csv.reader(lines, delimiter=delimiter, quotechar=quote, skipinitialspace=True)
-    width = 0
-    before = 0  # lines read before this row: a quoted value may hold line ends
-    try:
-        for row in reader:
-            if lines.ended:
-                # The csv module takes a further line only inside a quoted value: this one was never closed.
-                raise TableError(
-                    f"{path} ends inside a quoted value: the quote ({quote}) opened on line {before + 1} "
-                    "or after is never closed: close it"
-                )
-            if len(row) < 2 and not "".join(row).strip():
-                before = reader.line_num  # a blank line
-                continue
-            width = width or len(row)
-            if len(row) != width:
-                where = f"line {before + 1}"
-                if reader.line_num > before + 1:
-                    where = f"the row on lines {before + 1} to {reader.line_num}"
-                fields = f"{len(row)} field" + ("s" if len(row) != 1 else "")
-                raise TableError(
-                    f"{path}: {where} has {fields} where the first row has {width}: "
-                    f"mend it, or check its separators ({delimiter!r}) and quotes ({quote})"
-                )
-            before = reader.line_num
-            yield row
-    except csv.Error as error:
-        raise TableError(f"{path}: line {reader.line_num} cannot be split into fields ({error})") from error
-
-
-def _to_frame(rows: list[list[str]], names: list[str], missing: list[str]) -> pl.DataFrame:
-    """Rows of text as columns of text: blanks dropped, missing values null."""
-    import polars as pl
-
-    columns = zip(*rows, strict=True)
-    frame = pl.DataFrame(
-        [pl.Series(name, column, dtype=pl.String) for name, column in zip(names, columns, strict=True)]
-    )
-    stripped = pl.all().str.strip_chars()
-    return frame.select(pl.when(stripped.is_in(missing)).then(None).otherwise(stripped).name.keep())
-
-
-def _column_names(first: list[str], path: Path) -> list[str]:
-    """Names without the blanks around them; a column without a name gets its number."""
-    names = [name.strip() or f"c{i}" for i, name in enumerate(first)]
-    for i, name in enumerate(names):
-        if name in names[:i]:
-            raise TableError(
-                f"{path} has two columns named {name!r}, numbers {names.index(name)} and {i} from 0: "
-                "name them apart, or pass --no-header if the first row is data"
-            )
-    return names
-
-
-def _read_head(path: Path) -> list[str]:
-    """The first whole lines of a text file that are not blank."""
-    try:
-        with path.open("rb") as file:
-            raw = file.read(_HEAD_BYTES)
-    except OSError as error:
-        raise TableError(f"{path} cannot be read: {error.strerror or error}") from error
-    if raw.startswith((b"\xff\xfe", b"\xfe\xff")):
-        raise TableError(f"{path} is UTF-16 text: save it as UTF-8")
-    if b"\0" in raw or raw.startswith((b"\x89PNG", b"\xff\xd8\xff", b"%PDF", b"\x1f\x8b", b"PK\x03\x04")):
-        raise TableError(f"{path} is not a text file, whatever its name says: save the table as CSV in UTF-8")
-    lines = raw.decode("utf-8-sig", errors="replace").splitlines()
-    if len(raw) == _HEAD_BYTES and len(lines) > 1:
-        del lines[-1]  # cut short
-    return [line for line in lines if line.strip()]
-
-
-def _delimiter(path: Path, head: list[str]) -> str:
-    """The sign between fields: a comma in .csv files, unless their first line has none but others."""
-    if path.suffix.lower() == ".tsv":
-        return "\t"
-    first = head[0] if head else ""
-    if "," in first or not (";" in first or "\t" in first):
-        return ","
-    return ";" if first.count(";") >= first.count("\t") else "\t"
-
-
-def _single_quoted(head: list[str], delimiter: str, header: bool) -> bool:
-    """Whether every text value at the head of the file stands in single quotes."""
-    # A header may go without quotes above values that have them.
-    lines = head[1:] if header and len(head) > 1 else head
-    sign = re.escape(delimiter)
-    field = re.compile(rf"[ ]*(?:'((?:[^']|'')*)'[ ]*(?={sign}|$)|([^{sign}]*))(?:{sign}|$)")
-    seen = False
-    for line in lines:
-        place = 0
-        while place < len(line):
-            match = field.match(line, place)
-            if match is None:
-                return False
-            quoted, bare = match.group(1), (match.group(2) or "").strip()
-            if quoted is not None:
-                seen = True
-            elif bare not in MISSING_TEXTS and _NUMBER.fullmatch(bare) is None:
-                return False
-            place = match.end()
-    return seen
-
-
-# ---------------------------------------------------------------------------------------------------
-# Typed files
-# ---------------------------------------------------------------------------------------------------
-
-
-def _plain_column(column: pl.Series, missing: list[str], path: str | PathLike[str]) -> pl.Series:
-    """A typed column as Float64 or String, missing values null."""
-    import polars as pl
-
-    kind: Any = column.dtype
-    if kind.is_nested() or kind in (pl.Object, pl.Duration):
-        raise TableError(
-            f"{path}: column {column.name!r} holds {kind}, not one number or text a row: leave it out of the file"
-        )
-    if kind.is_numeric():
-        numbers = column.cast(pl.Float64).fill_nan(None)
-        values = [float(text) for text in missing if _NUMBER.fullmatch(text)]
-        return numbers.set(numbers.is_in(values), None) if values else numbers
-    if kind == pl.Boolean:
-        return column.replace_strict({True: "true", False: "false"}, return_dtype=pl.String)
-    try:
-        texts = column.cast(pl.String).str.strip_chars()
-    except pl.exceptions.PolarsError as error:
-        raise TableError(
-            f"{path}: column {column.name!r} holds {kind} that is no text: leave it out of the file"
-        ) from error
-    return texts.set(texts.is_in([*MISSING_TEXTS, *missing]), None)

@@ -9,7 +9,8 @@ import numpy as np
 
 from ..exceptions import ConfigurationError, LabelError, ShapeError, TableError, nearest
 from ..parameters import Array
-from .columns import FEW_VALUES, as_text, found_kind, has_codes, parse_numbers, require_numbers
+from .columns import FEW_VALUES, as_text, found_kind, parse_numbers, require_numbers
+from .values import EXACT, has_codes
 
 if TYPE_CHECKING:
     import polars as pl
@@ -108,7 +109,7 @@ def _found_task(column: pl.Series, kept: pl.Series) -> tuple[Task, str]:
     """The task that the content of the target suggests, and the remark that says so."""
     target = f"the target {column.name!r}"
     # `column` and not `kept`: a row named in an error is counted in the whole table.
-    if found_kind(column, "--task classification") == "categorical":
+    if found_kind(column, "--task classification") != "numeric":
         return "classification", f"{target} has {_counted(kept.n_unique())} of text: classification"
     numbers = require_numbers(kept)
     distinct = numbers.n_unique()
@@ -133,7 +134,7 @@ def _labels(column: pl.Series, kept: pl.Series) -> Array:
     import polars as pl
 
     numbers = parse_numbers(kept)
-    whole = numbers.is_not_null() & (numbers == numbers.floor()) & (numbers.abs() < 2.0**53)
+    whole = numbers.is_not_null() & (numbers == numbers.floor()) & (numbers.abs() < EXACT)
     if whole.all() and (kept.dtype != pl.String or not has_codes(kept)):
         return numbers.cast(pl.Int64).to_numpy()
     if kept.dtype.is_float():
@@ -212,8 +213,10 @@ def match_labels(
 
 
 def _label_text(label: Any, number: bool) -> str:
-    """A label as text; where classes are numbers, a whole number in its plain form: "1.0" is "1"."""
+    """A label in its canonical text; where classes are numbers, a whole number in its plain form: "1.0" is "1"."""
     text = str(label)
+    if text in ("True", "TRUE", "False", "FALSE"):
+        return text.lower()  # a class of a model that an earlier version saved
     if not number:
         # The other way round: 1.0 in a Parquet file against a class "1" that was read as text.
         return str(int(label)) if isinstance(label, float | np.floating) and float(label).is_integer() else text

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from .classifier import MLPClassifier
+from .columns import TablePreparation
 from .displays import LossCurveDisplay
 from .regressor import MLPRegressor
 from .tracking import MLflowLog, OptunaPruning
 
-__all__ = ["LossCurveDisplay", "MLPClassifier", "MLPRegressor", "MLflowLog", "OptunaPruning"]
+__all__ = ["LossCurveDisplay", "MLPClassifier", "MLPRegressor", "MLflowLog", "OptunaPruning", "TablePreparation"]

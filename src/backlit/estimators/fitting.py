@@ -64,7 +64,7 @@ def unchanged_if_refused(estimator: Any) -> Iterator[None]:
     """What fails before an epoch is done leaves an estimator as it was: after a refused refit it predicts as before."""
     before = dict(vars(estimator))
     net: Network | None = before.get("network_")
-    kept = None if net is None else (net.parameters.values.copy(), net.l2)
+    kept = None if net is None else (net.parameters.state.copy(), net.l2)
     estimator.n_iter_ = 0  # epochs of this call
     try:
         yield
@@ -74,7 +74,7 @@ def unchanged_if_refused(estimator: Any) -> Iterator[None]:
             vars(estimator).clear()
             vars(estimator).update(before | managed)
             if net is not None and kept is not None:
-                net.parameters.values[:], net.l2 = kept
+                net.parameters.state[:], net.l2 = kept
         raise
 
 

@@ -73,11 +73,11 @@ class Graph:
             self.constants.append(numpy_helper.from_array(np.ascontiguousarray(array), self._known[key]))
         return self._known[key]
 
-    def numbers_input(self, name: str, columns: int) -> str:
-        """An input of shape (n, columns) in the dtype of the graph."""
+    def numbers_input(self, name: str, columns: int, dtype: Any = None) -> str:
+        """An input of shape (n, columns), in the dtype of the graph unless another is given."""
         from onnx import helper
 
-        return self._input(name, helper.np_dtype_to_tensor_dtype(self.dtype), columns)
+        return self._input(name, helper.np_dtype_to_tensor_dtype(np.dtype(dtype or self.dtype)), columns)
 
     def text_input(self, name: str) -> str:
         """An input of shape (n, 1) that holds text."""

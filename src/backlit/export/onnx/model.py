@@ -8,11 +8,13 @@ from typing import Any, final
 
 import numpy as np
 
+from ...data.model import TableModel
 from ...exceptions import ConfigurationError, missing_extra
 from ...io import write_bytes
 from ...network import Network
-from .check import count, drawn_rows, expected, feeds, largest_difference, sample_rows, tolerance
+from .check import ROWS, count, drawn_rows, expected, feeds, largest_difference, sample_rows, tolerance
 from .graph import Graph, Output, network_output
+from .prepared import drawn_table, table_feeds, table_outputs
 from .table import Column, Inputs, Table, matrix, text_columns, transformed
 
 
@@ -52,7 +54,7 @@ def export_onnx(model: Any, path: str | os.PathLike[str], *, sample: Any = None)
 
     Parameters
     ----------
-    model : Network, estimator or pipeline
+    model : Network, TableModel, estimator or pipeline
         A pipeline may hold ColumnTransformer, Pipeline, SimpleImputer, StandardScaler, MinMaxScaler, OneHotEncoder,
         and an `MLPClassifier` or `MLPRegressor` at its end, in a TransformedTargetRegressor with StandardScaler too.
     path : str or path
@@ -96,16 +98,21 @@ def export_onnx(model: Any, path: str | os.PathLike[str], *, sample: Any = None)
         raise missing_extra("onnx and onnxruntime", "onnx", "exporting to ONNX") from error
     net = _network_of(model)
     graph = Graph(net.dtype)
-    steps, estimator = _parts(model)
-    inputs, table = _inputs(graph, steps, estimator)
-    outputs = _outputs(graph, model, estimator, _matrix(graph, steps, estimator, table))
+    if isinstance(model, TableModel):
+        outputs = table_outputs(graph, model)
+        rows = drawn_table(model) if sample is None else sample[:ROWS]
+        fed = table_feeds(model, rows)
+    else:
+        steps, estimator = _parts(model)
+        inputs, table = _inputs(graph, steps, estimator)
+        outputs = _outputs(graph, model, estimator, _matrix(graph, steps, estimator, table))
+        rows = drawn_rows(inputs, net) if sample is None else sample_rows(sample, inputs)
+        fed = feeds(rows, inputs, net.dtype)
     names = {role: graph.free_name(role) for role in outputs}
     data = graph.finish({names[role]: output for role, output in outputs.items()}, type(model).__name__, _version())
-    rows = drawn_rows(inputs, net) if sample is None else sample_rows(sample, inputs)
     wanted = expected(model, rows, outputs)
     session = onnxruntime.InferenceSession(data, providers=["CPUExecutionProvider"])
-    results = session.run(list(names.values()), feeds(rows, inputs, net.dtype))
-    found = dict(zip(outputs, results, strict=True))
+    found = dict(zip(outputs, session.run(list(names.values()), fed), strict=True))
     difference = largest_difference(wanted, found, tolerance(model, rows, wanted))
     write_bytes(data, path)
     return OnnxReport(
@@ -125,7 +132,9 @@ def _version() -> str:
 
 def _network_of(model: Any) -> Network:
     """The network at the end of a model."""
-    net = model if isinstance(model, Network) else getattr(_parts(model)[1], "network_", None)
+    if isinstance(model, Network | TableModel):
+        return model if isinstance(model, Network) else model.network
+    net = getattr(_parts(model)[1], "network_", None)
     if not isinstance(net, Network):
         raise ConfigurationError(
             f"export_onnx takes a Network, a fitted MLPClassifier or MLPRegressor, or a fitted pipeline that ends with "

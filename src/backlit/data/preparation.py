@@ -1,0 +1,374 @@
+"""A table's columns made fit for a network, and what was learnt about them: numbers standardised, categories one-hot.
+
+    number     filled with the median where missing, then (x − mean) / scale
+    date       year, month, day of the week, sine and cosine of the day of the year, days since the first; and of the
+               time of day, where there is one: each then a number as above
+    category   one column for each frequent value, one for all rare ones, one for a missing value
+
+Column by column, into one matrix: numbers first, then dates, then categories.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any, Final, final
+
+import numpy as np
+
+from ..exceptions import NonFiniteError, TableError
+from ..parameters import Array
+from .columns import Kind, typed
+from .values import canonical, day_format, moments
+
+if TYPE_CHECKING:
+    import polars as pl
+
+#: Categories of a column beyond the most frequent ones share one column: a name would fill the memory.
+MOST_CATEGORIES: Final = 100
+#: Rare categories that are remembered, to tell them from values never seen.
+MOST_RARE: Final = 10_000
+_BLOCK_NUMBERS: Final = 2**21  # numbers that are looked at in one piece
+_DAY: Final = 86_400_000_000  # µs
+_DATE_PARTS: Final = ("year", "month", "weekday", "yearday_sin", "yearday_cos", "days")
+_CLOCK_PARTS: Final = ("daytime_sin", "daytime_cos")
+
+
+@final
+@dataclass
+class Numbers:
+    """What was learnt about columns of numbers, one value a column."""
+
+    names: list[str]
+    median: Array
+    mean: Array
+    scale: Array
+    low: Array
+    high: Array
+
+
+@final
+@dataclass
+class Dates:
+    """A column of dates: how it is written, its first day (µs since 1970), whether it has times, and its parts."""
+
+    name: str
+    form: str
+    first: int
+    clock: bool
+    parts: Numbers
+
+
+@final
+@dataclass
+class Categories:
+    """A column of categories: those with a column of their own, the rare ones, and whether values were missing."""
+
+    name: str
+    frequent: list[str]
+    rare: list[str] = field(default_factory=list)
+    rare_column: bool = False
+    missing: bool = False
+    all_known: bool = True  # false where there were too many rare ones to remember
+
+    @property
+    def width(self) -> int:
+        return len(self.frequent) + self.missing + self.rare_column
+
+
+@final
+class Preparation:
+    """How a table becomes a matrix. `learn` makes one; `apply` uses it on any table with the same columns.
+
+    Attributes
+    ----------
+    kinds : dict of str to str
+        The columns that are used, in the order of the table, with "numeric", "categorical" or "date".
+    numbers, dates, categories
+        What was learnt.
+
+    Examples
+    --------
+    >>> import polars as pl
+    >>> table = pl.DataFrame({"age": [20.0, 40.0], "town": ["Rome", "Oslo"]})
+    >>> preparation = Preparation.learn(table, {"age": "numeric", "town": "categorical"})
+    >>> preparation.apply(table)
+    array([[-1.,  0.,  1.],
+           [ 1.,  1.,  0.]])
+    >>> preparation.names()
+    ['age', 'town_Oslo', 'town_Rome']
+    """
+
+    def __init__(
+        self, kinds: Mapping[str, Kind], numbers: Numbers, dates: Sequence[Dates], categories: Sequence[Categories]
+    ) -> None:
+        self.kinds = dict(kinds)
+        self.numbers = numbers
+        self.dates = list(dates)
+        self.categories = list(categories)
+
+    @classmethod
+    def learn(cls, frame: pl.DataFrame, kinds: Mapping[str, Kind], rows: Array | None = None) -> Preparation:
+        """What the rows of a table say about its columns; `rows` are their numbers, all of them unless given."""
+        kinds = {name: kind for name, kind in kinds.items() if kind != "empty"}
+        table = typed(frame, kinds)
+        numbers = _learn_numbers(_blocks(table, _of(kinds, "numeric"), rows), _of(kinds, "numeric"))
+        dates = [_learn_dates(_take(table.get_column(name), rows)) for name in _of(kinds, "date")]
+        found = [_learn_categories(_take(table.get_column(name), rows)) for name in _of(kinds, "categorical")]
+        return cls(kinds, numbers, dates, found)
+
+    @property
+    def width(self) -> int:
+        """Columns of the matrix."""
+        dates = sum(len(date.parts.names) for date in self.dates)
+        return len(self.numbers.names) + dates + sum(column.width for column in self.categories)
+
+    def names(self) -> list[str]:
+        """Names of the matrix's columns, no two alike: "age", "born_year", "town_Rome"."""
+        names = list(self.numbers.names)
+        names += [name for date in self.dates for name in date.parts.names]
+        for column in self.categories:
+            names += [f"{column.name}_{value}" for value in column.frequent]
+            names += [f"{column.name}_missing"] * column.missing + [f"{column.name}_rare"] * column.rare_column
+        return _told_apart(names)
+
+    def apply(self, frame: pl.DataFrame, rows: Array | None = None, dtype: Any = np.float64) -> Array:
+        """The matrix of a table, shape (n_rows, width).
+
+        Parameters
+        ----------
+        frame : polars.DataFrame
+            As `read_table` gives it; its columns may come in any order, with others between them.
+        rows : ndarray of int, optional
+            Numbers of the rows to take, all of them unless given.
+        dtype : dtype
+            Of the matrix.
+
+        Raises
+        ------
+        TableError
+            A column that the table lacks, or text where numbers are expected.
+        NonFiniteError
+            An infinity, or a number too far from those learnt from.
+        """
+        table = typed(frame, self.kinds)
+        height = table.height if rows is None else len(rows)
+        matrix = np.empty((height, self.width), dtype=dtype)  # (n_rows, width)
+        place = 0
+        for block in _blocks(table, self.numbers.names, rows):
+            part = matrix[:, place : place + block.shape[1]]
+            _standardise(block, self.numbers, slice(place, place + block.shape[1]), part)
+            place += block.shape[1]
+        if not np.isfinite(matrix[:, :place]).all():
+            row, column = (int(i) for i in np.argwhere(~np.isfinite(matrix[:, :place]))[0])
+            where = row if rows is None else int(rows[row])
+            name = self.numbers.names[column]
+            raise NonFiniteError(
+                f"column {name!r} holds {table[name][where]:g} in row {where + 1}, too far from the numbers "
+                f"learnt from ({self.numbers.low[column]:g} to {self.numbers.high[column]:g}) to compute with: mend it"
+            )
+        for date in self.dates:
+            parts = _date_parts(_take(table.get_column(date.name), rows), date.form, date.first, date.clock)
+            stop = place + parts.shape[1]
+            _standardise(parts, date.parts, slice(None), matrix[:, place:stop])
+            place = stop
+        for found in self.categories:
+            part = matrix[:, place : place + found.width]
+            part[...] = 0.0
+            index = _category_index(_take(table.get_column(found.name), rows), found)  # (n_rows,)
+            known = index >= 0
+            part[np.flatnonzero(known), index[known]] = 1.0
+            place += found.width
+        return matrix
+
+    def strange(self, frame: pl.DataFrame) -> list[str]:
+        """Remarks on columns whose values are unlike those learnt from."""
+        table = typed(frame, self.kinds)
+        return [*self._strange_numbers(table), *self._strange_categories(table)]
+
+    def _strange_numbers(self, table: pl.DataFrame) -> Iterator[str]:
+        for block, place in _placed(_blocks(table, self.numbers.names, None)):
+            with np.errstate(invalid="ignore"):
+                there = ~np.isnan(block)
+                low = np.where(there, block, np.inf).min(axis=0, initial=np.inf)
+                high = np.where(there, block, -np.inf).max(axis=0, initial=-np.inf)
+            part = slice(place, place + block.shape[1])
+            outside = (high >= low) & ((low > self.numbers.high[part]) | (high < self.numbers.low[part]))
+            for j in np.flatnonzero(outside):
+                k = place + int(j)
+                yield (
+                    f"the column {self.numbers.names[k]!r} holds {low[j]:g} to {high[j]:g} here, where the model was "
+                    f"trained on {self.numbers.low[k]:g} to {self.numbers.high[k]:g}"
+                )
+
+    def _strange_categories(self, table: pl.DataFrame) -> Iterator[str]:
+        for column in self.categories:
+            if not column.all_known:
+                continue
+            present = table.get_column(column.name).drop_nulls()
+            unseen = present.filter(~present.is_in([*column.frequent, *column.rare]))
+            if len(unseen) and len(unseen) >= 0.2 * len(present):
+                examples = ", ".join(repr(value) for value in unseen.unique(maintain_order=True)[:3])
+                share = 100.0 * len(unseen) / len(present)
+                yield (
+                    f"{share:.0f} % of the values in the column {column.name!r} were never seen in training, "
+                    f"such as {examples}"
+                )
+
+
+def _of(kinds: Mapping[str, Kind], kind: str) -> list[str]:
+    return [name for name, found in kinds.items() if found == kind]
+
+
+def _take(column: pl.Series, rows: Array | None) -> pl.Series:
+    return column if rows is None else column.gather(rows)
+
+
+def _blocks(table: pl.DataFrame, names: Sequence[str], rows: Array | None) -> Iterator[Array]:
+    """Columns of numbers as matrices (n_rows, some), NaN where missing: one at a time of a tall table."""
+    some = max(1, _BLOCK_NUMBERS // max(1, table.height))
+    for start in range(0, len(names), some):
+        chosen = [table.get_column(name).to_numpy() for name in names[start : start + some]]
+        block = chosen[0][:, None] if len(chosen) == 1 else np.stack(chosen, axis=1)
+        yield block if rows is None else block[rows]
+
+
+def _placed(blocks: Iterable[Array]) -> Iterator[tuple[Array, int]]:
+    place = 0
+    for block in blocks:
+        yield block, place
+        place += block.shape[1]
+
+
+# ── numbers ──────────────────────────────────────────────────────────────────────────────────────────────────
+
+
+def _learn_numbers(blocks: Iterable[Array], names: Sequence[str]) -> Numbers:
+    """Median, mean and standard deviation of columns, the missing values filled with the median."""
+    found = [_moments(block) for block in blocks]
+    columns = [np.concatenate(parts) for parts in zip(*found, strict=True)] if found else [np.zeros(0)] * 5
+    return Numbers(list(names), *columns)
+
+
+def _moments(block: Array) -> tuple[Array, Array, Array, Array, Array]:
+    gaps = np.isnan(block)
+    n = len(block)
+    median = np.zeros(block.shape[1])
+    if gaps.any():
+        some = ~gaps.all(axis=0)  # a column that is missing throughout stays, as zeros
+        median[some] = np.nanmedian(block[:, some], axis=0)
+        block = np.where(gaps, median, block)
+    else:
+        median = np.median(block, axis=0)
+    mean = block.mean(axis=0)
+    variance = np.square(block - mean).mean(axis=0)
+    # what rounding alone leaves of a constant column is no spread
+    limit = n * np.finfo(np.float64).eps * variance + (n * mean * np.finfo(np.float64).eps) ** 2
+    scale = np.where(variance <= limit, 1.0, np.sqrt(variance))
+    return median, mean, scale, block.min(axis=0), block.max(axis=0)
+
+
+def _standardise(block: Array, learnt: Numbers, part: slice, out: Array) -> None:
+    """(x − mean) / scale into `out`, the median in place of NaN."""
+    gaps = np.isnan(block)
+    if gaps.any():
+        block = np.where(gaps, learnt.median[part], block)
+    with np.errstate(over="ignore"):  # what leaves the numbers of the network is named by the caller
+        out[...] = (block - learnt.mean[part]) / learnt.scale[part]
+
+
+# ── dates ────────────────────────────────────────────────────────────────────────────────────────────────────
+
+
+def _learn_dates(column: pl.Series) -> Dates:
+    found = day_format(column)
+    if found is None:
+        raise TableError(f"column {column.name!r} holds no dates: pass --categorical {column.name!r} for categories")
+    form = found[0]
+    when = moments(column, form).to_physical().drop_nulls().to_numpy()  # µs since 1970
+    clock = bool((when % _DAY).any())
+    first = int(when.min() // _DAY * _DAY)
+    names = [f"{column.name}_{part}" for part in (*_DATE_PARTS, *(_CLOCK_PARTS if clock else ()))]
+    return Dates(column.name, form, first, clock, Numbers(names, *_moments(_date_parts(column, form, first, clock))))
+
+
+def _date_parts(column: pl.Series, form: str, first: int, clock: bool) -> Array:
+    """The numbers of each date, shape (n_rows, 6) or (n_rows, 8), NaN where missing."""
+    import polars as pl
+
+    when = moments(column, form)
+    wrong = when.is_null() & column.is_not_null()
+    if wrong.any():
+        row = int(wrong.arg_true()[0])
+        raise TableError(
+            f"column {column.name!r} should hold dates like the others, received {column[row]!r} in row {row + 1}: "
+            "mend it, or pass --missing if it stands for a missing value"
+        )
+    w = pl.col("w")
+    turn = 2.0 * np.pi * (w.dt.ordinal_day() - 1) / 365.25
+    micros = w.to_physical().cast(pl.Float64)
+    parts = [w.dt.year(), w.dt.month(), w.dt.weekday(), turn.sin(), turn.cos(), (micros - first) / _DAY]
+    if clock:
+        of_day = 2.0 * np.pi * (w.to_physical() % _DAY) / _DAY
+        parts += [of_day.sin(), of_day.cos()]
+    frame = pl.DataFrame({"w": when}).select(part.cast(pl.Float64).alias(str(i)) for i, part in enumerate(parts))
+    return np.asarray(frame.fill_null(float("nan")).to_numpy())
+
+
+# ── categories ───────────────────────────────────────────────────────────────────────────────────────────────
+
+
+def _learn_categories(column: pl.Series) -> Categories:
+    """The values of a column: the most frequent in the order of their texts, the others rare."""
+    counts = column.alias("value").drop_nulls().value_counts(name="count")
+    values = sorted((-count, value) for value, count in counts.rows())
+    missing = bool(column.null_count())
+    if len(values) + missing <= MOST_CATEGORIES:
+        return Categories(column.name, sorted(value for _, value in values), missing=missing)
+    most = MOST_CATEGORIES - 1 - missing
+    rare = [value for _, value in values[most:]]
+    return Categories(
+        column.name,
+        sorted(value for _, value in values[:most]),
+        rare[:MOST_RARE],
+        rare_column=True,
+        missing=missing,
+        all_known=len(rare) <= MOST_RARE,
+    )
+
+
+def _category_index(column: pl.Series, learnt: Categories) -> Array:
+    """The column of each value among those of its category, −1 for none; what was never seen is rare."""
+    import polars as pl
+
+    last = learnt.width - 1
+    other = last if learnt.rare_column else -1
+    places = pl.Series(range(len(learnt.frequent)), dtype=pl.Int64)
+    if learnt.frequent:
+        index = column.replace_strict(
+            pl.Series(learnt.frequent, dtype=pl.String), places, default=other, return_dtype=pl.Int64
+        )
+    else:
+        index = pl.Series([other] * len(column), dtype=pl.Int64)
+    gap = len(learnt.frequent) if learnt.missing else other
+    return index.set(column.is_null(), gap).to_numpy()
+
+
+def as_canonical(values: Iterable[str]) -> list[str]:
+    """Categories in their canonical texts, each once."""
+    import polars as pl
+
+    return list(dict.fromkeys(canonical(pl.Series(list(values), dtype=pl.String)).to_list()))
+
+
+def _told_apart(names: list[str]) -> list[str]:
+    """The names, a number behind those that stood before."""
+    taken, result = set(names), []
+    seen: set[str] = set()
+    for name in names:
+        unique, count = name, 2
+        while unique in seen or (count > 2 and unique in taken):
+            unique, count = f"{name}_{count}", count + 1
+        seen.add(unique)
+        result.append(unique)
+    return result
