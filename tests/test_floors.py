@@ -1,11 +1,13 @@
-"""The floors of the house: a file imports only from lower floors, or from what stands before it in its own row.
+"""The floors of the house, as `docs/architecture.md` has them: a file imports only from what stands before it.
 
-Read from the source by `ast`, so that an import inside a function counts as well.
+The table there and its lists of what is inside the folders are read by this test: they cannot drift from the code. Imports
+are read from the source by `ast`, so that one inside a function counts as well.
 """
 
 from __future__ import annotations
 
 import ast
+import re
 import sys
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -13,54 +15,83 @@ from pathlib import Path
 import pytest
 
 SOURCE = Path(__file__).parent.parent / "src" / "backlit"
+PAGE = (Path(__file__).parent.parent / "docs" / "architecture.md").read_text(encoding="utf-8")
+FILES = sorted(path for path in SOURCE.rglob("*.py") if path != SOURCE / "__init__.py")
 
 
-@dataclass(frozen=True)
-class Floor:
-    """One row of the table: its files and folders from left to right, and the packages that each may use."""
+@dataclass
+class Part:
+    """One row of the table: its files and folders, and the packages that each may use."""
 
-    row: str
-    packages: str = ""
-    only: dict[str, str] = field(default_factory=dict)  # packages allowed to one file or folder of the row alone
-
-    def allowed(self, unit: str) -> set[str]:
-        return {*self.packages.split(), *self.only.get(unit, "").split()}
+    entries: list[str]
+    packages: set[str] = field(default_factory=set)
+    only: dict[str, set[str]] = field(default_factory=dict)  # packages allowed to one file alone
 
 
-# From the ground up. A folder counts as one entry: its files may import each other.
-FLOORS = [
-    Floor("exceptions typing surfaces"),
-    Floor("checks randomness parameters initializers", "numpy"),
-    Floor("layers", "numpy scipy.special"),
-    Floor("losses", "numpy scipy.special"),
-    Floor("targets workspace assembly network gradreport frozenbatch gradcheck", "numpy"),
-    Floor("schedules optimizers lbfgs", "numpy", {"lbfgs": "scipy"}),
-    Floor(
-        "parallel history callbacks progress engines evaluation threads divergence monitor trainer",
-        "numpy",
-        {"parallel": "mpi4py", "threads": "threadpoolctl", "history": "matplotlib", "progress": "rich"},
-    ),
-    Floor("data", "numpy polars scipy sklearn"),
-    Floor("estimators", "numpy scipy sklearn threadpoolctl matplotlib optuna mlflow polars"),
-    Floor("io export", "numpy safetensors skops sklearn onnx onnxruntime skl2onnx pandas polars"),
-    Floor("lens", "numpy scipy rich matplotlib safetensors"),
-    Floor("web demos cli __main__", "numpy cyclopts rich starlette uvicorn matplotlib sklearn polars"),
-]
-PLACE = {unit: (floor, place) for floor, row in enumerate(FLOORS) for place, unit in enumerate(row.row.split())}
-TOP_OF_CORE = 6  # the highest floor that `import backlit` may load at once
-
-FILES = sorted(SOURCE.rglob("*.py"))
+def spans(text: str) -> list[str]:
+    """What stands in backquotes."""
+    return re.findall(r"`([^`]+)`", text)
 
 
-def unit_of(module: str) -> str:
-    """The entry of the table that a module belongs to: "layers" for layers/dense.py."""
-    return module.split("/")[0].removesuffix(".py")
+def parts() -> list[Part]:
+    """The rows: `| `files` | what | packages; a package in `file` |`."""
+    table = PAGE.split("## The house")[1].split("### Inside the folders")[0]
+    found = []
+    for row in re.findall(r"^\| (`.*)\|$", table, re.MULTILINE):
+        entries, _, packages = (cell.strip() for cell in row.split("|"))
+        part = Part([entry.rstrip("/") for entry in spans(entries)])
+        for clause in packages.split(";"):
+            allowed, _, place = clause.partition(" in ")
+            if place:
+                for name in spans(place):
+                    part.only.setdefault(name, set()).update(spans(allowed))
+            else:
+                part.packages.update(spans(allowed))
+        found.append(part)
+    return found
+
+
+def folders() -> dict[str, list[str]]:
+    """What is inside each folder, in order."""
+    listed = PAGE.split("### Inside the folders")[1].split("\n## ")[0]
+    found = {}
+    for folder, inside in re.findall(r"^- `([^`]+)/`: (.*(?:\n  .*)*)", listed, re.MULTILINE):
+        found[folder] = [name.rstrip("/") for name in spans(inside)]
+    return found
+
+
+PARTS, FOLDERS = parts(), folders()
+DOORS = set(re.findall(r"^- `([^`]+)` → `([^`]+)`", PAGE, re.MULTILINE))  # the imports that lead up
+TOP_OF_CORE = next(i for i, part in enumerate(PARTS) if "training" in part.entries)
+
+
+def rank(module: str) -> tuple[int, ...]:
+    """The place of a module ("kinds/dense") in the house: compared from the left."""
+    place: list[int] = []
+    names = module.split("/")
+    top = [entry for part in PARTS for entry in part.entries]
+    inside, path = top, ""
+    for name in names:
+        if name not in inside:
+            raise KeyError(module)
+        place.append(inside.index(name))
+        path = f"{path}/{name}" if path else name
+        inside = FOLDERS.get(path, [])
+    return tuple(place)
+
+
+def part_of(module: str) -> Part:
+    return next(part for part in PARTS if module.split("/")[0] in part.entries)
+
+
+def known(module: str) -> bool:
+    return (SOURCE / f"{module}.py").exists() or (SOURCE / module / "__init__.py").exists()
 
 
 def imports(source: str, package: tuple[str, ...]) -> list[tuple[int, str]]:
-    """Every import in a source as (line, dotted name); names of our own begin with "backlit."
+    """Every import in a source as (line, dotted name); names of our own begin with "backlit.".
 
-    `package` is where the file stands below backlit: () for network.py, ("layers",) for layers/dense.py.
+    `package` is where the file stands below backlit: () for network.py, ("kinds",) for kinds/dense.py.
     What stands under ``if TYPE_CHECKING`` is never run, and left out.
     """
     found: list[tuple[int, str]] = []
@@ -86,78 +117,105 @@ def imports(source: str, package: tuple[str, ...]) -> list[tuple[int, str]]:
     return found
 
 
+def target_of(name: str) -> str | None:
+    """The module of ours that a dotted name leads to: "kinds/dense" for backlit.kinds.dense.Dense."""
+    names = name.split(".")[1:]
+    for length in range(len(names), 0, -1):
+        if known("/".join(names[:length])):
+            return "/".join(names[:length])
+    return None
+
+
 def complaints(source: str, module: str) -> list[str]:
-    """What is wrong with the imports of a module, given by its path below backlit ("layers/dense.py")."""
-    *folders, _ = module.split("/")
-    unit = unit_of(module)
-    if unit not in PLACE:
-        return [f"{module} stands on no floor: give it one in the table of tests/test_floors.py"]
-    floor, place = PLACE[unit]
-    allowed = FLOORS[floor].allowed(unit)
-    if module.startswith("engines/compiled"):
-        allowed |= {"llvmlite", "numba"}
+    """What is wrong with the imports of a module, given by its path below backlit ("kinds/dense.py")."""
+    unit = module.removesuffix(".py").removesuffix("/__init__")
+    try:
+        place = rank(unit)
+    except KeyError:
+        return [f"{module} has no place in the house: give it one in docs/architecture.md"]
+    part = part_of(unit)
+    allowed = part.packages.union(*(part.only.get(name, set()) for name in (unit, unit.rsplit("/", 1)[-1])))
     wrong = []
-    for line, name in imports(source, tuple(folders)):
+    for line, name in imports(source, tuple(Path(module).parts[:-1])):
         top = name.split(".")[0]
         if top == "backlit":
-            target = name.split(".")[1]
-            if target == unit:
-                continue
-            if target not in PLACE:
+            target = target_of(name)
+            if target is None:
                 wrong.append(f"{module}:{line} imports {name}: import it from the file that defines it")
-            elif PLACE[target] >= (floor, place):
-                wrong.append(f"{module}:{line} on floor {floor} imports {target}, which stands above it")
+            elif target == unit or unit.startswith(f"{target}/") or any(
+                unit == one and target.startswith(other) for one, other in DOORS
+            ):
+                continue
+            elif module.endswith("__init__.py") and target.startswith(f"{unit}/"):
+                continue  # a folder's own door opens on what is inside it
+            elif rank(target) >= place:
+                wrong.append(f"{module}:{line} imports {target}, which stands above it")
         elif top not in sys.stdlib_module_names and not any(name == a or name.startswith(a + ".") for a in allowed):
-            wrong.append(f"{module}:{line} on floor {floor} imports {name}: allowed are {sorted(allowed) or 'none'}")
+            wrong.append(f"{module}:{line} imports {name}: allowed are {sorted(allowed) or 'none'}")
     return wrong
 
 
-@pytest.mark.parametrize(
-    "path", [p for p in FILES if p != SOURCE / "__init__.py"], ids=lambda p: p.relative_to(SOURCE).as_posix()
-)
-def test_a_file_imports_only_from_below(path: Path) -> None:
-    assert complaints(path.read_text(), path.relative_to(SOURCE).as_posix()) == []
+@pytest.mark.parametrize("path", FILES, ids=lambda path: path.relative_to(SOURCE).as_posix())
+def test_a_file_imports_only_from_before(path: Path) -> None:
+    assert complaints(path.read_text(encoding="utf-8"), path.relative_to(SOURCE).as_posix()) == []
+
+
+def test_the_table_knows_only_what_exists() -> None:
+    top = [entry for part in PARTS for entry in part.entries]
+    inside = [f"{folder}/{name}" for folder, names in FOLDERS.items() for name in names]
+    assert [entry for entry in [*top, *inside] if not known(entry)] == []
+    assert len({*top}) == len(top)
 
 
 def test_the_roof_loads_the_core_alone() -> None:
-    """`backlit/__init__.py` stands above all, but loads floors 0 to 6 at once and the others when they are used."""
-    names = [name for _, name in imports((SOURCE / "__init__.py").read_text(), ())]
-    ours = {name.split(".")[1] for name in names if name.startswith("backlit.")}
-    assert {unit for unit in ours if PLACE[unit][0] > TOP_OF_CORE} == set()
+    """`backlit/__init__.py` stands above all, but loads nothing above `training` before it is used."""
+    names = [name for _, name in imports((SOURCE / "__init__.py").read_text(encoding="utf-8"), ())]
+    core = {entry for part in PARTS[: TOP_OF_CORE + 1] for entry in part.entries}
+    assert {name.split(".")[1] for name in names if name.startswith("backlit.")} <= core
     assert {name.split(".")[0] for name in names} <= {"backlit", *sys.stdlib_module_names}
 
 
-@pytest.mark.parametrize(
-    "path", [p for p in FILES if p != SOURCE / "__init__.py"], ids=lambda p: p.relative_to(SOURCE).as_posix()
-)
+@pytest.mark.parametrize("path", FILES, ids=lambda path: path.relative_to(SOURCE).as_posix())
 def test_no_import_hides_from_this_test(path: Path) -> None:
-    calls = {ast.unparse(node.func) for node in ast.walk(ast.parse(path.read_text())) if isinstance(node, ast.Call)}
+    tree = ast.parse(path.read_text(encoding="utf-8"))
+    calls = {ast.unparse(node.func) for node in ast.walk(tree) if isinstance(node, ast.Call)}
     assert not calls & {"import_module", "importlib.import_module", "__import__"}
 
 
-def test_every_entry_of_the_core_is_there() -> None:
-    entries = {unit for floor in FLOORS[: TOP_OF_CORE + 1] for unit in floor.row.split()}
-    assert entries <= {unit_of(path.relative_to(SOURCE).as_posix()) for path in FILES}
+def test_no_function_hides_its_module() -> None:
+    """`backlit.lens.step` is the folder, whatever functions there are."""
+    hidden = []
+    for path in SOURCE.rglob("__init__.py"):
+        folder = path.parent
+        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+            if isinstance(node, ast.ImportFrom):
+                hidden += [
+                    f"{folder.name}.{alias.asname or alias.name}"
+                    for alias in node.names
+                    if known("/".join([*folder.relative_to(SOURCE).parts, alias.asname or alias.name]))
+                    and target_of(".".join(["backlit", *folder.relative_to(SOURCE).parts, alias.name])) is None
+                ]
+    assert hidden == []
 
 
 @pytest.mark.parametrize(
     ("module", "source", "complaint"),
     [
-        ("losses.py", "from .network import Network", "on floor 3 imports network"),
-        ("losses.py", "def f():\n    from .trainer import fit", "losses.py:2 on floor 3 imports trainer"),
-        ("losses.py", "from . import trainer", "imports trainer"),
-        ("losses.py", "import backlit.training.fit", "imports trainer"),
-        ("losses.py", "from backlit import Network", "import it from the file that defines it"),
-        ("losses.py", "import pandas", "imports pandas: allowed are ['numpy', 'scipy.special']"),
-        ("losses.py", "from scipy.optimize import minimize", "imports scipy.optimize.minimize"),
-        ("losses.py", "from scipy import optimize", "imports scipy.optimize"),
+        ("targets.py", "from .network import Network", "imports network, which stands above it"),
+        ("targets.py", "def f():\n    from .training.fit import fit", "targets.py:2 imports training/fit"),
+        ("targets.py", "from . import training", "imports training"),
+        ("targets.py", "import backlit.training.fit", "imports training/fit"),
+        ("targets.py", "from backlit import Network", "import it from the file that defines it"),
+        ("targets.py", "import pandas", "imports pandas: allowed are ['numpy']"),
+        ("kinds/losses.py", "from scipy.optimize import minimize", "imports scipy.optimize.minimize"),
+        ("kinds/losses.py", "from scipy import optimize", "imports scipy.optimize"),
         ("exceptions.py", "import numpy as np", "imports numpy: allowed are none"),
-        ("targets.py", "from .network import Network", "imports network"),
-        ("layers/dense.py", "from ..losses import Loss", "imports losses"),
-        ("history.py", "try:\n    import rich\nexcept ImportError:\n    pass", "imports rich"),
-        ("engines/reference.py", "import numba", "imports numba"),
-        ("brand_new.py", "", "stands on no floor: give it one"),
-        ("new/folder.py", "", "stands on no floor: give it one"),
+        ("kinds/activation.py", "from .dense import Dense", "imports kinds/dense, which stands above it"),
+        ("kinds/dense.py", "from ..network import Network", "imports network"),
+        ("training/history.py", "try:\n    import rich\nexcept ImportError:\n    pass", "imports rich"),
+        ("training/reference.py", "import numba", "imports numba"),
+        ("brand_new.py", "", "has no place in the house: give it one"),
+        ("kinds/brand_new.py", "", "has no place in the house: give it one"),
     ],
     ids=lambda value: value.replace("\n", " ")[:40] or "empty",
 )
@@ -169,13 +227,13 @@ def test_the_checker_sees_what_is_wrong(module: str, source: str, complaint: str
 @pytest.mark.parametrize(
     ("module", "source"),
     [
-        ("losses.py", "import math\nfrom .parameters import Array\nfrom scipy.special import xlogy"),
-        ("network.py", "from .workspace import Workspace\nfrom .layers import Dense"),
-        ("layers/dense.py", "from .activations import Activation\nfrom ..parameters import Array\nfrom . import base"),
-        ("losses.py", "if TYPE_CHECKING:\n    from .network import Network"),
-        ("engines/compiled.py", "import numba\nfrom ..parallel import SerialCommunicator"),
-        ("lbfgs.py", "from scipy.optimize import minimize"),
-        ("history.py", "def plot():\n    from matplotlib import pyplot"),
+        ("network.py", "import math\nfrom .workspace import Workspace\nfrom .kinds import Dense"),
+        ("kinds/dense.py", "from .activations import get_activation\nfrom ..parameters import Array\nfrom . import layer"),
+        ("kinds/losses.py", "if TYPE_CHECKING:\n    from ..network import Network"),
+        ("compiled/engine.py", "import numba\nfrom ..training.job import Job"),
+        ("training/lbfgs.py", "from scipy.optimize import minimize"),
+        ("training/choose.py", "from ..compiled.engine import CompiledEngine"),
+        ("training/history.py", "def plot():\n    from matplotlib import pyplot"),
     ],
     ids=lambda value: value.replace("\n", " ")[:40],
 )

@@ -19,7 +19,7 @@ from .script import ActivationText
 
 
 @final
-@dataclass(frozen=True, slots=True, eq=False)
+@dataclass(frozen=True, slots=True, eq=False, repr=False)
 class Activation:
     """One activation: a function f of z, its slope f′, and its facts.
 
@@ -116,13 +116,8 @@ class Activation:
         else:
             raise ConfigurationError(f"the activation {self.name!r} has neither a slope nor a Jacobian")
 
-    def __reduce__(self) -> Any:
-        """Built-in ones are known by name: a copy, or what a pickle gives back, is the record itself."""
-        if self.builtin:
-            from .activations import get_activation
-
-            return get_activation, (self.name,)
-        return Activation, tuple(getattr(self, name) for name in self.__slots__)
+    def __repr__(self) -> str:
+        return f"Activation({self.name!r})"
 
 
 def own_activation(f: Callable[[Array], Array], df: Callable[[Array], Array]) -> Activation:

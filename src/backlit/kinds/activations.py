@@ -7,8 +7,10 @@ same two for one number, for the compiled engine.
 
 from __future__ import annotations
 
+import copyreg
 from collections.abc import Callable
-from typing import Final
+from dataclasses import fields
+from typing import Any, Final
 
 import numpy as np
 
@@ -230,3 +232,13 @@ def get_activation(activation: ActivationLike) -> Activation:
         f"an activation is a name or a pair (f, df) of functions of z, received {activation!r}: "
         f"known names are {', '.join(NAMES)}"
     )
+
+
+def _reduced(activation: Activation) -> Any:
+    """Built-in ones are known by name: a copy, or what a pickle gives back, is the record itself."""
+    if activation.builtin:
+        return get_activation, (activation.name,)
+    return Activation, tuple(getattr(activation, part.name) for part in fields(activation))
+
+
+copyreg.pickle(Activation, _reduced)

@@ -42,7 +42,7 @@ class Pair:
 
 
 @final
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, repr=False)
 class Loss:
     """One loss: its value and its gradient, per sample, and its facts.
 
@@ -97,13 +97,9 @@ class Loss:
         """The description, in values that JSON can hold."""
         return {"name": self.name, **self.settings}
 
-    def __reduce__(self) -> Any:
-        """Built-in ones are known by name and settings: what a pickle gives back is made of these."""
-        if self.builtin:
-            from .losses import loss_from_spec
-
-            return loss_from_spec, (self.spec(),)
-        return Loss, tuple(getattr(self, name) for name in self.__slots__)
+    def __repr__(self) -> str:
+        settings = ", ".join(f"{name}={value}" for name, value in self.settings.items())
+        return f"{self.name}({settings})" if settings else self.name
 
 
 def own_loss(value: Callable[[Array, Array], Array], gradient: Callable[[Array, Array], Array]) -> Loss:
