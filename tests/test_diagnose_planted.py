@@ -308,7 +308,7 @@ def judged(case: Handmade, rng: np.random.Generator) -> Diagnosis:
         if name == "updated_weights_in_backward" and rng.random() < 0.5:
             extra["optimizer"] = SGD(details["rate"])
     given: Any = gradients if rng.random() < 0.5 else flat(case.net, gradients)
-    return diagnose(case.net, case.X, case.Y, given, case.weight, step=case.step, **extra)
+    return diagnose(case.net, case.X, case.Y, given, sample_weight=case.weight, step=case.step, **extra)
 
 
 def found(diagnosis: Diagnosis) -> set[Place]:
