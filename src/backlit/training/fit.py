@@ -135,6 +135,11 @@ def fit(
     if isinstance(optimizer, LBFGS):
         if difference is not None:
             raise ConfigurationError("LBFGS takes its gradient from back-propagation: leave out gradient=")
+        if saved:
+            raise ConfigurationError(
+                f"the checkpoint {saved.name} is of steps of an optimiser, which LBFGS does not take: resume with the "
+                "optimiser that it began with"
+            )
         if engine == "compiled":
             warn_of_fallback("LBFGS has a loop of its own", stacklevel=3)
     else:
