@@ -300,6 +300,31 @@ def test_other_data_and_another_network_are_refused(saved: Path) -> None:
         bl.fit(network(dtype="float64"), X, Y, optimizer=bl.Adam(0.02), resume=saved, progress=False, **settings)
 
 
+def test_l_bfgs_does_not_go_on_from_a_checkpoint(saved: Path) -> None:
+    net = bl.Network([bl.Dense(1)], inputs=4)
+    with pytest.raises(ConfigurationError, match="is of steps of an optimiser, which LBFGS does not take"):
+        train(net, optimizer=bl.LBFGS(), resume=saved)
+
+
+class Rows:
+    """A source that makes its rows when asked, others in every epoch."""
+
+    shape = X.shape
+
+    def fetch(self, rows: Any, out: Any, *, epoch: int) -> None:
+        out[:] = X[rows] + 0.01 * epoch
+
+
+def test_a_source_goes_on_in_the_right_epoch(tmp_path: Path) -> None:
+    settings: dict[str, Any] = {"epochs": 4, "batch_size": 5, "optimizer": bl.Adam(0.01), "progress": False}
+    whole, parts, again = network(), network(), network()
+    unbroken = bl.fit(whole, Rows(), Y, **settings)
+    with pytest.raises(Stop):
+        bl.fit(parts, Rows(), Y, callbacks=[StopAfter(27), bl.Checkpoint(tmp_path / "run", every_steps=2)], **settings)
+    same(bl.fit(again, Rows(), Y, resume=tmp_path / "run", **settings), unbroken)
+    np.testing.assert_array_equal(again.parameters.values, whole.parameters.values)
+
+
 def test_another_file_is_refused(tmp_path: Path) -> None:
     bl.save(network(), tmp_path / "net")
     with pytest.raises(ModelFileError, match="is not a checkpoint: it lacks the metadata"):

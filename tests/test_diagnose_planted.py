@@ -308,7 +308,7 @@ def judged(case: Handmade, rng: np.random.Generator) -> Diagnosis:
         if name == "updated_weights_in_backward" and rng.random() < 0.5:
             extra["optimizer"] = SGD(details["rate"])
     given: Any = gradients if rng.random() < 0.5 else flat(case.net, gradients)
-    return diagnose(case.net, case.X, case.Y, given, case.weight, step=case.step, **extra)
+    return diagnose(case.net, case.X, case.Y, given, sample_weight=case.weight, step=case.step, **extra)
 
 
 def found(diagnosis: Diagnosis) -> set[Place]:
@@ -370,7 +370,7 @@ def false_findings(cases: int, seed: int) -> list[str]:
         }
         for form, gradients in forms.items():
             net = case.net.astype("float32") if form == "computed in float32" else case.net
-            diagnosis = diagnose(net, case.X, case.Y, gradients, case.weight, step=case.step)
+            diagnosis = diagnose(net, case.X, case.Y, gradients, sample_weight=case.weight, step=case.step)
             if not diagnosis.ok:
                 wrong.append(f"{form}: {found(diagnosis)} in {case.net}, {len(case.X)} rows")
     return wrong

@@ -221,9 +221,10 @@ class Network:
             gradients *= 1.0 / weight_sum
         else:
             gradients.fill(0.0)  # a batch in which no row counts teaches nothing
+        loss = self.mean_loss(loss_sum, weight_sum)
         if self.l1 or self.l2:
             gradients += self.penalty_gradient(self.parameters.values, weight_sum, out=self._scratch)
-        return self.mean_loss(loss_sum, weight_sum)
+        return loss
 
     def mean_loss(self, loss_sum: float, weight_sum: float) -> float:
         """Σ w L / Σ w plus the penalty: the loss of rows whose weighted losses add up to `loss_sum`."""

@@ -22,6 +22,7 @@ from ..exceptions import ConfigurationError
 from ..kinds.optimizers import SGD, Optimizer
 from ..kinds.schedules import rate_at
 from ..network import Network
+from ..parameters import Array
 from .arguments import check_kinds, checked_data, gradient_method, optimizer_state, validation_data
 from .callbacks import Callback, Training
 from .checkpoint import Checkpoint, read_resumed
@@ -134,6 +135,11 @@ def fit(
     if isinstance(optimizer, LBFGS):
         if difference is not None:
             raise ConfigurationError("LBFGS takes its gradient from back-propagation: leave out gradient=")
+        if saved:
+            raise ConfigurationError(
+                f"the checkpoint {saved.name} is of steps of an optimiser, which LBFGS does not take: resume with the "
+                "optimiser that it began with"
+            )
         if engine == "compiled":
             warn_of_fallback("LBFGS has a loop of its own", stacklevel=3)
     else:
@@ -192,33 +198,39 @@ def _run_epoch(run: Running, job: Job, engine: Engine, best: BestParameters, int
     """One pass over the rows, or what is left of it, and its row in the history."""
     training, so_far, epoch = run.training, run.training.so_far, run.training.epoch - 1
     started = time.perf_counter() - so_far.seconds
-    order = job.order(epoch)
-    if not so_far.done:
+    order, done, steps = job.order(epoch), so_far.done, job.steps
+    if not done:
         best.begin_epoch(epoch)
-    while so_far.done < job.steps:
+    while done < steps:
         chunk_started = time.perf_counter()
-        first = so_far.done
-        last = run.next_look(first, min(first + job.pace, job.steps))
+        last = run.next_look(done, min(done + job.pace, steps))
         training.between_steps = False
-        with interruption.step():
-            results = engine.run_steps(job, order, epoch, first, last)
+        with interruption.step:
+            results = engine.run_steps(job, order, epoch, done, last)
             so_far.losses += results.losses
             so_far.weights += results.weights
-            lost = next((step for step in range(first, so_far.done) if job.lost(so_far.losses[step])), None)
-            if lost is not None:
-                if training.validation is None and lost:
-                    best.note_training(float(np.mean(so_far.losses[:lost])))
-                raise divergence(training, job, order, lost, so_far.losses[lost], best)
+            _check_losses(training, job, order, done, best)
+            done = so_far.done
             so_far.seconds = time.perf_counter() - started
             training.between_steps = True
         if time.perf_counter() - chunk_started < 0.05:
-            job.pace = min(2 * job.pace, job.steps)  # as many steps at once as leave the progress bar moving
-        run.steps_end(so_far.done, job.steps)
+            job.pace = min(2 * job.pace, steps)  # as many steps at once as leave the progress bar moving
+        run.steps_end(done, steps)
     row = so_far.row()
-    rate = rate_at(job.optimizer.learning_rate, epoch + (job.steps - 1) / job.steps)
-    run.record({**row, "learning_rate": rate}, started)
+    row["learning_rate"] = rate_at(job.optimizer.learning_rate, epoch + (steps - 1) / steps)
+    run.record(row, started)
     if training.validation is None:
         best.note_training(row["loss"])
     else:
-        best.note(training.epoch, training.history["val_loss"][-1], training.net.parameters.state)
+        best.note(training.epoch, row["val_loss"], training.net.parameters.state)
     training.so_far = EpochSoFar()
+
+
+def _check_losses(training: Training, job: Job, order: Array, first: int, best: BestParameters) -> None:
+    """Refuse to go on if the epoch's loss was lost in its step `first`, or after it."""
+    losses = training.so_far.losses
+    for step in range(first, len(losses)):
+        if job.lost(losses[step]):
+            if training.validation is None and step:
+                best.note_training(float(np.mean(losses[:step])))
+            raise divergence(training, job, order, step, losses[step], best)

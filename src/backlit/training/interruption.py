@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import signal
 import threading
-from collections.abc import Iterator
-from contextlib import contextmanager
 from types import FrameType
 from typing import Any, final
 
@@ -25,18 +23,20 @@ class Interruption:
     ----------
     asked : int or None
         The number of the signal that is waiting.
+    step : context manager
+        A step, or several, that an engine takes.
 
     Examples
     --------
     >>> with Interruption() as interruption:
-    ...     with interruption.step():
+    ...     with interruption.step:
     ...         pass
     >>> interruption.asked
     """
 
     def __init__(self, *, terminate: bool = False) -> None:
         self.asked: int | None = None
-        self._within = False
+        self.step = _Step(self)
         self._defaults: dict[int, Any] = {signal.SIGINT: signal.default_int_handler}
         if terminate:
             self._defaults[signal.SIGTERM] = signal.SIG_DFL
@@ -53,25 +53,32 @@ class Interruption:
         for number in self._ours:
             signal.signal(number, self._defaults[number])
 
-    @contextmanager
-    def step(self) -> Iterator[None]:
-        """A step, or several, that an engine takes."""
-        self._within = True
-        try:
-            yield
-        finally:
-            self._within = False
-        if self.asked is not None:
-            self._raise(self.asked)
-
     def _handle(self, number: int, frame: FrameType | None) -> None:
-        if self._within and self.asked is None:
+        if self.step.within and self.asked is None:
             self.asked = number
         else:
-            self._raise(number)
+            self.end(number)
 
-    def _raise(self, number: int) -> None:
+    def end(self, number: int) -> None:
+        """Do what the signal asks for."""
         self.asked = None
         if number == signal.SIGINT:
             raise KeyboardInterrupt
         raise SystemExit(128 + number)
+
+
+@final
+class _Step:
+    """Entered once for every few steps: a class costs less than a generator."""
+
+    def __init__(self, interruption: Interruption) -> None:
+        self.interruption = interruption
+        self.within = False
+
+    def __enter__(self) -> None:
+        self.within = True
+
+    def __exit__(self, kind: object, error: object, traceback: object) -> None:
+        self.within = False
+        if error is None and self.interruption.asked is not None:
+            self.interruption.end(self.interruption.asked)

@@ -76,8 +76,10 @@ class Running:
         """The step of the epoch, `last` at the latest, after which a callback wants to see the network."""
         job = self.training.job
         taken = 0 if job is None else job.state.step
-        asked = [callback.every_steps for callback in self.callbacks if callback.every_steps]
-        return min([last, *(done + every - taken % every for every in asked)])
+        for callback in self.callbacks:
+            if callback.every_steps:
+                last = min(last, done + callback.every_steps - taken % callback.every_steps)
+        return last
 
     def steps_end(self, done: int, total: int) -> None:
         """Tell of steps taken: `done` of the epoch's `total`."""
