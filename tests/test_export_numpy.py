@@ -438,6 +438,8 @@ def test_made_up_targets_are_what_the_loss_is_for(case: str, values: set[int], t
     assert (np.floor(Y) == Y).all()
     if case != "counts":
         assert set(np.unique(Y)) == values
+    if case == "classes":
+        assert (Y.sum(axis=1) == 1).all()
 
 
 def test_a_script_reads_a_file(bare: Callable[..., str], tmp_path: Path) -> None:

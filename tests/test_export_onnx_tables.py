@@ -209,13 +209,29 @@ def test_rows_are_drawn_for_every_pipeline(case: str, framed: bool, tmp_path: Pa
     np.testing.assert_allclose(probabilities, model.predict_proba(rows), rtol=0, atol=1e-12)
 
 
-def test_rows_with_gaps_are_drawn_for_a_model_that_fills_them(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    model = bl.MLPRegressor(hidden_layer_sizes=4, max_iter=2, impute_missing=True).fit(with_gaps(), IRIS[1])
+def drawn_for(model: Any, path: Path, monkeypatch: pytest.MonkeyPatch) -> np.ndarray:
+    """The rows that the check of a regressor draws."""
     seen = []
     predict = model.predict
     monkeypatch.setattr(model, "predict", lambda rows: (seen.append(rows), predict(rows))[1])
-    export_onnx(model, tmp_path / "m.onnx")
-    assert np.isnan(seen[0]).any(axis=0).all()
+    export_onnx(model, path)
+    return np.asarray(seen[0])
+
+
+def test_rows_with_gaps_are_drawn_for_a_model_that_fills_them(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    model = bl.MLPRegressor(hidden_layer_sizes=4, max_iter=2, impute_missing=True).fit(with_gaps(), IRIS[1])
+    assert np.isnan(drawn_for(model, tmp_path / "m.onnx", monkeypatch)).any(axis=0).all()
+
+
+@pytest.mark.parametrize("scaler", [StandardScaler(), MinMaxScaler()])
+def test_rows_are_drawn_where_the_data_was(scaler: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    X, y = load_breast_cancer(return_X_y=True)
+    model = make_pipeline(scaler, bl.MLPRegressor(hidden_layer_sizes=4, max_iter=2)).fit(X, y)
+    rows = drawn_for(model, tmp_path / "m.onnx", monkeypatch)
+    low, high = X.min(axis=0), X.max(axis=0)
+    assert ((rows.mean(axis=0) > low) & (rows.mean(axis=0) < high)).all()
+    assert (rows.std(axis=0) < (high - low) / 2).all()
+    assert (rows.std(axis=0) > (high - low) / 100).all()
 
 
 def test_a_column_of_text_that_two_encoders_read(tmp_path: Path) -> None:

@@ -116,6 +116,9 @@ class UpdateText:
 class LayerText:
     """A layer, at its place l in the chain: it takes a_l and gives a_(l+1).
 
+    Names have the place behind them: of layer 2 the parameter ``weight`` is W2, ``bias`` b2, ``scale`` scale2, a buffer
+    ``mean`` mean2; gradients have a d before: dW2, db2, dscale2, and da3, which comes from above, and da2, for below.
+
     Attributes
     ----------
     title : str
