@@ -224,7 +224,7 @@ def test_the_ledger_holds_what_was_worked_out_by_hand(name: str) -> None:
 
 @every_layer
 def test_every_parameter_is_unfolded_and_proven(name: str) -> None:
-    net, ledger, hand = explained(name)
+    _, ledger, hand = explained(name)
     for parameter, gradient in hand.gradients.items():
         for index in np.ndindex(gradient.shape):
             weight = ledger.weight(parameter, *index)
@@ -309,7 +309,7 @@ def test_a_layer_whose_units_stand_alone_is_a_factor(name: str, symbol: str, equ
     ],
 )
 def test_a_layer_that_mixes_its_units_shows_what_is_above_and_below(name: str, through: str) -> None:
-    net, ledger, hand = explained(name)
+    _, ledger, hand = explained(name)
     weight = ledger.weight("0.weight", 0, 1, row=2)
     below, above, output = weight.levels
     assert [level[0].layer for level in weight.levels] == [0, 1, 2]
