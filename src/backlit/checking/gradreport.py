@@ -363,7 +363,7 @@ def _map(digits: Array, down: int, across: int, *, flat: bool) -> Table:
 
 
 def digits_tone(digits: float) -> Tone:
-    """How good an agreement of so many digits is."""
+    """How good it is when that many digits agree."""
     if math.isnan(digits):
         return "dim"
     return "good" if digits >= 7 else "fair" if digits >= 5 else "poor" if digits >= 3 else "bad"

@@ -20,7 +20,7 @@ from ..step.delta import adds_up, filled
 from ..step.ledger import Ledger
 from .markup import Html, paragraph, scrolling, svg_text
 
-_WHOLE: Final = 10  # a column of so many units is drawn whole
+_WHOLE: Final = 10  # a column with up to so many units is drawn whole
 _SHOWN: Final = 8  # of a wider one
 _NUMBERED: Final = 8  # so many weights between two columns have their values written on them
 _RADIUS, _ROW, _TOP, _LINE = 22, 92, 34, 16
