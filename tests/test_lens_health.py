@@ -490,12 +490,13 @@ def test_an_activation_of_ones_own_is_judged_by_its_facts() -> None:
     X = RNG.normal(size=(40, 3))
     for activation, name, told in ((steep, "saturated_units", "steep units"), (half, "dead_units", "half units")):
         net = bl.Network([bl.Dense(4, activation), bl.Dense(1)], inputs=3, dtype="float64")
-        net.layers[0].weight[...] = RNG.normal(size=(3, 4)) * (20.0 if name == "saturated_units" else 0.1)
-        net.layers[0].bias = [9.0, 9.0, 9.0, 9.0] if name == "saturated_units" else [-9.0, -9.0, -9.0, -9.0]
+        # a = 0.985, where f′ = 5 (1 − a²) = 0.149 is 3 % of its largest value; and far on the side that is 0
+        net.layers[0].weight = np.zeros((3, 4))
+        net.layers[0].bias = np.full(4, np.arctanh(0.985) / 5 if name == "saturated_units" else -9.0)
         found = [finding for finding in bl.health(net, X, X[:, 0]).findings if finding.name == name]
         assert len(found) == 1
         assert told in found[0].cause
-        assert found[0].numbers["of"] == 4
+        assert (found[0].numbers["units"], found[0].numbers["of"]) == (4, 4)
 
 
 @pytest.mark.parametrize("between", [bl.Dropout(0.0), bl.Scale(), bl.LayerNorm(), bl.BatchNorm()], ids=repr)

@@ -95,6 +95,8 @@ def test_columns_of_text_are_wrapped_before_a_table_is_parted() -> None:
         "a     because it is so and not         7",
         "      otherwise at all",
     ]
+    both = Table(["one", "two"], [["a word of many " * 2, "another of many " * 2]], "ll", 0)
+    assert Page("t", [both]).text(56).splitlines()[2].startswith("a word of many a word of many   another of many")
     assert Page("t", [Table(["", ""], [], "ll")]).text(40) == "t"
 
 

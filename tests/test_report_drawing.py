@@ -12,7 +12,7 @@ import pytest
 
 import backlit as bl
 from backlit.lens import explain
-from backlit.lens.report.drawing import drawing
+from backlit.lens.report.drawing import _covered, drawing
 
 rng = np.random.default_rng(3)
 X, Y = rng.normal(size=(6, 2)), rng.normal(size=(6, 1))
@@ -71,6 +71,13 @@ def test_numbers_cover_no_other_line_where_there_is_room() -> None:
     for text in numbers:
         box = shapes(text)[0][1]
         assert sum(crosses(line, box) for line in lines) == 1  # its own
+
+
+def test_covering_a_number_is_worse_than_crossing_lines() -> None:
+    box, near = (50.0, 50.0, 10.0, 8.0), (55.0, 50.0, 10.0, 8.0)
+    line = (0.0, 52.0, 100.0, 48.0)
+    assert _covered(box, [near], []) > _covered(box, [], [line] * 8) > _covered(box, [], [line]) > 0
+    assert _covered(box, [(90.0, 50.0, 10.0, 8.0)], [(0.0, 0.0, 100.0, 10.0)]) == 0
 
 
 def test_a_batch_has_means_and_a_row_has_its_own_target() -> None:
