@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import pickle
+import re
 import warnings
 from pathlib import Path
 from typing import Any
@@ -24,7 +25,9 @@ from sklearn.pipeline import Pipeline, make_pipeline
 from sklearn.preprocessing import StandardScaler, scale
 
 import backlit as bl
+from backlit.cli.show import network_text
 from backlit.estimators import LossCurveDisplay, MLflowLog, OptunaPruning
+from backlit.estimators.drawing import network_svg
 from backlit.exceptions import ConfigurationError
 
 pytestmark = pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
@@ -333,3 +336,16 @@ def test_a_warning_names_the_line_of_the_caller() -> None:
         warnings.simplefilter("always")
         quick(max_iter=1).fit(*IRIS)
     assert caught[0].filename == __file__
+
+
+def test_a_network_with_any_layers_is_drawn_and_told_in_one_line() -> None:
+    layers = [bl.Scale(), bl.Dense(3, "tanh"), bl.BatchNorm(), bl.Dropout(0.2), bl.Dense(2, "softmax")]
+    net = bl.Network(layers, inputs=4, loss="cross_entropy")
+    svg = network_svg(net)
+    assert svg.count("<circle") == 4 + 3 + 2
+    texts = re.findall(r"<text[^>]*>([^<]+)</text>", svg)
+    assert texts == [
+        "4 inputs", "scale", "4 parameters", "3 tanh", "15 parameters", "batch norm", "6 parameters", "dropout 0.2",
+        "2 softmax", "8 parameters",
+    ]  # fmt: skip
+    assert network_text(net) == "4 → scale → 3 tanh → batch norm → dropout 0.2 → 2 softmax (33 parameters)"

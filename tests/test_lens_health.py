@@ -10,6 +10,7 @@ import pytest
 
 import backlit as bl
 from backlit.exceptions import ConfigurationError
+from backlit.kinds.activation import Activation
 from backlit.lens.healthcheck.health import HealthMonitor, HealthReport, health
 from backlit.lens.healthcheck.network import Finding
 from backlit.parameters import Array
@@ -509,3 +510,64 @@ def test_the_monitor_takes_the_step_that_training_would_take_next() -> None:
     bl.fit(net, X, LABELS, epochs=1, resume=history, **settings)
     moved = np.linalg.norm(net.parameters.view("0.weight") - before) / np.linalg.norm(before)
     assert ratios["0.weight"] == pytest.approx(moved, rel=1e-9)
+
+
+# ── facts of layers and activations ────────────────────────────────────────────────────────────────────────
+
+
+def test_an_activation_of_ones_own_is_judged_by_its_facts() -> None:
+    steep = Activation(
+        "steep",
+        lambda z, out: np.tanh(5.0 * z, out=out),
+        lambda z, a, out, scratch: np.multiply(5.0, 1.0 - a * a, out=out),
+        steepest=5.0,
+        builtin=False,
+    )
+    half = Activation(
+        "half",
+        lambda z, out: np.maximum(z, 0.0, out=out),
+        lambda z, a, out, scratch: np.greater(z, 0.0, out=out, casting="unsafe"),
+        dies=True,
+        builtin=False,
+    )
+    X = RNG.normal(size=(40, 3))
+    for activation, name, told in ((steep, "saturated_units", "steep units"), (half, "dead_units", "half units")):
+        net = bl.Network([bl.Dense(4, activation), bl.Dense(1)], inputs=3, dtype="float64")
+        # a = 0.985, where f′ = 5 (1 − a²) = 0.149 is 3 % of its largest value; and far on the side that is 0
+        net.layers[0].weight = np.zeros((3, 4))
+        net.layers[0].bias = np.full(4, np.arctanh(0.985) / 5 if name == "saturated_units" else -9.0)
+        found = [finding for finding in bl.health(net, X, X[:, 0]).findings if finding.name == name]
+        assert len(found) == 1
+        assert told in found[0].cause
+        assert (found[0].numbers["units"], found[0].numbers["of"]) == (4, 4)
+
+
+@pytest.mark.parametrize("between", [bl.Dropout(0.0), bl.Scale(), bl.LayerNorm(), bl.BatchNorm()], ids=repr)
+def test_twins_are_looked_for_across_layers_without_weights(between: Any) -> None:
+    net = bl.Network([bl.Dense(3, "tanh"), between, bl.Dense(1)], inputs=2, dtype="float64")
+    net.layers[0].weight[:, 1] = net.layers[0].weight[:, 0]
+    net.layers[2].weight[1] = net.layers[2].weight[0]
+    X = RNG.normal(size=(20, 2))
+
+    def found() -> list[Any]:
+        return [f.numbers["units"] for f in bl.health(net, X, X[:, 0]).findings if f.name == "identical_units"]
+
+    assert found() == [2]
+    for name in net.parameters.names:
+        if name.startswith("1."):
+            net.parameters.view(name)[0] += 0.5  # the two can be told apart after all
+            assert found() == []
+            return
+
+
+def test_a_norm_in_front_scales_the_inputs() -> None:
+    X = RNG.normal(size=(60, 2)) * [1.0, 500.0] + [0.0, 2000.0]
+    y = X[:, 0]
+
+    def names(*front: Any) -> set[str]:
+        net = bl.Network([*front, bl.Dense(3, "tanh"), bl.Dense(1)], inputs=2)
+        bl.fit(net, X, y, epochs=30, optimizer=bl.SGD(1e-3), engine="reference", progress=False)
+        return {finding.name for finding in bl.health(net, X, y).findings}
+
+    assert "inputs_not_scaled" in names()
+    assert "inputs_not_scaled" not in names(bl.BatchNorm(momentum=0.5))

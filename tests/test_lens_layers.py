@@ -15,11 +15,12 @@ import numpy as np
 import pytest
 
 import backlit as bl
-from backlit.kinds.layer import Factors, Layer
+from backlit.kinds.layer import Computation, Factors, Layer
 from backlit.lens import explain, shapes
 from backlit.lens.recording.player import Player
 from backlit.lens.recording.recording import Recording
 from backlit.lens.report.page import report
+from backlit.lens.step.delta import adds_up
 from backlit.parameters import Array
 
 rng = np.random.default_rng(12)
@@ -354,6 +355,44 @@ def test_a_parameter_that_is_not_written_out_has_its_finite_difference() -> None
     assert "1.gain[0]" in str(ledger)
 
 
+class Whole(Gain):
+    """The same gain, its gradient told as one product a row: of no single unit."""
+
+    def gradient_factors(
+        self, name: str, index: tuple[int, ...], room: dict[str, Array], a_in: Array, delta: Array
+    ) -> Factors:
+        return Factors(np.ones(len(delta)), (a_in * delta).sum(axis=1), "", "⟨a, dL/da⟩")
+
+
+def test_a_factor_that_is_no_delta_of_a_unit_is_not_unfolded_further() -> None:
+    net = bl.Network([bl.Dense(3, "tanh"), Whole(), bl.Dense(2)], inputs=2, dtype="float64")
+    weight = explain(net, X, Y).weight("1.gain", 0)
+    assert weight.levels == []
+    assert weight.shares.sum() == pytest.approx(weight.proof.finite_difference, rel=1e-7)
+    assert "= Σ_rows ⟨a, dL/da⟩ / 5" in str(weight)
+
+
+def test_what_counts_as_a_layer_with_weights() -> None:
+    class Elementwise(Layer):  # a weight for each feature, without activation
+        def build(self, inputs: int) -> dict[str, tuple[int, ...]]:
+            self.inputs = self.outputs = inputs
+            return {"weight": (inputs, inputs)}
+
+    class Untold(Elementwise):  # with one, but it does not say that its inputs meet in a sum
+        activation = bl.Dense(1, "tanh").activation
+
+    class Told(Untold):
+        def forward_steps(self, n: int) -> list[Computation]:
+            return [Computation("z = a_in W", ((), ()), (), "inputs", "")]
+
+    class Said(Elementwise):  # the sum, but no activation: its delta is no dL/dz
+        forward_steps = Told.forward_steps
+
+    layers = [Elementwise(), Untold(), Told(), Said(), bl.Scale(), bl.Dense(2)]
+    net = bl.Network(layers, inputs=2)
+    assert [adds_up(layer) for layer in net.layers] == [False, False, True, False, False, True]
+
+
 # ── any place ──────────────────────────────────────────────────────────────────────────────────────────────
 
 LAYERS: list[Callable[[], Layer]] = [
@@ -479,6 +518,11 @@ def test_the_player_shows_a_norm_as_a_line_with_its_numbers(layer: Layer, axis: 
     x_hat = (a1 - a1.mean(axis=axis, keepdims=True)) / np.sqrt(a1.var(axis=axis, keepdims=True) + EPSILON)
     delta2 = x_hat @ v("2.weight") + v("2.bias") - Y
     upstream = delta2 @ v("2.weight").T
+    # each parameter of a unit is a product of its gradient; a delta that comes through all units is no sum
+    assert [(s.direction, s.layer, s.terms) for s in player.stages] == [
+        ("forward", 0, 3), ("forward", 1, 1), ("forward", 2, 4), ("backward", 2, 1), ("gradient", 2, 4),
+        ("backward", 1, 2), ("gradient", 1, 2), ("backward", 0, 1), ("gradient", 0, 3),
+    ]  # fmt: skip
     frame = player.at(0, sample=1, direction="forward", layer=1, unit=0)
     assert frame.values == {s: pytest.approx(n[1, 0]) for s, n in (("a_in", a1), ("x̂", x_hat), ("a", x_hat))}
     assert frame.line.startswith("a_in_0 = ")
@@ -503,6 +547,22 @@ def test_the_player_shows_a_norm_as_a_line_with_its_numbers(layer: Layer, axis: 
     assert frame.values["upstream"] == pytest.approx(below, rel=1e-7)
     assert frame.values["delta"] == pytest.approx(below * (1 - a1[1, 0] ** 2), rel=1e-7)
     assert frame.line.endswith(f"through mean and spread of the {'row' if axis else 'batch'}")
+
+
+def test_the_player_shows_what_a_layer_of_the_user_tells() -> None:
+    _, player = recorded(bl.Dense(3, "tanh"), Twice(), bl.Dense(2))
+    assert [(s.direction, s.layer, s.terms) for s in player.stages][5:] == [
+        ("backward", 1, 2), ("backward", 0, 1), ("gradient", 0, 3),
+    ]  # fmt: skip
+    # what is added up is no product, though it has a factor on the way back
+    net, player = recorded(bl.Dense(3, "tanh"), Shift(), bl.Dense(2))
+    net.layers[1].offset[:] = 0.0
+    step = player.at(1, sample=0, direction="forward", layer=1, unit=2)
+    shift = player.scene.trace.net.layers[1].offset[2]
+    assert shift != 0.0
+    assert step.values["a"] == pytest.approx(step.values["a_in"] + shift)
+    assert step.line.startswith("a_in_2 = ")
+    assert player.at(1, sample=0, direction="backward", layer=0, unit=2).line.count(" · ") == 2  # sum, factor, slope
 
 
 def test_every_layer_can_be_stepped_through() -> None:

@@ -310,7 +310,7 @@ class GradientReport:
             )
             pooled = f", the least of each {down} × {across} block" if down * across > 1 else ""
             blocks.append(Words(f"{name} {self.shapes[name]}{pooled}", "strong"))
-            blocks.append(_map(digits, down, across))
+            blocks.append(_map(digits, down, across, flat=len(self.shapes[name]) == 1))
         return blocks
 
     def __str__(self) -> str:
@@ -351,19 +351,19 @@ def _verdicts(found: list[CheckedParameter] | list[CheckedDirection]) -> list[Ce
     ]
 
 
-def _map(digits: Array, down: int, across: int) -> Table:
+def _map(digits: Array, down: int, across: int, *, flat: bool) -> Table:
     """The least of each block of down × across, what was not checked left aside."""
     rows, columns = range(0, digits.shape[0], down), range(0, digits.shape[1], across)
     least = np.fmin.reduceat(np.fmin.reduceat(digits, list(rows), axis=0), list(columns), axis=1)
     cells: list[list[Cell | str]] = []
     for row, line in zip(rows, least, strict=True):
         found = [Cell("·", "dim") if np.isnan(d) else Cell(str(int(d)), digits_tone(d)) for d in line]
-        cells.append([Cell(str(row), "dim"), *found])
+        cells.append([Cell("" if flat else str(row), "dim"), *found])
     return Table(["", *map(str, columns)], cells, "r" * (len(columns) + 1), heat=True)
 
 
 def digits_tone(digits: float) -> Tone:
-    """How good an agreement to that many digits is."""
+    """How good it is when that many digits agree."""
     if math.isnan(digits):
         return "dim"
     return "good" if digits >= 7 else "fair" if digits >= 5 else "poor" if digits >= 3 else "bad"

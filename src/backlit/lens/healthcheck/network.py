@@ -97,7 +97,7 @@ class Finding:
 
 
 def network_findings(trace: Trace, epochs: int | None) -> Iterator[Finding]:
-    """All signs in one traced batch of a network that was trained for so many epochs."""
+    """All signs in one traced batch of a network that was trained for that many epochs."""
     if not all(
         np.isfinite(array).all() for layer in trace.layers for array in (layer.a, layer.delta) if array is not None
     ):
@@ -114,7 +114,7 @@ def network_findings(trace: Trace, epochs: int | None) -> Iterator[Finding]:
 
 
 def settled(epochs: int | None) -> bool:
-    """Whether a network that was trained for so many epochs (None: nobody knows) should have learnt something."""
+    """Whether a network that was trained for that many epochs (None: nobody knows) should have learnt something."""
     return epochs is None or epochs > _EARLY
 
 

@@ -17,9 +17,9 @@ import inspect
 import json
 import math
 import os
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final
 
 import numpy as np
 
@@ -41,7 +41,9 @@ from ...pages import plain
 from ...parameters import Array
 from ...training.history import History
 from ...typing import Spec
-from .recording import Checkpoint, Recording, Rows
+
+if TYPE_CHECKING:  # a recording reads and writes its file: it stands above
+    from .recording import Recording, Rows
 
 FORMAT: Final = "backlit recording"
 
@@ -86,8 +88,12 @@ def write_recording(recording: Recording, path: str | os.PathLike[str]) -> None:
     write_bytes(bytes(save({name: np.ascontiguousarray(array) for name, array in tensors.items()}, metadata)), path)
 
 
-def read_recording(path: str | os.PathLike[str]) -> Recording:
-    """Read a file, checking all of it."""
+#: What a file holds of a recording: its fields by name, and step, values, slots and rows of each checkpoint.
+Stored = tuple[dict[str, Any], list[tuple[int, Array, Array, "Rows | None"]]]
+
+
+def read_recording(path: str | os.PathLike[str]) -> Stored:
+    """Read a file, checking all of it: what `Recording.load` makes a recording of."""
     data = read_bytes(path, "recording")
     name = repr(str(Path(path)))
     header = checked_header(data, name)
@@ -101,7 +107,7 @@ def read_recording(path: str | os.PathLike[str]) -> Recording:
         raise ModelFileError(f"the recording {name} is damaged: {error}") from error
 
 
-def _recording(data: bytes, header: Mapping[str, Any], spec: Spec, about: Spec) -> Recording:
+def _recording(data: bytes, header: Mapping[str, Any], spec: Spec, about: Spec) -> Stored:
     from safetensors.numpy import load
 
     whole = {name: _whole_number(about, name) for name in _WHOLE}
@@ -129,21 +135,21 @@ def _recording(data: bytes, header: Mapping[str, Any], spec: Spec, about: Spec) 
     if buffered:
         net.parameters.buffers[:] = tensors["buffers"]
     none = np.empty((0, size), net.dtype)
-    recording = Recording(
-        net=net,
-        optimizer=optimizer,
-        engine=_text(about["engine"]),
-        shuffle=bool(about["shuffle"]),
-        checkpoints=[
-            Checkpoint(step, tensors["values"][i], tensors["slots"][i] if slots else none, None)
-            for i, step in enumerate(steps)
-        ],
-        data=None,
-        history=_history(about),
+    rows = tensors["X"], tensors["Y"], tensors.get("weight")
+    given, batches = _rows(rows, (net.inputs, net.outputs), steps, whole, all_kept=bool(about["whole_data"]))
+    fields: dict[str, Any] = {
+        "net": net,
+        "optimizer": optimizer,
+        "engine": _text(about["engine"]),
+        "shuffle": bool(about["shuffle"]),
+        "data": given,
+        "history": _history(about),
         **whole,
-    )
-    _give_rows(recording, (tensors["X"], tensors["Y"], tensors.get("weight")), bool(about["whole_data"]))
-    return recording
+    }
+    checkpoints = [
+        (step, tensors["values"][i], tensors["slots"][i] if slots else none, batches[i]) for i, step in enumerate(steps)
+    ]
+    return fields, checkpoints
 
 
 # ── rows ───────────────────────────────────────────────────────────────────────────────────────────────────
@@ -161,29 +167,26 @@ def _all_rows(recording: Recording) -> Rows:
     )
 
 
-def _give_rows(recording: Recording, rows: Rows, whole: bool) -> None:
-    """Check the rows of a file, and put them where they belong."""
-    sizes = [recording.n] if whole else [_batch_rows(recording, c.step) for c in recording.checkpoints]
-    net, total = recording.net, sum(sizes)
-    expected = [(total, net.inputs), (total, net.outputs), (total,)]
+def _rows(
+    rows: Rows, widths: tuple[int, int], steps: Sequence[int], whole: Mapping[str, int], *, all_kept: bool
+) -> tuple[Rows | None, list[Rows | None]]:
+    """The rows of a file, checked: those of the whole data, or else of the batch of each checkpoint."""
+    n, batch_size = whole["n"], whole["batch_size"]
+    batches = [(step - whole["first_step"]) % -(-n // batch_size) for step in steps]  # counted within their epochs
+    sizes = [n] if all_kept else [min(batch_size, n - batch * batch_size) for batch in batches]
+    total = sum(sizes)
+    expected = [(total, widths[0]), (total, widths[1]), (total,)]
     for array, shape in zip(rows, expected, strict=True):
         if array is not None and array.shape != shape:
             raise ValueError(f"its rows have the shape {array.shape} instead of {shape}")
-    if whole:
-        recording.data = rows
-        return
+    if all_kept:
+        return rows, [None] * len(steps)
     X, Y, weight = rows
-    ends = np.cumsum(sizes)
-    for i, (end, size) in enumerate(zip(ends, sizes, strict=True)):
-        where = slice(int(end) - size, int(end))
-        batch = X[where], Y[where], None if weight is None else weight[where]
-        recording.checkpoints[i] = dataclasses.replace(recording.checkpoints[i], batch=batch)
-
-
-def _batch_rows(recording: Recording, step: int) -> int:
-    """How many rows the batch of a step has."""
-    _, batch = recording.epoch_of(step)
-    return min(recording.batch_size, recording.n - batch * recording.batch_size)
+    found: list[Rows | None] = []
+    for end, size in zip(np.cumsum(sizes).tolist(), sizes, strict=True):
+        where = slice(end - size, end)
+        found.append((X[where], Y[where], None if weight is None else weight[where]))
+    return None, found
 
 
 def _storable(X: Array) -> Array:

@@ -267,7 +267,8 @@ class Recording:
         """
         from .file import read_recording
 
-        return read_recording(path)
+        fields, checkpoints = read_recording(path)
+        return Recording(**fields, checkpoints=[Checkpoint(*each) for each in checkpoints])
 
     @property
     def nbytes(self) -> int:

@@ -20,7 +20,7 @@ from ..step.delta import adds_up, filled
 from ..step.ledger import Ledger
 from .markup import Html, paragraph, scrolling, svg_text
 
-_WHOLE: Final = 10  # a column of so many units is drawn whole
+_WHOLE: Final = 10  # a column with up to so many units is drawn whole
 _SHOWN: Final = 8  # of a wider one
 _NUMBERED: Final = 8  # so many weights between two columns have their values written on them
 _RADIUS, _ROW, _TOP, _LINE = 22, 92, 34, 16
@@ -65,7 +65,7 @@ def drawing(
     top = _TOP + _LINE * max(len(column.subtitles) for column in columns)
     height = top + tallest * _ROW
     gap = min(_GAPS[1], max(_GAPS[0], _WIDEST // (len(columns) - 1)))
-    width = left + 2 * _RADIUS + (len(columns) - 1) * gap + 28 + max(90, _label_room(output_names, columns[-1]) + 20)
+    width = left + 2 * _RADIUS + (len(columns) - 1) * gap + 28 + max(130, _label_room(output_names, columns[-1]) + 20)
     parts: list[str] = []
     places = [_places(column, left + _RADIUS + k * gap, top, tallest) for k, column in enumerate(columns)]
     for k in range(1, len(columns)):

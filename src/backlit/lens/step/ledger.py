@@ -199,8 +199,8 @@ def explain(
     state : OptimizerState, optional
         What the optimiser remembers: ``history.state``. It is left as it is. Without, this is its first step.
     step : int, optional
-        Explain the pass of that training step (from 0): dropout is at work with its mask, batch norm with mean and
-        spread of these very rows. Without, it is the pass of inference: no dropout, and running statistics.
+        Explain the pass of that training step (from 0): dropout has the mask of that step, batch norm takes mean and
+        spread of these rows. Without, it is the pass of inference: no dropout, and running statistics.
     epoch : float, default=0
         For a learning rate that follows a schedule.
 

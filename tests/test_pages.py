@@ -1,0 +1,107 @@
+"""A page on a terminal: as wide as there is room, and still to be read at 80 columns."""
+
+from __future__ import annotations
+
+import io
+from typing import Any
+
+import numpy as np
+import pytest
+from rich.console import Console
+
+import backlit as bl
+from backlit.lens import explain, show
+from backlit.pages import Cell, Page, Table, Words, page_width
+
+rng = np.random.default_rng(2)
+
+
+def results() -> list[Any]:
+    """One of every kind of page, with much in it."""
+    layers = [bl.Dense(20, "relu"), bl.Dropout(0.3), bl.BatchNorm(), bl.Dense(12, "tanh"), bl.Dense(4, "softmax")]
+    net = bl.Network(layers, inputs=30, loss="cross_entropy", l2=1e-4)
+    X, y = rng.normal(size=(20, 30)), rng.integers(0, 4, 20)
+    plain = bl.Network([bl.Dense(20, "relu"), bl.Dense(4, "softmax")], inputs=30, loss="cross_entropy")
+    ledger = explain(net, X, y, optimizer=bl.AdamW(0.01), step=2)
+    history = bl.fit(net, X, y, epochs=2, engine="reference", progress=False)
+    checked = bl.check_gradients(net, X[:3], y[:3], sample=200, sweep=True)
+    health = bl.health(net, X, y, optimizer=bl.SGD(9.0), history=history)
+    return [
+        ledger, ledger.page(row=1), ledger.weight("0.weight", 3, 4), ledger.weight("2.scale", 1), ledger.account(),
+        ledger.shapes(), checked.page(), health, bl.diagnose(plain, X, y, 2.0 * plain.gradient(X, y)),
+    ]  # fmt: skip
+
+
+@pytest.mark.parametrize("columns", [60, 80, 100])
+def test_every_result_takes_the_width_that_there_is(columns: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("COLUMNS", str(columns))
+    for result in results():
+        lines = (result.text() if isinstance(result, Page) else str(result)).splitlines()
+        assert max(map(len, lines)) <= columns
+        assert not any(line != line.rstrip() for line in lines)
+
+
+def test_how_wide_a_page_is(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("COLUMNS", raising=False)
+    assert page_width() == 100  # neither a terminal nor COLUMNS: a pipe
+    for columns, width in (("80", 80), ("250", 100), ("7", 40)):
+        monkeypatch.setenv("COLUMNS", columns)
+        assert page_width() == width
+
+
+def test_a_terminal_on_stderr_is_asked_itself(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("COLUMNS", "100")
+    page = Page("words", [Words("many words " * 30)])
+    for width, terminal, widest in ((70, True, 70), (70, False, 100), (180, True, 100)):
+        out = io.StringIO()
+        show(page, Console(file=out, width=width, force_terminal=terminal, color_system=None))
+        assert widest - 11 < max(map(len, out.getvalue().splitlines())) <= widest
+
+
+WIDE = Table(
+    ["name", "one", "two", "three"],
+    [["first", "1.00000", "2.00000", "3.00000"], ["second", "-1.0", "-2.0", Cell("-3.0", "bad")]],
+    "lrrr",
+)
+
+
+def test_a_table_that_is_too_wide_goes_on_below_itself() -> None:
+    assert Page("t", [WIDE]).text(40).splitlines()[1:] == [
+        "  name        one      two    three",
+        "  first   1.00000  2.00000  3.00000",
+        "  second     -1.0     -2.0     -3.0",
+    ]
+    assert Page("t", [WIDE]).text(30).splitlines()[1:] == [
+        "  name        one      two",
+        "  first   1.00000  2.00000",
+        "  second     -1.0     -2.0",
+        "",
+        "  name      three",
+        "  first   3.00000",
+        "  second     -3.0",
+    ]
+    tones = [cell.tone for line in Page("t", [WIDE]).lines(30) for cell in line if cell.text.strip() == "-3.0"]
+    assert tones == ["bad"]
+
+
+def test_columns_of_text_are_wrapped_before_a_table_is_parted() -> None:
+    table = Table(["what", "why", "n"], [["a", "because it is so and not otherwise at all", "7"]], "llr", 0)
+    assert Page("t", [table]).text(50).splitlines()[1:] == [
+        "what  why                                        n",
+        "a     because it is so and not otherwise at all  7",
+    ]
+    assert Page("t", [table]).text(40).splitlines()[1:] == [
+        "what  why                              n",
+        "a     because it is so and not         7",
+        "      otherwise at all",
+    ]
+    both = Table(["one", "two"], [["a word of many " * 2, "another of many " * 2]], "ll", 0)
+    assert Page("t", [both]).text(56).splitlines()[2].startswith("a word of many a word of many   another of many")
+    assert Page("t", [Table(["", ""], [], "ll")]).text(40) == "t"
+
+
+def test_a_heat_map_is_coloured_in_a_notebook() -> None:
+    html = Page("t", [Table(["", "0"], [[Cell("0", "dim"), Cell("2", "bad")]], "rr", heat=True)]).html()
+    assert "background:#f0aaa2" in html
+    plain = Page("t", [Table(["", "0"], [[Cell("0", "dim"), Cell("2", "bad")]], "rr")]).html()
+    assert "background" not in plain
