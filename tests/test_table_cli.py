@@ -414,3 +414,10 @@ def test_a_model_that_was_damaged(capsys: pytest.CaptureFixture[str]) -> None:
         except bl.BacklitError:
             pass
     assert kept < 200
+
+
+def test_a_schedule_at_its_end_is_no_vanishing_step(capsys: pytest.CaptureFixture[str]) -> None:
+    rng = np.random.default_rng(0)
+    np.savez("tiny.npz", X=rng.integers(0, 255, (20, 16)).astype(np.uint8), y=np.arange(20) % 2)
+    _, err = ended(capsys, "train", "tiny.npz", "--epochs", "10", "--out", "m")
+    assert "changes no weights" not in err

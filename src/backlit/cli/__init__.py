@@ -1,4 +1,4 @@
-"""The command line: `backlit train`, `evaluate`, `predict`, `explain`, `check`, `export`, `demo`."""
+"""The command line: `backlit train`, `evaluate`, `predict`, `explain`, `check`, `inspect`, `export`, `demo`."""
 
 from __future__ import annotations
 
@@ -19,6 +19,7 @@ _COMMANDS: Final = {
     "apply:predict": "Predict every row of a file, and write the predictions as CSV.",
     "explain:explain": "Show what one step of back-propagation does with one row, and why.",
     "apply:check": "Check back-propagation of a saved model against finite differences.",
+    "inspect:inspect": "Say how a table will be read, column by column, before anything is trained on it.",
     "export:export": "Write a saved model as ONNX, or as one plain NumPy script.",
 }
 

@@ -32,6 +32,9 @@ if TYPE_CHECKING:
 
 L2 = 1e-4  # of the penalty on the weights, scikit-learn's alpha
 
+# Parameters beyond which watching the network's health, a step taken again and again, costs more than training it.
+MOST_WATCHED = 2_000_000
+
 
 @final
 @dataclass(frozen=True)
@@ -180,7 +183,8 @@ def _fit(
     if len(y_val):
         callbacks.append(EarlyStopping(patience=PATIENCE))
         validation = (X_val, model.encode(y_val), weight_val)
-    callbacks.append(HealthMonitor(show=True))
+    if model.network.parameters.size <= MOST_WATCHED:
+        callbacks.append(HealthMonitor(show=True))
     return fit(
         model.network,
         X,

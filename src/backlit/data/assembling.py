@@ -126,7 +126,7 @@ def _looked_at(block: pl.DataFrame) -> tuple[list[pl.Series], list[pl.Series], S
     columns = block.get_columns()
     if block.width < WIDE:
         frame = block.select(pl.all().cast(pl.Float64, strict=False))
-        plain = frame.select(pl.all().is_not_null().all() & (pl.all().abs() < EXACT).all()).row(0)
+        plain = frame.select((pl.all().abs() < EXACT).fill_null(value=False).all()).row(0)
         codes = block.select(pl.all().str.contains(CODE).any()).row(0)
         return columns, frame.get_columns(), plain, codes
     cells = pl.concat(columns).rechunk()  # one after the other: a hundred thousand expressions would take their time

@@ -28,7 +28,7 @@ if TYPE_CHECKING:
 MOST_CATEGORIES: Final = 100
 #: Rare categories that are remembered, to tell them from values never seen.
 MOST_RARE: Final = 10_000
-_BLOCK_NUMBERS: Final = 2**21  # numbers that are looked at in one piece
+_BLOCK_NUMBERS: Final = 2**20  # numbers that are looked at in one piece
 _DAY: Final = 86_400_000_000  # µs
 _DATE_PARTS: Final = ("year", "month", "weekday", "yearday_sin", "yearday_cos", "days")
 _CLOCK_PARTS: Final = ("daytime_sin", "daytime_cos")
@@ -154,11 +154,13 @@ class Preparation:
         table = typed(frame, self.kinds)
         height = table.height if rows is None else len(rows)
         matrix = np.empty((height, self.width), dtype=dtype)  # (n_rows, width)
-        place = 0
-        for block in _blocks(table, self.numbers.names, rows):
-            part = matrix[:, place : place + block.shape[1]]
-            _standardise(block, self.numbers, slice(place, place + block.shape[1]), part)
-            place += block.shape[1]
+        place = len(self.numbers.names)
+        columns = [table.get_column(name).to_numpy() for name in self.numbers.names]
+        some = max(1, _BLOCK_NUMBERS // max(1, place))
+        for start in range(0, height if columns else 0, some):  # rows of one piece stay in the processor's cache
+            part = slice(start, start + some) if rows is None else rows[start : start + some]
+            block = np.stack([column[part] for column in columns])
+            _standardise(block, self.numbers, matrix[start : start + some, :place])
         if not np.isfinite(matrix[:, :place]).all():
             row, column = (int(i) for i in np.argwhere(~np.isfinite(matrix[:, :place]))[0])
             where = row if rows is None else int(rows[row])
@@ -169,8 +171,8 @@ class Preparation:
             )
         for date in self.dates:
             parts = _date_parts(_take(table.get_column(date.name), rows), date.form, date.first, date.clock)
-            stop = place + parts.shape[1]
-            _standardise(parts, date.parts, slice(None), matrix[:, place:stop])
+            stop = place + len(parts)
+            _standardise(parts, date.parts, matrix[:, place:stop])
             place = stop
         for found in self.categories:
             part = matrix[:, place : place + found.width]
@@ -190,9 +192,9 @@ class Preparation:
         for block, place in _placed(_blocks(table, self.numbers.names, None)):
             with np.errstate(invalid="ignore"):
                 there = ~np.isnan(block)
-                low = np.where(there, block, np.inf).min(axis=0, initial=np.inf)
-                high = np.where(there, block, -np.inf).max(axis=0, initial=-np.inf)
-            part = slice(place, place + block.shape[1])
+                low = np.where(there, block, np.inf).min(axis=1, initial=np.inf)
+                high = np.where(there, block, -np.inf).max(axis=1, initial=-np.inf)
+            part = slice(place, place + len(block))
             outside = (high >= low) & ((low > self.numbers.high[part]) | (high < self.numbers.low[part]))
             for j in np.flatnonzero(outside):
                 k = place + int(j)
@@ -225,19 +227,19 @@ def _take(column: pl.Series, rows: Array | None) -> pl.Series:
 
 
 def _blocks(table: pl.DataFrame, names: Sequence[str], rows: Array | None) -> Iterator[Array]:
-    """Columns of numbers as matrices (n_rows, some), NaN where missing: one at a time of a tall table."""
+    """Columns of numbers, shape (some, n_rows), NaN where missing: one at a time of a tall table."""
     some = max(1, _BLOCK_NUMBERS // max(1, table.height))
     for start in range(0, len(names), some):
         chosen = [table.get_column(name).to_numpy() for name in names[start : start + some]]
-        block = chosen[0][:, None] if len(chosen) == 1 else np.stack(chosen, axis=1)
-        yield block if rows is None else block[rows]
+        block = chosen[0][None, :] if len(chosen) == 1 else np.stack(chosen)
+        yield block if rows is None else block[:, rows]
 
 
 def _placed(blocks: Iterable[Array]) -> Iterator[tuple[Array, int]]:
     place = 0
     for block in blocks:
         yield block, place
-        place += block.shape[1]
+        place += len(block)
 
 
 # ── numbers ──────────────────────────────────────────────────────────────────────────────────────────────────
@@ -251,30 +253,34 @@ def _learn_numbers(blocks: Iterable[Array], names: Sequence[str]) -> Numbers:
 
 
 def _moments(block: Array) -> tuple[Array, Array, Array, Array, Array]:
+    """Median, mean, standard deviation, smallest and largest of each row of a matrix: of each column of the table."""
     gaps = np.isnan(block)
-    n = len(block)
-    median = np.zeros(block.shape[1])
+    n = block.shape[1]
     if gaps.any():
-        some = ~gaps.all(axis=0)  # a column that is missing throughout stays, as zeros
-        median[some] = np.nanmedian(block[:, some], axis=0)
-        block = np.where(gaps, median, block)
+        median = np.zeros(len(block))
+        some = ~gaps.all(axis=1)  # a column that is missing throughout stays, as zeros
+        median[some] = np.nanmedian(block[some], axis=1)
+        block = np.where(gaps, median[:, None], block)
     else:
-        median = np.median(block, axis=0)
-    mean = block.mean(axis=0)
-    variance = np.square(block - mean).mean(axis=0)
+        median = np.median(block, axis=1)
+    mean = block.mean(axis=1)
+    centred = block - mean[:, None]
+    variance = np.square(centred, out=centred).mean(axis=1)
     # what rounding alone leaves of a constant column is no spread
     limit = n * np.finfo(np.float64).eps * variance + (n * mean * np.finfo(np.float64).eps) ** 2
     scale = np.where(variance <= limit, 1.0, np.sqrt(variance))
-    return median, mean, scale, block.min(axis=0), block.max(axis=0)
+    return median, mean, scale, block.min(axis=1), block.max(axis=1)
 
 
-def _standardise(block: Array, learnt: Numbers, part: slice, out: Array) -> None:
-    """(x − mean) / scale into `out`, the median in place of NaN."""
+def _standardise(block: Array, learnt: Numbers, out: Array) -> None:
+    """(x − mean) / scale into `out`, the median in place of NaN; the block, shape (columns, rows), is used up."""
     gaps = np.isnan(block)
     if gaps.any():
-        block = np.where(gaps, learnt.median[part], block)
+        np.copyto(block, learnt.median[:, None], where=gaps)
+    block -= learnt.mean[:, None]
+    block /= learnt.scale[:, None]
     with np.errstate(over="ignore"):  # what leaves the numbers of the network is named by the caller
-        out[...] = (block - learnt.mean[part]) / learnt.scale[part]
+        out[...] = block.T
 
 
 # ── dates ────────────────────────────────────────────────────────────────────────────────────────────────────
@@ -293,7 +299,7 @@ def _learn_dates(column: pl.Series) -> Dates:
 
 
 def _date_parts(column: pl.Series, form: str, first: int, clock: bool) -> Array:
-    """The numbers of each date, shape (n_rows, 6) or (n_rows, 8), NaN where missing."""
+    """The numbers of each date, shape (6, n_rows) or (8, n_rows), NaN where missing."""
     import polars as pl
 
     when = moments(column, form)
@@ -312,7 +318,7 @@ def _date_parts(column: pl.Series, form: str, first: int, clock: bool) -> Array:
         of_day = 2.0 * np.pi * (w.to_physical() % _DAY) / _DAY
         parts += [of_day.sin(), of_day.cos()]
     frame = pl.DataFrame({"w": when}).select(part.cast(pl.Float64).alias(str(i)) for i, part in enumerate(parts))
-    return np.asarray(frame.fill_null(float("nan")).to_numpy())
+    return np.array(frame.fill_null(float("nan")).to_numpy().T)
 
 
 # ── categories ───────────────────────────────────────────────────────────────────────────────────────────────

@@ -61,7 +61,7 @@ def _update_ratio(trace: Trace, taken: StepTaken, history: History | None) -> It
         size = float(np.linalg.norm(step.before.astype(np.float64)))
         if name.endswith(".weight") and size:
             ratios[name] = float(np.linalg.norm(step.update)) / size
-    if not ratios:
+    if not ratios or taken.learning_rate == 0.0:  # a schedule at its end: nothing is to move
         return
     worst = max(ratios, key=lambda name: ratios[name])
     numbers = {"ratios": ratios, "learning_rate": taken.learning_rate}

@@ -1,0 +1,88 @@
+"""`backlit inspect`: what is said of a file before anything is trained on it."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import polars as pl
+import pytest
+
+from backlit.cli import run
+
+
+@pytest.fixture
+def file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> str:
+    monkeypatch.chdir(tmp_path)
+    rng = np.random.default_rng(0)
+    n = 200
+    x = rng.normal(size=n).round(3)
+    pl.DataFrame(
+        {
+            "id": range(n),
+            "x": x,
+            "noise": rng.normal(size=n),
+            "town": ["Oslo", "Oslo", "Rome", None] * (n // 4),
+            "day": [f"2024-01-{1 + i % 28:02d}" for i in range(n)],
+            "[red]\x1b[31m<script>": ["a", "b"] * (n // 2),
+            "gone": pl.Series([None] * n, dtype=pl.String),
+            "y": np.where(x > 0, "up", "down"),
+            "z": 3 * x + 1,
+        }
+    ).write_csv("t.csv")
+    return "t.csv"
+
+
+def inspected(capsys: pytest.CaptureFixture[str], *words: str) -> tuple[dict[str, dict[str, Any]], dict[str, Any], str]:
+    assert run(["inspect", *words, "--json"]) == 0
+    captured = capsys.readouterr()
+    found = json.loads(captured.out)
+    return {column["name"]: column for column in found["columns"]}, found, captured.err
+
+
+def test_each_column_is_told(file: str, capsys: pytest.CaptureFixture[str]) -> None:
+    columns, found, shown = inspected(capsys, file, "--target", "y")
+    kinds = {name: column["kind"] for name, column in columns.items()}
+    assert list(kinds.values()) == [
+        "left out", "numeric", "numeric", "categorical", "date", "categorical", "empty", "categorical", "numeric",
+    ]  # fmt: skip
+    assert found["rows"] == 200
+    assert columns["id"]["why"] == "it counts the rows"
+    assert columns["town"]["missing"] == 0.25
+    assert columns["town"]["holds"] == "Oslo 67 %, Rome 33 %"
+    assert columns["town"]["histogram"] == [100, 50]
+    assert columns["day"]["holds"] == "2024-01-01 to 2024-01-28"
+    assert columns["y"]["why"] == "the target"
+    assert sum(columns["x"]["histogram"]) == 200
+    assert float(columns["x"]["association"].removeprefix("MI ")) > 0.5
+    assert float(columns["noise"]["association"].removeprefix("MI ")) < 0.1
+    assert any("'id' is left out" in remark for remark in found["remarks"])
+    assert "\x1b[31m" not in shown
+    assert "[red]\\x1b[31m<script>" in shown
+
+
+def test_numbers_are_correlated_with_a_number(file: str, capsys: pytest.CaptureFixture[str]) -> None:
+    columns, _, _ = inspected(capsys, file, "--target", "z")
+    assert columns["x"]["association"] == "r +1.00"
+    assert columns["town"]["association"].startswith("MI ")
+
+
+def test_without_a_target_and_with_kinds_decided(file: str, capsys: pytest.CaptureFixture[str]) -> None:
+    columns, _, _ = inspected(capsys, file, "--categorical", "day", "--numeric", "id")
+    assert (columns["day"]["kind"], columns["day"]["why"]) == ("categorical", "--categorical")
+    assert columns["id"]["kind"] == "numeric"
+    assert all(column["association"] == "" for column in columns.values())
+
+
+def test_the_page(file: str, capsys: pytest.CaptureFixture[str]) -> None:
+    assert run(["inspect", file, "--html", "page.html"]) == 0
+    html = Path("page.html").read_text()
+    assert "<h1>t.csv: 200 rows, 9 columns</h1>" in html
+    assert "[red]\\x1b[31m&lt;script&gt;" in html
+    assert "[red]\\x1b[31m<script>" not in html
+    assert run(["inspect", file, "--html", file]) == 2
+    assert "choose another name" in capsys.readouterr().err
+    assert run(["inspect", "nothing.csv"]) == 2
+    assert capsys.readouterr().err == "backlit: there is no file nothing.csv\n"
