@@ -389,7 +389,6 @@ def test_a_model_with_weights_for_false_and_true_goes_on_after_loading(tmp_path:
         np.testing.assert_array_equal(values(copy.partial_fit(X, y)), expected)
 
 
-@pytest.mark.xfail(strict=True, reason="a loss with settings is made of closures in kinds/losses.py")
 @pytest.mark.parametrize("loss", [huber(2.0), quantile(0.9)], ids=["huber", "quantile"])
 def test_a_loss_with_settings_comes_back(loss: Any, tmp_path: Path) -> None:
     X, y = DIABETES
@@ -410,7 +409,6 @@ def test_the_learning_curve_is_the_historys_own() -> None:
     assert len(model.loss_curve_) == 3
 
 
-@pytest.mark.xfail(strict=True, reason="fit copies the history that it resumes, in training/history.py")
 def test_partial_fit_copies_no_column_of_the_history() -> None:
     model = bl.MLPClassifier(4, random_state=0).partial_fit(*IRIS, classes=[0, 1, 2])
     columns = {name: model.history_[name] for name in model.history_}

@@ -55,7 +55,9 @@ TRUSTED_TYPES: Final = (
     "backlit.estimators.columns.TablePreparation",
     "backlit.estimators.regressor.MLPRegressor",
     "backlit.training.callbacks.EarlyStopping",
+    "backlit.kinds.loss.Loss",
     "backlit.training.callbacks.LearningRateLog",
+    "backlit.training.callbacks.Monitor",
     "backlit.training.history.History",
     "backlit.training.lbfgs.LBFGS",
     "numpy.dtype",
@@ -145,7 +147,7 @@ def _network_bytes(
 
     if "own" in net.__getstate__():
         raise ConfigurationError(
-            "the network has an layer, an activation or a loss of your own, which no file can hold: "
+            "the network has a layer, an activation or a loss of your own, which no file can hold: "
             "save net.parameters.values with numpy.save, and make the network anew"
         )
     parameters = net.parameters

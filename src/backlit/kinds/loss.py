@@ -6,7 +6,7 @@ Shapes throughout: z, a, y (n, K); scratch (2, n, K), room to work in; a value i
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, fields
 from typing import Any, Literal, final
 
 import numpy as np
@@ -96,6 +96,19 @@ class Loss:
     def spec(self) -> Spec:
         """The description, in values that JSON can hold."""
         return {"name": self.name, **self.settings}
+
+    # Closures cannot be pickled or saved: a loss of ours is kept as its description.
+    def __getstate__(self) -> dict[str, Any]:
+        if self.builtin:
+            return {"spec": self.spec()}
+        return {"own": {part.name: getattr(self, part.name) for part in fields(self)}}
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        from .losses import loss_from_spec
+
+        made = loss_from_spec(state["spec"]) if "spec" in state else None
+        for name in (part.name for part in fields(self)):
+            object.__setattr__(self, name, state["own"][name] if made is None else getattr(made, name))
 
     def __repr__(self) -> str:
         settings = ", ".join(f"{name}={value}" for name, value in self.settings.items())

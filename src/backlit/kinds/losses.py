@@ -21,10 +21,8 @@ A new loss is a record here (or, for classes, in `class_losses.py`), and nothing
 
 from __future__ import annotations
 
-import copyreg
 import math
 from collections.abc import Callable
-from dataclasses import fields
 from typing import Any, Final
 
 import numpy as np
@@ -365,13 +363,3 @@ def loss_from_spec(spec: Spec | Loss) -> Loss:
         return LOSSES[name](**settings)
     except TypeError as error:
         raise ConfigurationError(f"the loss {name!r} cannot be made of {settings!r}: {error}") from error
-
-
-def _reduced(loss: Loss) -> Any:
-    """Built-in ones are known by name and settings: what a pickle gives back is made of these."""
-    if loss.builtin:
-        return loss_from_spec, (loss.spec(),)
-    return Loss, tuple(getattr(loss, part.name) for part in fields(loss))
-
-
-copyreg.pickle(Loss, _reduced)

@@ -42,6 +42,8 @@ class History(Mapping[str, list[float]]):
     [0.5, 0.25]
     """
 
+    _shared: int = 0  # epochs whose rows a copy of this history may see as well
+
     def __init__(self) -> None:
         self._columns: dict[str, list[float]] = {}
         self.epochs = 0
@@ -65,8 +67,10 @@ class History(Mapping[str, list[float]]):
 
     def append(self, **values: float) -> None:
         """Record one epoch. A name that is missing in some epochs has NaN there."""
+        self._own_columns(self.epochs)
         for name in values:
-            self._columns.setdefault(name, [math.nan] * self.epochs)
+            if name not in self._columns:
+                self._columns[name] = [math.nan] * self.epochs
         for name, column in self._columns.items():
             column.append(float(values.get(name, math.nan)))
         self.epochs += 1
@@ -82,12 +86,22 @@ class History(Mapping[str, list[float]]):
         >>> history["val_f1"]
         [0.75]
         """
+        if self.epochs == self._shared:
+            self._columns, self._shared = self.to_dict(), 0
         for name, value in values.items():
-            self._columns.setdefault(name, [math.nan] * self.epochs)[-1] = float(value)
+            if name not in self._columns:
+                self._columns[name] = [math.nan] * self.epochs
+            self._columns[name][-1] = float(value)
+
+    def _own_columns(self, length: int) -> None:
+        """Lists that end with this history's last epoch: copied where another history has appended to them."""
+        if any(len(column) != length for column in self._columns.values()):
+            self._columns, self._shared = self.to_dict(), 0
 
     def __getitem__(self, name: str) -> list[float]:
         if name not in self._columns:
             raise HistoryNameError(f"the history has no {name!r}: {nearest(name, self._columns)}")
+        self._own_columns(self.epochs)
         return self._columns[name]
 
     def __iter__(self) -> Iterator[str]:
@@ -99,18 +113,19 @@ class History(Mapping[str, list[float]]):
     def copy(self) -> History:
         """A history of its own with the same rows and the same optimiser state."""
         other = History()
-        other._columns = self.to_dict()
-        other.epochs = self.epochs
+        # The lists are shared: only the last to append to them does so in place, any other history copies them first.
+        other._columns = dict(self._columns)
+        other.epochs = other._shared = self._shared = self.epochs
         other.state = self.state
         return other
 
     def last(self) -> dict[str, float]:
         """The values of the last epoch."""
-        return {name: column[-1] for name, column in self._columns.items()}
+        return {name: column[self.epochs - 1] for name, column in self._columns.items()}
 
     def to_dict(self) -> dict[str, Any]:
         """A plain dictionary, for JSON."""
-        return {name: list(column) for name, column in self._columns.items()}
+        return {name: column[: self.epochs] for name, column in self._columns.items()}
 
     @property
     def rises(self) -> list[int]:
