@@ -39,6 +39,12 @@ FORMULAS: dict[str, tuple[Callable[[float], float], Callable[[float], float]]] =
         lambda z: z / (1 + math.exp(-z)),
         lambda z: (1 + math.exp(-z) + z * math.exp(-z)) / (1 + math.exp(-z)) ** 2,
     ),
+    "mish": (
+        lambda z: z * math.tanh(math.log(1 + math.exp(z))),
+        lambda z: (
+            math.tanh(math.log(1 + math.exp(z))) + z / math.cosh(math.log(1 + math.exp(z))) ** 2 / (1 + math.exp(-z))
+        ),
+    ),
     "exp": (math.exp, math.exp),
 }
 POINTS = np.array([-6.3, -2.0, -1.0, -0.3, -1e-3, 1e-3, 0.4, 1.0, 2.5, 6.1])
@@ -230,10 +236,13 @@ def test_an_own_pair_of_another_shape_is_refused(pair: tuple, message: str) -> N
         bl.Dense(3, "gelu", weight_init="he_normal", bias_init=0.5, bias=True),
         bl.Dense(2, bias=False),
         bl.Dropout(0.25),
+        bl.BatchNorm(0.8, epsilon=1e-3),
+        bl.LayerNorm(1e-3),
+        bl.Scale("scaled_normal"),
     ],
     ids=repr,
 )
-def test_a_description_gives_the_layer_back(layer: bl.Dense | bl.Dropout) -> None:
-    other = layer_from_spec(layer.spec())
-    assert other.spec() == layer.spec()
+def test_a_description_gives_the_layer_back(layer: bl.Layer) -> None:
+    other = layer_from_spec(layer.describe())
+    assert other.describe() == layer.describe()
     assert repr(other) == repr(layer)

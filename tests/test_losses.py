@@ -22,6 +22,7 @@ FORMULAS: dict[str, Callable[[Row, Row], float]] = {
     "huber": lambda a, y: sum(
         (p - t) ** 2 / 2 if abs(p - t) <= 1 else abs(p - t) - 0.5 for p, t in zip(a, y, strict=True)
     ),
+    "log_cosh": lambda a, y: sum(math.log(math.cosh(p - t)) for p, t in zip(a, y, strict=True)),
     "absolute_error": lambda a, y: sum(abs(p - t) for p, t in zip(a, y, strict=True)),
     "quantile": lambda a, y: sum(max(0.5 * (t - p), -0.5 * (t - p)) for p, t in zip(a, y, strict=True)),
     "poisson": lambda a, y: sum(

@@ -25,7 +25,8 @@ def split_rows(
     n : int
         Number of rows, at least 2.
     fraction : float
-        Share of the rows for validation, between 0 and 1. Either side gets at least one row.
+        Share of the rows for validation, between 0 and 1. Either side gets at least one row, but where every class has
+        no more than one: then all rows train.
     seed : int
         The same seed divides the same rows in the same way.
     labels : array-like, shape (n,), optional
