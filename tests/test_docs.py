@@ -13,6 +13,10 @@ QUOTED = re.findall(
 )
 
 
+def unindented(text: str) -> str:
+    return "\n".join(line.strip() for line in text.strip().splitlines())
+
+
 @pytest.mark.parametrize("code", QUOTED, ids=lambda code: code.strip().splitlines()[0].strip()[:40])
 def test_the_page_on_layers_is_scale_itself(code: str) -> None:
     source = (ROOT / "src" / "backlit" / "kinds" / "scale.py").read_text(encoding="utf-8")
