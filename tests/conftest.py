@@ -10,6 +10,12 @@ import pytest
 ROOT = Path(__file__).resolve().parent.parent
 
 
+@pytest.fixture(autouse=True)
+def a_hundred_columns(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Pages are as wide as the terminal: here they are as wide as in a pipe, wherever the tests run."""
+    monkeypatch.delenv("COLUMNS", raising=False)
+
+
 @pytest.fixture(scope="session")
 def tables() -> Path:
     folder = ROOT.parent / "shared" / "data" / "tables"

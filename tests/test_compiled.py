@@ -215,7 +215,7 @@ def test_read_only_arrays_are_not_compiled_for_anew() -> None:
     from backlit.compiled.step import steps_for
 
     fit(network())
-    run_steps: Any = steps_for(0, kept=True)
+    run_steps: Any = steps_for(0, True)
     known = len(run_steps.signatures)
     frozen = X.astype(np.float32), np.eye(3, dtype=np.float32)[LABELS], WEIGHT.astype(np.float32)
     for array in frozen:
@@ -244,7 +244,7 @@ import numpy as np, backlit as bl
 from backlit.compiled.step import steps_for
 net = bl.Network([bl.Dense(3, "softmax")], inputs=4, loss="cross_entropy")
 bl.fit(net, np.eye(4), [0, 1, 2, 0], epochs=1, engine="compiled", progress=False)
-run_steps = steps_for(0, kept=True)
+run_steps = steps_for(0, True)
 print(sum(run_steps.stats.cache_hits.values()), sum(run_steps.stats.cache_misses.values()))
 """
     output = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout
@@ -259,7 +259,7 @@ caching.CacheImpl._locator_classes = []
 with warnings.catch_warnings(record=True) as caught:
     warnings.simplefilter("always")
     from backlit.compiled.step import steps_for
-    run_steps = steps_for(0, kept=True)
+    run_steps = steps_for(0, True)
 print(*(str(w.message) for w in caught), callable(run_steps))
 """
     output = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout

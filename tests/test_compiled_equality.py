@@ -45,7 +45,8 @@ OPTIMIZERS = {
 # The layers between two Dense ones.
 LAYERS = {
     "Dropout": bl.Dropout(0.3),
-    "BatchNorm": bl.BatchNorm(0.7),
+    # Over the five rows of a batch a spread may be next to nothing, and would be divided by.
+    "BatchNorm": bl.BatchNorm(0.7, epsilon=0.1),
     "LayerNorm": bl.LayerNorm(),
     "Scale": bl.Scale("scaled_normal"),
 }
