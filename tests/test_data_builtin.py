@@ -122,13 +122,13 @@ def test_a_class_of_one_row_trains(seed: int) -> None:
     assert np.bincount(labels[validation]).tolist() == [3, 3]
 
 
-def test_shares_that_are_impossible_fall_back_to_a_plain_split() -> None:
+def test_every_class_has_a_row_to_train_on() -> None:
     # Ten classes of two rows, one row for validation.
     train, validation = split_rows(20, 0.05, seed=0, labels=np.repeat(np.arange(10), 2))
     assert (len(train), len(validation)) == (19, 1)
-    # Each row its own class: some of them must be for validation.
+    # Each row its own class: none of them can be spared.
     train, validation = split_rows(20, 0.5, seed=0, labels=np.arange(20))
-    assert (len(train), len(validation)) == (10, 10)
+    assert (len(train), len(validation)) == (20, 0)
 
 
 @pytest.mark.parametrize("fraction", [0.0, 1.0, -0.5, 2, float("nan")])

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -30,7 +31,8 @@ _ROWS = 65_536  # of a forward pass
 
 def load_model(name: str) -> Network | TableModel:
     """A model that `backlit train` made; one of a table that 0.1.0 saved, too."""
-    loaded = load(name)
+    with show.waiting("loading scikit-learn and skops, which this model needs", _is_zip(name)):
+        loaded = load(name)
     if isinstance(loaded, Network | TableModel):
         return loaded
     if getattr(loaded, "table_", None) is None:
@@ -38,6 +40,17 @@ def load_model(name: str) -> Network | TableModel:
     from .earlier import from_pipeline
 
     return from_pipeline(loaded)
+
+
+def _is_zip(name: str) -> bool:
+    """Whether a model is one of scikit-learn's kind, whose libraries take seconds to load."""
+    try:
+        if not Path(name).is_file():
+            return False
+        with open(name, "rb") as file:
+            return file.read(4) == b"PK\x03\x04"
+    except (OSError, ValueError):
+        return False  # `load` says what is wrong
 
 
 def read_later(model: TableModel, file: str, *, no_header: bool = False) -> pl.DataFrame:

@@ -77,6 +77,7 @@ def train_on_table(file: str, choice: Choice, reading: Reading, settings: Settin
     preparation = Preparation.learn(features, kinds, train)
     model = TableModel(_network(preparation, classes, settings), preparation, name, classes)
     model.reading, model.columns = reading, columns
+    model.optimizer, model.learning_rate = settings.optimizer, settings.rate()
     if classes is None:
         model.mean, model.scale = float(y[train].mean()), float(y[train].std()) or 1.0
     dtype = model.network.dtype
