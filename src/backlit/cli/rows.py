@@ -15,7 +15,8 @@ from ..data.measures import (
     rare_class_measures,
     regression_measures,
 )
-from ..data.model import TableModel
+from ..data.model import Reading, TableModel
+from ..data.tables import read_table
 from ..data.targets import match_labels, target_column
 from ..exceptions import ModelFileError, TableError
 from ..io import load
@@ -53,10 +54,21 @@ def _is_zip(name: str) -> bool:
         return False  # `load` says what is wrong
 
 
+def read_rows(file: str, reading: Reading, *, header: bool | None = None) -> pl.DataFrame:
+    """A table read as the options, or the model, say, with a progress line where it takes long."""
+    with show.reading(file) as progress:
+        return read_table(
+            file,
+            header=reading.header if header is None else header,
+            missing=reading.missing,
+            delimiter=reading.delimiter,
+            decimal=reading.decimal,
+            progress=progress,
+        )
+
+
 def read_later(model: TableModel, file: str, *, no_header: bool = False) -> pl.DataFrame:
     """A later file with the columns' names of the training file, whether it has a header or not."""
-    from .tables import read_rows
-
     reading = model.reading
     if file.endswith(".npz"):
         return _in_place(read_rows(file, reading), model)
