@@ -122,11 +122,11 @@ def test_a_class_of_one_row_trains(seed: int) -> None:
     assert np.bincount(labels[validation]).tolist() == [3, 3]
 
 
-def test_every_class_keeps_a_row_to_train_on() -> None:
+def test_every_class_has_a_row_to_train_on() -> None:
     # Ten classes of two rows, one row for validation.
     train, validation = split_rows(20, 0.05, seed=0, labels=np.repeat(np.arange(10), 2))
     assert (len(train), len(validation)) == (19, 1)
-    # Each row its own class: none of them can be left out of training.
+    # Each row its own class: none of them can be spared.
     train, validation = split_rows(20, 0.5, seed=0, labels=np.arange(20))
     assert (len(train), len(validation)) == (20, 0)
 

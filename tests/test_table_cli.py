@@ -421,3 +421,15 @@ def test_a_schedule_at_its_end_is_no_vanishing_step(capsys: pytest.CaptureFixtur
     np.savez("tiny.npz", X=rng.integers(0, 255, (20, 16)).astype(np.uint8), y=np.arange(20) % 2)
     _, err = ended(capsys, "train", "tiny.npz", "--epochs", "10", "--out", "m")
     assert "changes no weights" not in err
+
+
+def test_what_takes_long_is_said_on_a_terminal(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    old = Path(__file__).parent / "files" / "table-0.1.0.backlit"
+    monkeypatch.setattr(sys.stderr, "isatty", lambda: True, raising=False)
+    _, err = ended(capsys, "predict", str(old), str(old.with_suffix(".csv")))
+    assert err.startswith("loading scikit-learn and skops, which this model needs …\r")
+    write("t.csv", noise())
+    ended(capsys, "train", "t.csv", "--target", "y", *QUICK, "--out", "m")
+    assert "skops" not in ended(capsys, "predict", "m", "t.csv")[1]

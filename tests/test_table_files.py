@@ -156,7 +156,10 @@ FIELDS = st.one_of(
 )
 TABLES = st.builds(
     lambda rows, sign, end, mark, last: mark + end.join(sign.join(row) for row in rows) + (end if last else ""),
-    st.integers(1, 4).flatmap(lambda width: st.lists(st.lists(FIELDS, min_size=width, max_size=width), max_size=8)),
+    st.one_of(
+        st.integers(1, 4).flatmap(lambda width: st.lists(st.lists(FIELDS, min_size=width, max_size=width), max_size=8)),
+        st.lists(st.lists(st.sampled_from(["1", "x", ""]), min_size=2, max_size=3), max_size=5),  # ragged
+    ),
     st.sampled_from([",", ";", "\t", "|"]),
     st.sampled_from(["\n", "\r\n", "\r", "\n\n"]),
     st.sampled_from(["", "\ufeff"]),

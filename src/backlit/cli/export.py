@@ -8,6 +8,7 @@ from ..network import Network
 from . import show
 from .outputs import check_output
 from .rows import load_model
+from .train import OPTIMIZERS
 
 
 def export(model: str, /, *, format: Literal["onnx", "numpy"], out: str) -> None:
@@ -41,7 +42,9 @@ def _export_numpy(loaded: Any, out: str) -> None:
     if isinstance(loaded, Network):
         export_numpy(loaded, out)
         return
-    export_numpy(loaded.network, out)
+    # a name that this version does not know leaves the script's own optimiser
+    kind = OPTIMIZERS.get(loaded.optimizer)
+    export_numpy(loaded.network, out, optimizer=None if kind is None else kind(loaded.learning_rate))
     names = loaded.preparation.names()
     shown = ", ".join(names[:6]) + (f", … ({len(names)} in all)" if len(names) > 6 else "")
     target = "" if loaded.classes is not None else ", and predicts the standardised target"

@@ -19,7 +19,7 @@ from ..pages import show as show_page
 from ..parameters import Array
 from . import show
 from .outputs import check_output
-from .tables import read_rows
+from .rows import read_rows
 from .train import Flag, separator
 
 if TYPE_CHECKING:

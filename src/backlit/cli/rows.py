@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -14,7 +15,8 @@ from ..data.measures import (
     rare_class_measures,
     regression_measures,
 )
-from ..data.model import TableModel
+from ..data.model import Reading, TableModel
+from ..data.tables import read_table
 from ..data.targets import match_labels, target_column
 from ..exceptions import ModelFileError, TableError
 from ..io import load
@@ -30,7 +32,8 @@ _ROWS = 65_536  # of a forward pass
 
 def load_model(name: str) -> Network | TableModel:
     """A model that `backlit train` made; one of a table that 0.1.0 saved, too."""
-    loaded = load(name)
+    with show.waiting("loading scikit-learn and skops, which this model needs", _is_zip(name)):
+        loaded = load(name)
     if isinstance(loaded, Network | TableModel):
         return loaded
     if getattr(loaded, "table_", None) is None:
@@ -40,10 +43,32 @@ def load_model(name: str) -> Network | TableModel:
     return from_pipeline(loaded)
 
 
+def _is_zip(name: str) -> bool:
+    """Whether a model is one of scikit-learn's kind, whose libraries take seconds to load."""
+    try:
+        if not Path(name).is_file():
+            return False
+        with open(name, "rb") as file:
+            return file.read(4) == b"PK\x03\x04"
+    except (OSError, ValueError):
+        return False  # `load` says what is wrong
+
+
+def read_rows(file: str, reading: Reading, *, header: bool | None = None) -> pl.DataFrame:
+    """A table read as the options, or the model, say, with a progress line where it takes long."""
+    with show.reading(file) as progress:
+        return read_table(
+            file,
+            header=reading.header if header is None else header,
+            missing=reading.missing,
+            delimiter=reading.delimiter,
+            decimal=reading.decimal,
+            progress=progress,
+        )
+
+
 def read_later(model: TableModel, file: str, *, no_header: bool = False) -> pl.DataFrame:
     """A later file with the columns' names of the training file, whether it has a header or not."""
-    from .tables import read_rows
-
     reading = model.reading
     if file.endswith(".npz"):
         return _in_place(read_rows(file, reading), model)

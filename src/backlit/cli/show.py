@@ -142,6 +142,20 @@ def reading(file: str) -> Iterator[Callable[[float], None] | None]:
             sys.stderr.write("\r\x1b[K")
 
 
+@contextmanager
+def waiting(what: str, needed: bool = True) -> Iterator[None]:
+    """A line on a terminal's stderr while something slow is done, gone when it is."""
+    shown = needed and sys.stderr.isatty()
+    if shown:
+        sys.stderr.write(f"{plain(what)} …")
+        sys.stderr.flush()
+    try:
+        yield
+    finally:
+        if shown:
+            sys.stderr.write("\r\x1b[K")
+
+
 def facts(out: Console, rows: Mapping[str, str]) -> None:
     """A list of names and values."""
     from rich.table import Table

@@ -14,7 +14,6 @@ from ..data.measures import baseline_measures
 from ..data.model import Reading, TableModel
 from ..data.preparation import Preparation
 from ..data.split import split_rows
-from ..data.tables import read_table
 from ..data.targets import target_column
 from ..exceptions import ConfigurationError, TableError
 from ..kinds import Dense, Dropout
@@ -24,7 +23,7 @@ from ..training.callbacks import Callback, EarlyStopping
 from ..training.fit import fit
 from ..training.history import History
 from . import show
-from .rows import measured, read_labelled
+from .rows import measured, read_labelled, read_rows
 from .train import OPTIMIZERS, PATIENCE, TABLE_VALIDATION, Outcome, Settings, TaskOption
 
 if TYPE_CHECKING:
@@ -77,6 +76,7 @@ def train_on_table(file: str, choice: Choice, reading: Reading, settings: Settin
     preparation = Preparation.learn(features, kinds, train)
     model = TableModel(_network(preparation, classes, settings), preparation, name, classes)
     model.reading, model.columns = reading, columns
+    model.optimizer, model.learning_rate = settings.optimizer, settings.rate()
     if classes is None:
         model.mean, model.scale = float(y[train].mean()), float(y[train].std()) or 1.0
     dtype = model.network.dtype
@@ -93,19 +93,6 @@ def train_on_table(file: str, choice: Choice, reading: Reading, settings: Settin
         metrics["validation"] = measured(model, X_val, y_val)
         metrics["(baseline)"] = baseline_measures(task, y, y_val)
     return Outcome(model, model.network, model.history, task, _facts(model, len(y), len(y_val)), metrics)
-
-
-def read_rows(file: str, reading: Reading, *, header: bool | None = None) -> pl.DataFrame:
-    """A table read as the options, or the model, say, with a progress line where it takes long."""
-    with show.reading(file) as progress:
-        return read_table(
-            file,
-            header=reading.header if header is None else header,
-            missing=reading.missing,
-            delimiter=reading.delimiter,
-            decimal=reading.decimal,
-            progress=progress,
-        )
 
 
 def target_name(columns: list[str], target: str | None, file: str) -> str:

@@ -34,6 +34,8 @@ def describe(model: TableModel) -> tuple[str, dict[str, Array]]:
         "mean": float(model.mean),
         "scale": float(model.scale),
         "columns": list(model.columns),
+        "optimizer": model.optimizer,
+        "learning_rate": model.learning_rate,
         "reading": {
             "header": reading.header,
             "missing": list(reading.missing),
@@ -140,6 +142,8 @@ def _model(found: dict[str, Any], arrays: dict[str, Array], network: Network) ->
         ),
         tuple(_texts(found["columns"])),
         _history(found["history"]),
+        _text(found["optimizer"]),
+        _finite(found["learning_rate"]),
     )
 
 

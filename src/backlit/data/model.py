@@ -47,6 +47,8 @@ class TableModel:
     columns : tuple of str
         All columns of the table for training, in their order, the target and what was left out too.
     history : History
+    optimizer, learning_rate : str, float
+        What trained the network: a name of `--optimizer`, and its learning rate.
 
     Examples
     --------
@@ -68,6 +70,8 @@ class TableModel:
     reading: Reading = field(default_factory=Reading)
     columns: tuple[str, ...] = ()
     history: History = field(default_factory=History)
+    optimizer: str = "adam"
+    learning_rate: float = 0.001
 
     @property
     def task(self) -> str:

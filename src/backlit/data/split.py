@@ -18,15 +18,14 @@ def split_rows(
     """Divide `n` rows at random into rows for training and rows for validation.
 
     With `labels`, every class has its share on both sides, and at least one row to train on: a class with a single
-    row goes to training.
+    row goes to training, and where all are single there is nothing to validate on.
 
     Parameters
     ----------
     n : int
         Number of rows, at least 2.
     fraction : float
-        Share of the rows for validation, between 0 and 1. Either side gets at least one row, but where every class has
-        no more than one: then all rows train.
+        Share of the rows for validation, between 0 and 1. Either side gets at least one row, without labels.
     seed : int
         The same seed divides the same rows in the same way.
     labels : array-like, shape (n,), optional
