@@ -16,7 +16,7 @@ from ..parameters import Array
 from . import show
 from .outputs import check_output
 from .rows import load_model, measured_in_full, outputs, read_labelled, read_unlabelled
-from .train import Flag
+from .settings import Flag
 
 MOST_PROBABILITIES = 50  # classes beyond which the predictions hold only the largest probability
 

@@ -30,7 +30,7 @@ from .apply import network_and_rows
 from .images import class_names
 from .outputs import check_output
 from .rows import load_model
-from .train import Flag
+from .settings import Flag
 
 LEARNING_RATE = 0.1
 _WEIGHT = re.compile(r"\s*([^\[\]]+?)\s*\[([^\[\]]*)\]\s*")

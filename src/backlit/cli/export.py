@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from typing import Any, Literal
 
+from ..kinds.optimizers import OPTIMIZERS
 from ..network import Network
 from . import show
 from .outputs import check_output
 from .rows import load_model
-from .train import OPTIMIZERS
 
 
 def export(model: str, /, *, format: Literal["onnx", "numpy"], out: str) -> None:

@@ -11,8 +11,8 @@ from ..data.arrays import read_arrays, read_features
 from ..data.images import read_image_folder
 from ..data.split import split_rows
 from ..exceptions import ConfigurationError, LabelError
-from ..kinds import Dense, Dropout
-from ..kinds.optimizers import Optimizer
+from ..kinds import Dense, Dropout, get_activation
+from ..kinds.optimizers import OPTIMIZERS, Optimizer
 from ..kinds.schedules import CosineDecay
 from ..lens.healthcheck.health import HealthMonitor
 from ..network import Network
@@ -20,7 +20,7 @@ from ..parameters import Array
 from ..training.callbacks import Callback, EarlyStopping
 from ..training.evaluation import evaluate
 from ..training.fit import fit
-from .train import IMAGE_VALIDATION, OPTIMIZERS, PATIENCE, Outcome, Settings
+from .settings import IMAGE_VALIDATION, PATIENCE, Outcome, Settings
 
 
 def train_on_images(folder: str, settings: Settings) -> Outcome:
@@ -51,7 +51,7 @@ def _train(X: Array, y: Array, test: tuple[Array, Array] | None, settings: Setti
         X, Y = X[train], Y[train]
     layers: list[Dense | Dropout] = []
     for units in settings.hidden:
-        init = "he_uniform" if settings.activation.endswith(("elu", "silu")) else "glorot_uniform"
+        init = get_activation(settings.activation).initializer
         layers.append(Dense(units, settings.activation, weight_init=init))
         if settings.dropout:
             layers.append(Dropout(settings.dropout))
@@ -132,3 +132,11 @@ def read_images(file: str, net: Network, name: str) -> tuple[Array, Array | None
 
 def class_names(net: Network) -> Any:
     return np.arange(net.outputs) if net.classes is None else net.classes
+
+
+def holds_images(file: str, task: str) -> bool:
+    """Whether an .npz file holds bytes with labels: pictures. Values that go on and on are no labels."""
+    X, y = read_features(file)
+    if y is None or X.dtype != np.uint8 or task == "regression" or y.ndim != 1:
+        return False
+    return task == "classification" or y.dtype.kind != "f" or bool((y == np.floor(y)).all() and len(np.unique(y)) <= 20)

@@ -20,7 +20,7 @@ from ..parameters import Array
 from . import show
 from .outputs import check_output
 from .rows import read_rows
-from .train import Flag, separator
+from .settings import Flag, separator
 
 if TYPE_CHECKING:
     import polars as pl

@@ -7,7 +7,6 @@ from typing import TYPE_CHECKING, Any, final
 
 import numpy as np
 
-from ..data.arrays import read_features
 from ..data.columns import find_kinds, looks_like_data, resolve_column
 from ..data.leaving import column_remarks, columns_left_out
 from ..data.measures import baseline_measures
@@ -17,6 +16,7 @@ from ..data.split import split_rows
 from ..data.targets import target_column
 from ..exceptions import ConfigurationError, TableError
 from ..kinds import Dense, Dropout
+from ..kinds.optimizers import OPTIMIZERS
 from ..network import Network
 from ..parameters import Array
 from ..training.callbacks import Callback, EarlyStopping
@@ -24,7 +24,7 @@ from ..training.fit import fit
 from ..training.history import History
 from . import show
 from .rows import measured, read_labelled, read_rows
-from .train import OPTIMIZERS, PATIENCE, TABLE_VALIDATION, Outcome, Settings, TaskOption
+from .settings import PATIENCE, TABLE_VALIDATION, Outcome, Settings, TaskOption
 
 if TYPE_CHECKING:
     import polars as pl
@@ -50,10 +50,6 @@ class Choice:
 
 def train_on_table(file: str, choice: Choice, reading: Reading, settings: Settings) -> Outcome:
     """Read a table, learn how its columns are prepared, train a network on them, measure."""
-    if file.endswith(".npz") and choice.target is None and _holds_images(file, choice.task):
-        from .images import train_on_bytes
-
-        return train_on_bytes(file, settings)
     held = settings.held_out(TABLE_VALIDATION)
     frame = read_rows(file, reading)
     columns = tuple(frame.columns)
@@ -207,11 +203,3 @@ def _facts(model: TableModel, rows: int, rows_val: int) -> dict[str, str]:
         "rows": f"{rows:,} to train, {rows_val:,} to validate",
         "columns": f"{' and '.join(counts)} → {model.preparation.width} inputs",
     }
-
-
-def _holds_images(file: str, task: TaskOption) -> bool:
-    """Whether an .npz file holds bytes with labels: pictures. Values that go on and on are no labels."""
-    X, y = read_features(file)
-    if y is None or X.dtype != np.uint8 or task == "regression" or y.ndim != 1:
-        return False
-    return task == "classification" or y.dtype.kind != "f" or bool((y == np.floor(y)).all() and len(np.unique(y)) <= 20)

@@ -3,94 +3,20 @@
 from __future__ import annotations
 
 import time
-from dataclasses import dataclass
-from pathlib import Path
-from typing import Annotated, Any, Literal, final
+from typing import Annotated, Any, Literal
 
 from cyclopts import Parameter
 
 from ..checks import positive, positive_whole
 from ..exceptions import ConfigurationError, OutputError, missing_extra
 from ..io import save
-from ..kinds import Dense
-from ..kinds.optimizers import SGD, Adagrad, Adam, AdamW, RMSprop
-from ..network import Network
-from ..randomness import check_seed
+from ..kinds.optimizers import OPTIMIZERS
 from ..training.history import History
 from . import show
 from .outputs import check_output, check_picture
+from .settings import Flag, Outcome, Settings, TaskOption, separator
 
-OPTIMIZERS = {"adam": Adam, "adamw": AdamW, "sgd": SGD, "rmsprop": RMSprop, "adagrad": Adagrad}
-PATIENCE = 10  # epochs without a better validation loss, after which training ends
-TABLE_VALIDATION, IMAGE_VALIDATION = 0.2, 0.1  # fraction of the rows held out unless told
-
-TaskOption = Literal["auto", "classification", "regression"]
-
-Flag = Parameter(negative=())
-
-
-@final
-@dataclass(frozen=True)
-class Settings:
-    """What the options say about the network and its training."""
-
-    hidden: tuple[int, ...]
-    activation: str
-    epochs: int
-    batch_size: int | None
-    optimizer: str
-    learning_rate: float | None
-    dropout: float
-    validation: str | None
-    seed: int
-    engine: str
-
-    def check(self) -> None:
-        """Refuse what no network and no run can be made of, before any file is read."""
-        positive_whole("--epochs", self.epochs)
-        if not 0.0 <= self.dropout < 1.0:
-            raise ConfigurationError(f"--dropout must be at least 0 and below 1, received {self.dropout!r}")
-        check_seed(self.seed)
-        self.held_out(0.0)
-        for units in self.hidden:
-            positive_whole("--hidden", units)
-        Dense(1, self.activation)
-
-    def rate(self) -> float:
-        """The learning rate asked for, or the optimiser's own."""
-        kind: Any = OPTIMIZERS[self.optimizer]
-        return float(kind().learning_rate) if self.learning_rate is None else self.learning_rate
-
-    def batch(self, rows: int) -> int:
-        """32 rows, or 128 of many."""
-        return self.batch_size or (32 if rows < 10_000 else 128)
-
-    def held_out(self, default: float) -> float | Path:
-        """The fraction of the rows held out for validation, or the file that holds validation rows."""
-        if self.validation is None:
-            return default
-        try:
-            fraction = float(self.validation)
-        except ValueError:
-            return Path(self.validation)
-        if not 0.0 <= fraction < 1.0:
-            raise ConfigurationError(
-                f"--validation must be a fraction of at least 0 and below 1, or a file, received {self.validation!r}"
-            )
-        return fraction
-
-
-@final
-@dataclass(frozen=True)
-class Outcome:
-    """A trained model and what is to be said about it."""
-
-    model: Any
-    network: Network
-    history: History
-    task: str
-    facts: dict[str, str]
-    metrics: dict[str, dict[str, float]]
+_OPTIMIZER_HELP = f"How a gradient becomes a step: {', '.join(OPTIMIZERS)}."
 
 
 def train(
@@ -103,7 +29,7 @@ def train(
     activation: str = "relu",
     epochs: int = 50,
     batch_size: int | None = None,
-    optimizer: Literal["adam", "adamw", "sgd", "rmsprop", "adagrad"] = "adam",
+    optimizer: Annotated[str, Parameter(help=_OPTIMIZER_HELP)] = "adam",
     learning_rate: float | None = None,
     dropout: float = 0.0,
     validation: str | None = None,
@@ -142,8 +68,6 @@ def train(
         At the most: training ends earlier when the validation loss has not improved for 10 epochs.
     batch_size
         Rows of a step. [default: 32, or 128 from 10,000 rows on; of images 64]
-    optimizer
-        How a gradient becomes a step.
     learning_rate
         [default: the optimiser's own, 0.001 for adam; for images twice that, falling along half a cosine]
     dropout
@@ -209,6 +133,10 @@ def train(
         if target is not None:
             raise ConfigurationError(f"--target is for tables, and {file!r} is a folder of images: leave it out")
         outcome = train_on_images(file, settings)
+    elif file.endswith(".npz") and target is None and _holds_images(file, task):
+        from .images import train_on_bytes
+
+        outcome = train_on_bytes(file, settings)
     else:
         from ..data.model import Reading
         from .tables import Choice, train_on_table
@@ -222,6 +150,12 @@ def train(
     if plot is not None:
         save_curve(outcome.history, plot)
     _show(outcome, out, plot, json, time.perf_counter() - started)
+
+
+def _holds_images(file: str, task: TaskOption) -> bool:
+    from .images import holds_images
+
+    return holds_images(file, task)
 
 
 def _show(outcome: Outcome, out: str, plot: str | None, as_json: bool, seconds: float) -> None:
@@ -238,14 +172,6 @@ def _show(outcome: Outcome, out: str, plot: str | None, as_json: bool, seconds: 
         result: dict[str, Any] = {k: v for k, v in outcome.metrics.items() if k in ("train", "validation", "test")}
         result |= {"task": outcome.task, "model": out, "epochs": history.epochs, "best_epoch": history.best_epoch}
         show.print_json({**result, "seconds": round(seconds, 3)})
-
-
-def separator(given: str | None) -> str | None:
-    """The sign that --delimiter names."""
-    sign = {"tab": "\t", "\\t": "\t", "blank": " "}.get(given or "", given)
-    if sign is not None and (len(sign) != 1 or sign in "\r\n\"'" or not sign.isascii()):
-        raise ConfigurationError(f"--delimiter must be one sign such as ';' or the word tab, received {given!r}")
-    return sign
 
 
 def save_curve(history: History, path: str) -> None:
