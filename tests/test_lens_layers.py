@@ -535,6 +535,8 @@ def test_the_player_shows_a_norm_as_a_line_with_its_numbers(layer: Layer, axis: 
     frame = player.next("product")
     assert frame.values["product"] == pytest.approx(upstream[1, 0])
     assert "1.shift[0]" in str(frame)
+    told = "This is the pass of training: batch norm with mean and spread of this very batch"
+    assert (told in " ".join(str(player.frame("batch")).split())) == (axis == 0)
     # dL/da of one row through the Jacobian of its mean and spread; of a batch, through that of each unit
     sigma = np.sqrt(a1.var(axis=axis) + EPSILON)
     if axis == 1:

@@ -32,6 +32,7 @@ def draw_batch(scene: Scene, at: Place) -> Drawn:
     clipped = "" if taken.clip_factor == 1.0 else f"; the gradient was multiplied by {number(taken.clip_factor)}"
     blocks: Blocks = [
         Words(f"learning rate {number(taken.learning_rate)}{clipped}", "", 2),
+        *([Words(trace.which_pass, "dim", 2)] if trace.which_pass else []),
         Words(""),
         _arrays(scene),
         Words(""),

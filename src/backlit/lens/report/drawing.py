@@ -23,7 +23,7 @@ from .markup import Html, paragraph, scrolling, svg_text
 _WHOLE: Final = 10  # a column with up to so many units is drawn whole
 _SHOWN: Final = 8  # of a wider one
 _NUMBERED: Final = 8  # so many weights between two columns have their values written on them
-_RADIUS, _ROW, _TOP, _LINE = 22, 92, 34, 16
+_RADIUS, _ROW, _TOP, _LINE = 22, 86, 34, 16
 _PAGE: Final = 950  # a drawing so wide is made smaller on a narrow screen; a wider one scrolls
 _WIDEST, _GAPS = 620, (180, 290)  # all gaps together; the least and the largest gap between two columns
 _ALONG: Final = (0.5, 0.42, 0.58, 0.34, 0.66, 0.27, 0.73, 0.2, 0.8)  # where on its line a number may stand
