@@ -323,7 +323,7 @@ def styled(page: Page, width: int | None = None) -> Text:
 
 
 def number(value: float, digits: int = 6) -> str:
-    """One number with so many significant digits.
+    """One number with that many significant digits.
 
     Examples
     --------
@@ -334,7 +334,7 @@ def number(value: float, digits: int = 6) -> str:
 
 
 def numbers(values: Sequence[float] | Any, digits: int = 6, *, every: bool = False) -> list[str]:
-    """A column of numbers with their points below each other, the largest with so many significant digits.
+    """A column of numbers with their points below each other, the largest with that many significant digits.
 
     With `every`, the small ones have as many: where they span more than three powers of ten all are written with
     exponents.

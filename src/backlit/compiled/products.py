@@ -27,7 +27,7 @@ from .vectors import VECTOR, load, multiply_add, store, transpose_4_by_4, zeros
 #: Multiplications of vectors, beyond which BLAS is as fast, and may have several threads (`threads.py`).
 LARGEST: Final = 2**19
 
-#: Up to so many rows, or up to so many bytes of B, a copy would not pay: B is read where it stands.
+#: Up to this many rows, or this many bytes of B, a copy would not pay: B is read where it stands.
 FEW_ROWS: Final = 16
 SMALL: Final = 2**14
 

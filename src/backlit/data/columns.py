@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 #: "empty" is a column without a single value: there is nothing in it to learn from.
 Kind = Literal["numeric", "categorical", "date", "empty"]
 
-#: Up to so many distinct values, a column (or a target) of numbers may stand for classes.
+#: Up to this many distinct values, a column (or a target) of numbers may stand for classes.
 FEW_VALUES: Final = 20
 
 _COMMA_NUMBER: Final = r"^[+-]?\d+(,\d+)+(\.\d+)?$"

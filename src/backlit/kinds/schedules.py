@@ -45,7 +45,7 @@ class StepDecay:
     def script(self) -> tuple[str, list[str]]:
         """What it is, and the body of a function of the epoch, for an exported script."""
         initial, factor, every = number(self.initial), number(self.factor), number(self.every)
-        return "multiplied by a factor after every so many epochs", [
+        return "multiplied by a factor every few epochs", [
             f"return {initial} * {factor} ** math.floor(epoch / {every})"
         ]
 

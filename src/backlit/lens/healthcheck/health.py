@@ -208,7 +208,7 @@ def _trace(net: Network, rows: Rows) -> Trace:
 
 
 def _sample(net: Network, n: int, rows: int) -> Array:
-    """The numbers of at most so many rows, in order."""
+    """The numbers of the rows to look at, in order; no more than the limit."""
     if n <= rows:
         return np.arange(n)
     return np.sort(keyed_generator(net.seed, "sampling", 3).permutation(n)[:rows])

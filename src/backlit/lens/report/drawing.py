@@ -20,9 +20,9 @@ from ..step.delta import adds_up, filled
 from ..step.ledger import Ledger
 from .markup import Html, paragraph, scrolling, svg_text
 
-_WHOLE: Final = 10  # a column with up to so many units is drawn whole
+_WHOLE: Final = 10  # units up to which a column is drawn whole
 _SHOWN: Final = 8  # of a wider one
-_NUMBERED: Final = 8  # so many weights between two columns have their values written on them
+_NUMBERED: Final = 8  # weights between two columns up to which their values are written on them
 _RADIUS, _ROW, _TOP, _LINE = 22, 86, 34, 16
 _PAGE: Final = 950  # a drawing so wide is made smaller on a narrow screen; a wider one scrolls
 _WIDEST, _GAPS = 620, (180, 290)  # all gaps together; the least and the largest gap between two columns

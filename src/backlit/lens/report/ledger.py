@@ -33,9 +33,9 @@ from .markup import Html, folded, page_blocks, paragraph, section, table
 _UNITS: Final = 64  # a layer up to this size has a line for each unit; a wider one for the 32 with the largest delta
 _OPEN_UNITS: Final = 16  # a layer up to this size stands open
 _ROWS: Final = 200  # rows of a batch that are listed
-_EVERY: Final = 150  # a network with up to so many parameters has a line for each
+_EVERY: Final = 150  # parameters up to which each has a line
 _LARGEST: Final = 24  # of a larger one, and of each of its arrays, the largest gradients
-_UNFOLD_ALL: Final = 12  # a network with up to so many parameters has each of them unfolded
+_UNFOLD_ALL: Final = 12  # parameters up to which each is unfolded
 _UNFOLDED: Final = 8
 
 

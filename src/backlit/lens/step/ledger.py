@@ -104,7 +104,7 @@ class Ledger:
         row : int, optional
             Whose delta is unfolded; the row with the largest share in the gradient unless given.
         terms : int, default=5
-            Of each sum so many are shown, the largest; the rest as its sum.
+            How many terms of each sum are shown, the largest; the rest as its sum.
 
         Raises
         ------

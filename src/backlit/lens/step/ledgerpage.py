@@ -15,7 +15,7 @@ from .taken import StepTaken
 from .trace import LayerPass, Trace
 
 _UNITS: Final = 10  # of a layer that get a line each
-_PARAMETERS: Final = 16  # a network with up to so many gets a line for each; a larger one for its largest gradients
+_PARAMETERS: Final = 16  # up to these each gets a line; of more, those with the largest gradients
 _LARGEST: Final = 10
 _ROWS: Final = 5
 
