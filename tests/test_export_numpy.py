@@ -523,13 +523,12 @@ def test_what_is_the_users_own_with_a_text_is_written(bare: Callable[..., str], 
             return UpdateText("sign", "sign descent", "θ ← θ − η sign g", body="theta -= {rate} * np.sign(g)")
 
     tanh = ACTIVATIONS["tanh"]
-    activation = Activation("bend", tanh.f, tanh.slope, script=tanh.script, builtin=False)
+    activation = Activation("bend", tanh.f, tanh.slope, script=tanh.script)
     loss = Loss(
         "fourth",
         lambda a, y, scratch: ((a - y) ** 4).sum(axis=1),
         lambda a, y, out, scratch: np.multiply(4.0, (a - y) ** 3, out=out),
         script=LossText("Σ (a − y)⁴", ("rows = (({a} - Y) ** 4).sum(axis=1)",), "4 (a − y)³", "4 * ({a} - Y) ** 3"),
-        builtin=False,
     )
     net = bl.Network([bl.Dense(4, activation), Doubled(), bl.Dense(1)], inputs=3, loss=loss, dtype="float64")
     same_numbers(bare, tmp_path, net, *data(net), ScriptedSignDescent(0.001))

@@ -236,7 +236,7 @@ def test_what_is_the_users_own_is_refused(layer: Any, message: str, tmp_path: Pa
 def own_tanh(node: str) -> Activation:
     """A user's own activation, tanh, which says that it is `node` in ONNX."""
     tanh = ACTIVATIONS["tanh"]
-    return Activation("bend", tanh.f, tanh.slope, onnx=lambda graph, z: graph.op(node, z), builtin=False)
+    return Activation("bend", tanh.f, tanh.slope, onnx=lambda graph, z: graph.op(node, z))
 
 
 def test_what_is_the_users_own_with_a_form_in_onnx_is_written(tmp_path: Path) -> None:

@@ -141,7 +141,7 @@ def with_wrong_slope(name: str, factor: float) -> Activation:
         right.slope(z, a, out, scratch)
         out *= factor
 
-    return Activation("wrong", right.f, slope, right.kinks, builtin=False)
+    return Activation("wrong", right.f, slope, kinks=right.kinks)
 
 
 @pytest.mark.parametrize("name", ["tanh", "relu", "sigmoid"])

@@ -521,14 +521,12 @@ def test_an_activation_of_ones_own_is_judged_by_its_facts() -> None:
         lambda z, out: np.tanh(5.0 * z, out=out),
         lambda z, a, out, scratch: np.multiply(5.0, 1.0 - a * a, out=out),
         steepest=5.0,
-        builtin=False,
     )
     half = Activation(
         "half",
         lambda z, out: np.maximum(z, 0.0, out=out),
         lambda z, a, out, scratch: np.greater(z, 0.0, out=out, casting="unsafe"),
         dies=True,
-        builtin=False,
     )
     X = RNG.normal(size=(40, 3))
     for activation, name, told in ((steep, "saturated_units", "steep units"), (half, "dead_units", "half units")):

@@ -37,6 +37,7 @@ class CompiledEngine:
     def run_steps(self, job: Job, order: Array, epoch: int, first: int, last: int) -> StepResults:
         """Take the steps `first` to `last` − 1 of an epoch (all counted from 0) over the rows in `order`."""
         if self._described is None:
+            _check_own_loss(job)
             plan = plan_of(job)
             self._run = step.steps_for(plan.key, plan.kept)
             self._described = _data(job), _batch(job), _chain(job, plan), _rule(job, plan)
@@ -56,6 +57,16 @@ class CompiledEngine:
             job.set_limit(results.losses[-1])
             first = stop
         return results
+
+
+def _check_own_loss(job: Job) -> None:
+    """Refuse a wrong gradient of a user's own loss before the first step, as the reference engine does."""
+    if not job.net.loss_function.builtin:
+        n = min(4, job.n)
+        work = job.net.workspace(n, training=False)
+        work.load(job.X[:n], job.Y[:n])
+        job.net.forward_pass(work)
+        job.net.row_losses(work)
 
 
 def _rates(job: Job, epoch: int, first: int, stop: int) -> Array:

@@ -58,29 +58,35 @@ class Plan:
 
 
 def plan_of(job: Job) -> Plan:
-    """The plan that knows the kinds of a job."""
-    common = PLANS.setdefault(0, _built_in()) if 0 not in PLANS else PLANS[0]
+    """The plan that knows the kinds of a job; one that is compiled already where there is one."""
+    if 0 not in PLANS:
+        PLANS[0] = _built_in()
     kernels, activations, loss, update = _needed(job)
-    if (
-        set(kernels) <= set(common.kernels)
-        and set(activations) <= set(common.activations)
-        and (isinstance(loss, Pair) or loss.builtin)
-        and update in common.updates
-    ):
-        return common
+    for plan in PLANS.values():
+        if (
+            set(kernels) <= set(plan.kernels)
+            and set(activations) <= set(plan.activations)
+            and _knows(plan, loss)
+            and update in plan.updates
+        ):
+            return plan
     plan = Plan(tuple(kernels), tuple(activations), (loss,), int(isinstance(loss, Pair)), (update,), kept=False)
     return PLANS.setdefault(plan.key, plan)
 
 
+def _knows(plan: Plan, loss: Loss | Pair) -> bool:
+    return any(_same_kernel(known, loss) for known in plan.losses)
+
+
 def loss_number(plan: Plan, loss: Loss | Pair) -> int:
     """The place of a loss in the plan; those that settings have made anew are known by their functions."""
-    return next(k for k, known in enumerate(plan.losses) if known is loss or _same_kernel(known, loss))
+    return next(k for k, known in enumerate(plan.losses) if _same_kernel(known, loss))
 
 
 def _same_kernel(one: Loss | Pair, other: Loss | Pair) -> bool:
-    if isinstance(one, Pair) or isinstance(other, Pair):
-        return False
-    return one.builtin and other.builtin and one.name == other.name
+    if isinstance(one, Loss) and isinstance(other, Loss) and one.builtin and other.builtin:
+        return one.name == other.name
+    return one == other
 
 
 def loss_of(job: Job) -> Loss | Pair:

@@ -8,14 +8,16 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
-from dataclasses import dataclass
-from typing import Any, final
+from dataclasses import dataclass, field
+from typing import Any, TypeVar, final
 
 import numpy as np
 
 from ..exceptions import ConfigurationError, DerivativeError, ShapeError
 from ..parameters import Array
 from .script import ActivationText
+
+Record = TypeVar("Record")
 
 
 @final
@@ -59,7 +61,7 @@ class Activation:
     reference : str
         Where it comes from.
     builtin : bool
-        False for a user's own, which cannot be written to a file.
+        Set by Backlit for its own (`built_in`): one of yours, a changed copy too, cannot be written to a file.
 
     Examples
     --------
@@ -71,7 +73,6 @@ class Activation:
     ...     lambda z, out: np.multiply(z, z, out=out),
     ...     lambda z, a, out, scratch: np.multiply(z, 2.0, out=out),
     ...     number=(lambda z: z * z, lambda z, a: z + z),
-    ...     builtin=False,
     ... )
     >>> net = bl.Network([bl.Dense(3, square), bl.Dense(1)], inputs=2)
     >>> bl.check_gradients(net, [[0.5, 1.0]], [1.0]).ok
@@ -94,7 +95,7 @@ class Activation:
     dies: bool = False
     initializer: str = "glorot_uniform"
     reference: str = ""
-    builtin: bool = True
+    builtin: bool = field(default=False, init=False)
 
     @property
     def middle(self) -> float:
@@ -120,6 +121,12 @@ class Activation:
         return f"Activation({self.name!r})"
 
 
+def built_in(record: Record) -> Record:
+    """The record of an activation or a loss, marked as Backlit's own, which files know by its name."""
+    object.__setattr__(record, "builtin", True)
+    return record
+
+
 def own_activation(f: Callable[[Array], Array], df: Callable[[Array], Array]) -> Activation:
     """The record of a user's own pair of functions of z, whose derivative is checked.
 
@@ -139,7 +146,7 @@ def own_activation(f: Callable[[Array], Array], df: Callable[[Array], Array]) ->
     def write_slope(z: Array, a: Array, out: Array, scratch: Array) -> None:
         out[...] = df(z)
 
-    return Activation(name, write_f, write_slope, builtin=False)
+    return Activation(name, write_f, write_slope)
 
 
 def _check_derivative(name: str, f: Callable[[Array], Array], df: Callable[[Array], Array]) -> None:

@@ -16,7 +16,7 @@ import numpy as np
 
 from ..exceptions import ConfigurationError, nearest
 from ..parameters import Array
-from .activation import Activation, own_activation
+from .activation import Activation, built_in, own_activation
 from .numbers import exp, sigmoid, tanh
 from .rectifiers import RECTIFIERS
 from .script import ActivationText
@@ -182,7 +182,7 @@ _SOFTMAX_RECORD: Final = Activation(
 
 #: All of them by name.
 ACTIVATIONS: Final = {
-    activation.name: activation
+    activation.name: built_in(activation)
     for activation in (
         _IDENTITY, _SIGMOID, _TANH, *RECTIFIERS, _EXP, _SOFTMAX_RECORD
     )
@@ -238,7 +238,7 @@ def _reduced(activation: Activation) -> Any:
     """Built-in ones are known by name: a copy, or what a pickle gives back, is the record itself."""
     if activation.builtin:
         return get_activation, (activation.name,)
-    return Activation, tuple(getattr(activation, part.name) for part in fields(activation))
+    return Activation, tuple(getattr(activation, part.name) for part in fields(activation) if part.init)
 
 
 copyreg.pickle(Activation, _reduced)

@@ -75,7 +75,7 @@ class Loss:
     reference : str
         Where it comes from.
     builtin : bool
-        False for a user's own, which cannot be written to a file.
+        Set by Backlit for its own: one of yours, a changed copy too, cannot be written to a file.
     """
 
     name: str
@@ -91,7 +91,7 @@ class Loss:
     check_targets: Callable[[Array, Any], None] | None = None
     settings: Mapping[str, float] = field(default_factory=dict)
     reference: str = ""
-    builtin: bool = True
+    builtin: bool = field(default=False, init=False)
 
     def spec(self) -> Spec:
         """The description, in values that JSON can hold."""
@@ -128,7 +128,7 @@ def own_loss(value: Callable[[Array, Array], Array], gradient: Callable[[Array, 
             )
         out[...] = slopes
 
-    return Loss(name, lambda a, y, scratch: np.asarray(value(a, y)), write_gradient, builtin=False)
+    return Loss(name, lambda a, y, scratch: np.asarray(value(a, y)), write_gradient)
 
 
 def check_own_loss(loss: Loss, a: Array, y: Array) -> None:

@@ -31,6 +31,7 @@ from ..checks import fraction, positive
 from ..exceptions import ConfigurationError, DataError, nearest
 from ..parameters import Array
 from ..typing import Spec
+from .activation import built_in
 from .class_losses import CROSS_ENTROPY, HINGE, PAIR_GRADIENT, PAIR_SLOPE
 from .loss import Loss, Pair, check_own_loss, own_loss
 from .numbers import sign, softplus, tanh, y_log
@@ -116,21 +117,23 @@ def huber(delta: float = 1.0) -> Loss:
         np.subtract(a, y, out=out)
         np.clip(out, -delta, delta, out=out)
 
-    return Loss(
-        "huber",
-        value,
-        gradient,
-        number=(_huber_term, lambda a, y, s: max(min(a - y, s), -s)),
-        script=LossText(
-            f"Σ_k ½ r² where |r| ≤ δ, else δ (|r| − ½ δ), r = a_k − y_k, δ = {number(delta)}",
-            ("r = np.abs({a} - Y)", "c = np.minimum(r, DELTA)", "rows = (c * (r - 0.5 * c)).sum(axis=1)"),
-            "dL/da = a − y, not beyond ±δ",
-            "np.clip({a} - Y, -DELTA, DELTA)",
-            ((f"DELTA = {number(delta)}", "where the huber loss turns from a parabola to a line"),),
-        ),
-        sides=lambda a, y: np.abs(a - y) > delta,
-        settings={"delta": delta},
-        reference="Huber (1964)",
+    return built_in(
+        Loss(
+            "huber",
+            value,
+            gradient,
+            number=(_huber_term, lambda a, y, s: max(min(a - y, s), -s)),
+            script=LossText(
+                f"Σ_k ½ r² where |r| ≤ δ, else δ (|r| − ½ δ), r = a_k − y_k, δ = {number(delta)}",
+                ("r = np.abs({a} - Y)", "c = np.minimum(r, DELTA)", "rows = (c * (r - 0.5 * c)).sum(axis=1)"),
+                "dL/da = a − y, not beyond ±δ",
+                "np.clip({a} - Y, -DELTA, DELTA)",
+                ((f"DELTA = {number(delta)}", "where the huber loss turns from a parabola to a line"),),
+            ),
+            sides=lambda a, y: np.abs(a - y) > delta,
+            settings={"delta": delta},
+            reference="Huber (1964)",
+        )
     )
 
 
@@ -162,21 +165,23 @@ def quantile(q: float = 0.5) -> Loss:
         out *= 0.5
         out += 0.5 - q
 
-    return Loss(
-        "quantile",
-        value,
-        gradient,
-        number=(_quantile_term, lambda a, y, s: type(a)(0.5) * sign(a - y) + (type(a)(0.5) - s)),
-        script=LossText(
-            f"Σ_k max(q r, (q − 1) r), r = y_k − a_k, q = {number(q)}",
-            ("r = Y - {a}", "rows = np.maximum(Q * r, (Q - 1) * r).sum(axis=1)"),
-            "dL/da = 1 − q where a > y, −q where a < y, ½ − q between",
-            "0.5 * np.sign({a} - Y) + (0.5 - Q)",
-            ((f"Q = {number(q)}", "the quantile to be met"),),
-        ),
-        sides=lambda a, y: a > y,
-        settings={"q": q},
-        reference="Koenker & Bassett (1978)",
+    return built_in(
+        Loss(
+            "quantile",
+            value,
+            gradient,
+            number=(_quantile_term, lambda a, y, s: type(a)(0.5) * sign(a - y) + (type(a)(0.5) - s)),
+            script=LossText(
+                f"Σ_k max(q r, (q − 1) r), r = y_k − a_k, q = {number(q)}",
+                ("r = Y - {a}", "rows = np.maximum(Q * r, (Q - 1) * r).sum(axis=1)"),
+                "dL/da = 1 − q where a > y, −q where a < y, ½ − q between",
+                "0.5 * np.sign({a} - Y) + (0.5 - Q)",
+                ((f"Q = {number(q)}", "the quantile to be met"),),
+            ),
+            sides=lambda a, y: a > y,
+            settings={"q": q},
+            reference="Koenker & Bassett (1978)",
+        )
     )
 
 
@@ -304,7 +309,7 @@ LOSSES: Final[dict[str, Callable[..., Loss]]] = {
     "huber": huber,
     "quantile": quantile,
     **{
-        loss.name: _without_settings(loss)
+        loss.name: _without_settings(built_in(loss))
         for loss in (
             _SQUARED_ERROR, _MEAN_SQUARED_ERROR, CROSS_ENTROPY, _LOG_COSH, _ABSOLUTE_ERROR, _POISSON, HINGE
         )
