@@ -26,6 +26,7 @@ def draw(rng: np.random.Generator, *, output: Any = None, depth: int | None = No
     widths = rng.integers(2, 9, depth)
     inputs = int(rng.integers(2, 9))
     if want.get("square"):
+        inputs = max(inputs, 3)
         widths[:] = inputs
     if last == "softmax":
         widths[-1] = max(widths[-1], want.get("outputs", 3))
@@ -103,12 +104,13 @@ def another_slope(case: Handmade, rng: np.random.Generator) -> list[tuple[int | 
 
 
 def another_layer(case: Handmade, rng: np.random.Generator) -> list[tuple[int | None, Any]]:
-    return [(k, j) for k, _ in sloped(case, rng) for j in range(case.depth - 1)
+    return [(k, j) for k in range(case.depth - 1) for j in range(case.depth - 1)
             if j != k and case.names[j] not in (case.names[k], "identity")]  # fmt: skip
 
 
 def another_weight(case: Handmade, rng: np.random.Generator) -> list[tuple[int | None, Any]]:
-    return [(k, j) for k in range(1, case.depth) for j in range(case.depth) if j != k]
+    # what the layer above took is what this one gave: that has a name of its own
+    return [(k, j) for k in range(1, case.depth) for j in range(case.depth) if j not in (k, k + 1)]
 
 
 def dropped(case: Handmade, rng: np.random.Generator) -> list[tuple[int | None, Any]]:
@@ -175,7 +177,7 @@ BUGS: dict[str, tuple[str, Pick, dict[str, Any]]] = {
     "gradient_normalised": ("gradient_normalised", everywhere(), {"factor": True}),
     "only_last_row": ("only_last_row", everywhere(), {"rows": 5}),
     "only_first_row": ("only_first_row", everywhere(), {"rows": 5}),
-    "delta_averaged_first": ("delta_averaged_first", everywhere(), {"rows": 3}),
+    "delta_averaged_first": ("delta_averaged_first", at_top(), {"rows": 3, "least": 2, "plain": True}),
     "sample_weight_ignored": ("sample_weight_ignored", at_top(), {"weighted": True}),
     "slope_at_activation": ("slope_at_activation", smooth, {"least": 2}),
     "slope_twice": ("slope_twice", smooth, {"least": 2}),
@@ -254,7 +256,7 @@ def plant(rng: np.random.Generator, bug: str, within: Handmade | None = None, ta
             continue
         layer, detail = places[rng.integers(len(places))]
         name = bug
-        if detail == "k":
+        if isinstance(detail, str) and detail == "k":
             name, detail = "factor", 1.0 / case.net.outputs
         elif isinstance(detail, str) and detail == "before":
             detail = earlier(case)

@@ -141,11 +141,14 @@ class Handmade:
         Y = self.targets()
         deltas: list[Any] = [[None] * n for _ in range(self.depth)]
         local: list[Any] = [[None] * n for _ in range(self.depth)]
+        top_deltas = [self.output_delta(zs[r][top], acts[r][top], Y[r]) * w[r] for r in range(n)]
+        if self.bug("delta_averaged_first", top):
+            top_deltas = [np.mean(top_deltas, axis=0)] * n
         for r in range(n):
             da = None
             for k in range(top, -1, -1):
                 if k == top:
-                    delta = self.output_delta(zs[r][k], acts[r][k], Y[r]) * w[r]
+                    delta = top_deltas[r]
                 else:
                     delta = self.through_slope(k, zs[r], acts[r], da)
                 if self.bug("sign_flipped", k):
@@ -156,8 +159,6 @@ class Handmade:
                 da = self.down(k, delta, W, acts[r], zs[r], masks, r)
         for k in range(self.depth):
             local[k] = np.array(deltas[k])
-            if self.bug("delta_averaged_first", k):
-                local[k] = np.tile(local[k].mean(axis=0), (n, 1))
         found: dict[str, Any] = {}
         for k, i in enumerate(self.dense):
             dW, db = np.zeros_like(W[k]), np.zeros(W[k].shape[1])

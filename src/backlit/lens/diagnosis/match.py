@@ -70,7 +70,17 @@ class Judge:
             self._mix[index] = mix / max(np.linalg.norm(mix, 2), TINY)
             if f"{index}.weight" in given.arrays:
                 self._mixed[index] = self._mix[index].T @ given.arrays[f"{index}.weight"]
-        self._lefts: dict[tuple[int, int], Array] = {}
+        self._momenta = self._kept()
+
+    def _kept(self) -> list[float]:
+        """The shares of the gradients before that the arrays given seem to have kept, by least squares."""
+        found = [0.9]
+        for name, before in ({} if self.previous is None else self.previous.arrays).items():
+            given = self.given.arrays.get(name)
+            if given is not None and given.size >= _FEWEST:
+                basis = np.stack([self.exact.part(name).ravel(), before.ravel()], axis=1)
+                found.append(float(np.linalg.lstsq(basis, given.ravel(), rcond=None)[0][1]))
+        return [kept for kept in found if 1e-3 < kept < 0.9999]
 
     def is_right(self, name: str) -> bool:
         """Whether one array equals the right one to rounding."""
@@ -102,11 +112,10 @@ class Judge:
 
     def _weight(self, passes: Passes, index: int, delta: Array, name: str) -> list[Fit]:
         given, mixed = self.given.arrays[name], self._mixed[index]
-        key = (id(passes), index)
-        if key not in self._lefts:
-            self._lefts[key] = passes.work.a[index] @ self._mix[index]
+        if index not in passes.mixed:
+            passes.mixed[index] = passes.work.a[index] @ self._mix[index]
         m = self.exact.weight_sum
-        quick = self._lefts[key].T @ delta / m  # (mixtures, units)
+        quick = passes.mixed[index].T @ delta / m  # (mixtures, units)
         penalty = passes.penalty(name)
         quick_penalty = self._mix[index].T @ penalty if penalty.any() else np.zeros_like(quick)
         added = terms(passes.work.a[index], delta) / m
@@ -171,22 +180,28 @@ class Judge:
                 else:
                     yield (Mistake("sign_flipped", index, index, name), made), 1.0 + reading.cost, value
 
-    def constant(self, passes: Passes, index: int, delta: Array, name: str) -> float | None:
-        """The factor by which the whole array differs from what delta leads to, where it is constant at all."""
-        if name in self.given.odd or name in self.given.transposed:
+    def constant(self, passes: Passes, index: int, delta: Array, names: Sequence[str]) -> float | None:
+        """The factor by which these arrays together differ from what delta leads to, where it is constant at all."""
+        arrays = [self.given.arrays.get(name) for name in names if name not in self.given.transposed]
+        numbers = sum(array.size for array in arrays if array is not None)
+        if len(arrays) != len(names) or any(array is None for array in arrays) or numbers < _FEWEST:
             return None
-        given = self.given.arrays[name]
-        m = self.exact.weight_sum
-        if name.endswith(".weight"):
-            right, added = passes.work.a[index].T @ delta / m + passes.penalty(name), terms(passes.work.a[index], delta) / m
-        else:
-            right, added = delta.sum(axis=0) / m, norm(delta) / m
-        size = float(np.vdot(right, right))
-        if size <= TINY or given.size < _FEWEST or not given.any():
-            return None
-        ratio = float(np.vdot(right, given)) / size
-        close = norm(given - ratio * right) <= self.rounding.of(index, abs(ratio) * added, ratio * right)
-        return ratio if close and norm(right) > 0.0 else None
+        m, a_in = self.exact.weight_sum, passes.work.a[index]
+        data = [a_in.T @ delta / m if name.endswith(".weight") else delta.sum(axis=0) / m for name in names]
+        added = max(terms(a_in, delta), norm(delta)) / m
+        penalty = [passes.penalty(name) for name in names]
+        # everything times the factor, or all but the penalty
+        for whole in (False, True):
+            right = np.concatenate([(d + p * whole).ravel() for d, p in zip(data, penalty, strict=True)])
+            given = np.concatenate(
+                [(array - p * (not whole)).ravel() for array, p in zip(arrays, penalty, strict=True) if array is not None]
+            )
+            size = float(np.vdot(right, right))
+            ratio = float(np.vdot(right, given)) / size if size > TINY else 0.0
+            close = norm(given - ratio * right) <= self.rounding.of(index, abs(ratio) * added, ratio * right)
+            if close and abs(ratio) * math.sqrt(size) > self.rounding.of(index, abs(ratio) * added, right):
+                return ratio
+        return None
 
     def _odd_fits(self, index: int, delta: Array, name: str) -> list[Fit]:
         """A bias gradient whose shape is a mistake already, which is all that is said of it."""
@@ -336,13 +351,11 @@ class Judge:
             return [Fit((Mistake("stale_gradient", index, index, name),), 1.0)]
         if norm(given - right - before) <= tolerance + self.rounding.epsilon * norm(before):
             return [Fit((Mistake("accumulated_gradient", index, index, name, numbers={"read_as": "previous + new"}),), 1.0)]
-        if given.size < _FEWEST:
-            return []
-        basis = np.stack([right.ravel(), before.ravel()], axis=1)
-        (share, kept), *_ = np.linalg.lstsq(basis, given.ravel(), rcond=None)
-        close = norm(given - share * right - kept * before) <= 2.0 * tolerance
-        if close and 0.0 < kept < 1.0 and (abs(share - 1.0) < 1e-3 or abs(share + kept - 1.0) < 1e-3):
-            return [Fit((Mistake("momentum_inside", index, index, name, numbers={"momentum": float(kept)}),), 1.0)]
+        for kept in self._momenta:
+            for share in (1.0, 1.0 - kept):
+                rest = norm(given - share * right - kept * before)
+                if rest <= 2.0 * tolerance + 8.0 * self.rounding.epsilon * norm(before):
+                    return [Fit((Mistake("momentum_inside", index, index, name, numbers={"momentum": kept}),), 1.0)]
         return []
 
 

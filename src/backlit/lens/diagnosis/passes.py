@@ -93,6 +93,7 @@ class Passes:
             i: layer for i, layer in reversed(list(enumerate(self.layers))) if isinstance(layer, Dense)
         }
         self.delta = {i: self.work.delta[i].copy() for i in self.dense if i >= self.net.first_learning}
+        self.mixed: dict[int, Array] = {}  # what the judge keeps of each layer's input
         self.masks = {i: mask.copy() for i, mask in self.work.mask.items()}
 
     @property

@@ -163,7 +163,7 @@ class Search:
             found = list(slope_ways(passes, index, dL_da))
             sources = source_ways(passes, index, story.delta, self._updated(passes, index, story.delta))
             found += [replace(way, value=passes.times_slope(index, way.value)) for way in sources]
-            found += rows_of(base, passes.weight_sum, index)
+            found += rows_of(base, passes.weight_sum, index, min(passes.delta))
         return [way for way in found if np.isfinite(way.value).all()]
 
     def _updated(self, passes: Passes, index: int, above: Array) -> list[tuple[Array, dict[str, float]]]:
@@ -253,23 +253,15 @@ class Search:
 
     def _unread(self, story: Story, index: int, base: Array, names: Sequence[str]) -> list[Story]:
         """A factor that is constant and has no meaning."""
-        factors = {name: self.judge.constant(story.passes, index, base, name) for name in names}
-        right = {name for name in names if self.judge.plain(story.passes, index, base, name, factors=False)}
-        wrong = {name: factor for name, factor in factors.items() if name not in right}
-        if not wrong or any(factor is None for factor in wrong.values()):
+        wrong = [name for name in names if not self.judge.plain(story.passes, index, base, name, factors=False)]
+        factor = self.judge.constant(story.passes, index, base, wrong)
+        if factor is None:
             return []
-        values = [factor for factor in wrong.values() if factor is not None]
-        if len(values) == len(names) and max(values) - min(values) <= 1e-4 * abs(values[0]):
-            mistake = Mistake("constant_factor", index, index, numbers={"ratio": values[0]})
-            onward = replace(mistake, onward=True)
-            return [
-                story.then((mistake,), _UNREAD, 0.0, base),
-                story.then((onward,), _UNREAD - 0.001, 0.0, base * values[0]),
-            ]
-        mistakes = tuple(
-            Mistake("constant_factor", index, index, name, numbers={"ratio": factor})
-            for name, factor in wrong.items() if factor is not None
-        )  # fmt: skip
+        if wrong == list(names):
+            mistake = Mistake("constant_factor", index, index, numbers={"ratio": factor})
+            onward = story.then((replace(mistake, onward=True),), _UNREAD - 0.001, 0.0, base * factor)
+            return [story.then((mistake,), _UNREAD, 0.0, base), onward]
+        mistakes = tuple(Mistake("constant_factor", index, index, name, numbers={"ratio": factor}) for name in wrong)
         return [story.then(mistakes, (_UNREAD + _IN_PART) * len(mistakes), 0.0, base)]
 
     def _not_given(self, story: Story, index: int, base: Array, dL_da: Array | None) -> list[Story]:

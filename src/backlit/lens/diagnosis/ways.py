@@ -41,8 +41,8 @@ def _way(value: Any, name: str, index: int, extra: float = 0.0, layer: int | Non
     return Way(np.asarray(value), (mistake,), extra)
 
 
-def rows_of(delta: Array, weight_sum: float, index: int) -> Iterator[Way]:
-    """The same delta with rows left out or averaged."""
+def rows_of(delta: Array, weight_sum: float, index: int, lowest: int) -> Iterator[Way]:
+    """The same delta with rows left out or averaged; averaged in the lowest layer, it is `means_multiplied`."""
     if len(delta) < 2:
         return
     for name, row in (("only_last_row", len(delta) - 1), ("only_first_row", 0)):
@@ -50,7 +50,8 @@ def rows_of(delta: Array, weight_sum: float, index: int) -> Iterator[Way]:
         one[row] = delta[row]
         yield _way(one * weight_sum, name, index, divided="no")
         yield _way(one, name, index, divided="by the rows")
-    yield _way(np.broadcast_to(delta.mean(axis=0), delta.shape), "delta_averaged_first", index)
+    if index != lowest:
+        yield _way(np.broadcast_to(delta.mean(axis=0), delta.shape), "delta_averaged_first", index)
 
 
 # ── the output ─────────────────────────────────────────────────────────────────────────────────────────────
@@ -61,7 +62,7 @@ def output_ways(passes: Passes, index: int) -> list[Way]:
     with np.errstate(all="ignore"):
         found = [
             *_error_ways(passes, index), *_target_ways(passes, index), *_loss_ways(passes, index),
-            *rows_of(passes.delta[index], passes.weight_sum, index),
+            *rows_of(passes.delta[index], passes.weight_sum, index, min(passes.delta)),
         ]  # fmt: skip
         if passes.work.weight is not None and (passes.work.weight != passes.work.weight[0]).any():
             unweighted = passes.delta[index] / np.where(passes.row_weights() == 0.0, np.nan, passes.row_weights())

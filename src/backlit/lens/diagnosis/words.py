@@ -133,6 +133,8 @@ def right_line(case: Case) -> str:
         cure = "bias" if mistake.array.endswith(".bias") else ("penalty" if cure == "penalty" else "weight")
     if mistake.name == "transposed" and mistake.array:
         cure = "weight"
+    if index not in case.passes.dense:  # a Dropout: the layer that takes what it gives
+        index = min(i for i in case.passes.dense if i > index)
     n = case.passes.n
     lines = _lines(case, index, n)
     if cure == "output" and index != max(case.passes.dense):
