@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from typing import Final, Literal, final
 
 #: What is to be mended: the line of the pass that would be right.
-Cure = Literal["output", "delta", "down", "weight", "bias", "both", "forward", "penalty", "mean", "step", "dropout"]
+Cure = Literal["output", "delta", "down", "weight", "bias", "both", "forward", "penalty", "mean", "step", "dropout", "loss", "update"]
 
 
 @final
@@ -233,6 +233,47 @@ _FORWARDS: Final = (
           _SLOWER, "a = a * (rng.random(a.shape) > rate)"),
 )  # fmt: skip
 
+_EVIDENCE: Final = (
+    Named("forward_wrong_input", "forward", "In the forward pass {where} took a_{a_of_layer}, which is not its input.", _STUCK,
+          "a2 = f(a0 @ W1 + b1)"),
+    Named("forward_mask_missing", "dropout", "In the forward pass the mask of {where} was not applied.", _QUIET, "a = a"),
+    Named("loss_without_penalty", "loss", "The loss lacks the penalty, which the gradients have.", "The loss may rise while "
+          "training does what it should.", "loss = rows.mean()"),
+    Named("loss_scaled", "loss", "The loss is {ratio} times the right one: {read_as}.", _SLOWER, "loss = rows.sum()"),
+    Named("loss_wrong", "loss", "The loss is {my_loss} where it should be {loss}.", _QUIET, "loss = (a - y).mean()"),
+    Named("update_sign", "update", "The step goes the wrong way: up the gradient.", _WRONG_WAY, "W += rate * dW"),
+    Named("update_not_taken", "update", "The parameters are what they were: the update went to a copy.",
+          "The loss does not move.", "W = W.copy() - rate * dW"),
+    Named("learning_rate_not_applied", "update", "The step was taken without the learning rate.", "The loss explodes.",
+          "W -= dW"),
+    Named("learning_rate_twice", "update", "The learning rate was applied twice.", "Hardly any learning.",
+          "W -= rate * (rate * dW)"),
+    Named("biases_not_updated", "update", "The biases were not updated.", _QUIET, "W -= rate * dW"),
+    Named("weights_not_updated", "update", "The weights were not updated, only the biases.", _STUCK, "b -= rate * db"),
+    Named("momentum_missing", "update", "The step has no momentum.", _SLOWER, "W -= rate * dW"),
+    Named("momentum_without_decay", "update", "The velocity was added up without its factor: v ← v − η g for v ← μ v − η g.",
+          "The loss explodes after some steps.", "v = v - rate * dW"),
+    Named("nesterov_missing", "update", "The step is plain momentum, without Nesterov's look ahead.", _QUIET, "W += v"),
+    Named("clipping_missing", "update", "The gradient was not clipped.", "Single steps are far too long.", "W -= rate * dW"),
+    Named("decay_missing", "update", "The weight decay is missing from the step.", "Weights grow.", "W -= rate * m / v"),
+    Named("decay_on_biases", "update", "The biases were decayed too.", _QUIET, "b -= rate * decay * b"),
+    Named("no_bias_correction", "update", "The running means were not corrected for their start at zero.",
+          "The first steps have the wrong length.", "W -= rate * m / (np.sqrt(v) + eps)"),
+    Named("only_mean_corrected", "update", "Only m was corrected for its start at zero, not v.", "The first steps are far too "
+          "long.", "W -= rate * m_hat / (np.sqrt(v) + eps)"),
+    Named("only_square_corrected", "update", "Only v was corrected for its start at zero, not m.", "The first steps are too "
+          "short.", "W -= rate * m / (np.sqrt(v_hat) + eps)"),
+    Named("bias_correction_of_step_before", "update", "The correction counts steps from 0: it is that of the step before.",
+          "Division by zero in the first step.", "m_hat = m / (1 - beta_1**(t - 1))"),
+    Named("epsilon_inside_root", "update", "ε stands inside the root: √(v + ε) for √v + ε.", _QUIET,
+          "W -= rate * m_hat / np.sqrt(v_hat + eps)"),
+    Named("square_root_missing", "update", "The root is missing: m / v for m / √v.", "The loss explodes.",
+          "W -= rate * m_hat / (v_hat + eps)"),
+    Named("betas_exchanged", "update", "β₁ and β₂ are exchanged.", _SLOWER, "m = beta_2 * m + (1 - beta_2) * dW"),
+    Named("update_wrong", "update", "The step is wrong in a way that no known mistake explains: right gradients, handed to the "
+          "optimiser, lead elsewhere.", _QUIET, "W -= something"),
+)  # fmt: skip
+
 UNKNOWN_NAMED: Final = Named(
     "unknown", "both", "{which_v} wrong in a way that no known mistake explains.{hint} {compare}", "", ""
 )
@@ -247,6 +288,7 @@ GROUPS: Final = {
     "The penalty": _PENALTIES,
     "Time and place": _STEPS,
     "The forward pass": _FORWARDS,
+    "What activations, the loss and the update show": _EVIDENCE,
 }
 
 CATALOGUE: Final = {named.name: named for group in GROUPS.values() for named in group} | {"unknown": UNKNOWN_NAMED}

@@ -11,6 +11,7 @@ from ...checking.batch_loss import FrozenBatch, check_step
 from ...kinds.optimizers import Optimizer, initial_state, take_step
 from ...kinds.schedules import rate_at
 from ...network import Network
+from ...training.threads import blas_threads
 from .evidence import Evidence, weigh
 from .factors import Reading, readings
 from .given import Given, read_gradients
@@ -113,14 +114,15 @@ def diagnose(
         with np.errstate(all="ignore"):
             return weigh(evidence, Passes(frozen()), frozen, None, turned)
     given = read_gradients(my_gradients, net.parameters, rows=len(X))
-    with np.errstate(all="ignore"):
+    with np.errstate(all="ignore"), blas_threads(net, 1):
         exact, rough = Passes(frozen()), Passes(frozen("float32"))
         known = _readings(exact, optimizer)
         update = _update(exact, given, optimizer)
+        forwards: list[Passes] = []
         for precision in (precisions := _PRECISIONS[given.precision]):
             rounding = Rounding(exact, rough, float(np.finfo(precision).eps))
             judge = Judge(rounding, given, before, known)
-            stories = _stories(judge, exact, update, frozen, unknown=precision == precisions[-1])
+            stories = _stories(judge, exact, update, frozen, forwards, unknown=precision == precisions[-1])
             if stories:
                 break
         right = {name for name in given.names if judge.is_right(name)}
@@ -149,15 +151,19 @@ def _readings(exact: Passes, optimizer: Optimizer | None) -> list[Reading]:
     return found
 
 
-def _stories(judge: Judge, exact: Passes, update: Update, frozen: Any, *, unknown: bool) -> list[Story]:
+def _stories(
+    judge: Judge, exact: Passes, update: Update, frozen: Any, forwards: list[Passes], *, unknown: bool
+) -> list[Story]:
     """The simplest stories: of a right forward pass, and where that needs much, of a wrong one."""
     search = Search(judge, update)
     stories = search.stories([exact], unknown=unknown)
     if stories and stories[0].cost <= 1.3:
         return stories
-    # one forward pass after the other, kept only where the output's gradients begin to agree
-    for make in wrong_forwards(frozen):
-        found = search.stories([make()], unknown=False)
+    # each is dropped where the output's gradients do not agree
+    if not forwards:
+        forwards += [make() for make in wrong_forwards(frozen)]
+    for passes in forwards:
+        found = search.stories([passes], unknown=False)
         if found and (not stories or found[0].cost < stories[0].cost - 0.2):
             stories = found
         elif found and stories and found[0].cost <= stories[0].cost + 0.2:

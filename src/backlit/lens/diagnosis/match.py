@@ -70,6 +70,8 @@ class Judge:
             self._mix[index] = mix / max(np.linalg.norm(mix, 2), TINY)
             if f"{index}.weight" in given.arrays:
                 self._mixed[index] = self._mix[index].T @ given.arrays[f"{index}.weight"]
+        self._sizes = {name: norm(array) for name, array in given.arrays.items()}
+        self._penalized = bool(self.exact.net.l1 or self.exact.net.l2)
         self._momenta = self._kept()
 
     def _kept(self) -> list[float]:
@@ -116,24 +118,25 @@ class Judge:
             passes.mixed[index] = passes.work.a[index] @ self._mix[index]
         m = self.exact.weight_sum
         quick = passes.mixed[index].T @ delta / m  # (mixtures, units)
-        penalty = passes.penalty(name)
-        quick_penalty = self._mix[index].T @ penalty if penalty.any() else np.zeros_like(quick)
+        penalty = passes.penalty(name) if self._penalized else None
+        quick_penalty = np.zeros_like(quick) if penalty is None else self._mix[index].T @ penalty
         added = terms(passes.work.a[index], delta) / m
-        size = math.sqrt(penalty.size)
+        size = math.sqrt(given.size)
         found: list[Fit] = []
         data: Array | None = None
-        for whole in (False, True) if penalty.any() else (False,):
+        for whole in (False, True) if penalty is not None else (False,):
             cand = quick + quick_penalty if whole else quick
             rest = mixed if whole else mixed - quick_penalty
             for mistakes, cost, factor in self._factors(rest, cand, index, name, 1e-3):
                 if whole and not mistakes:
                     continue
-                tolerance = self.rounding.of(index, abs(factor) * added, given)
+                tolerance = self.rounding.at(index, abs(factor) * added, self._sizes[name], given.size)
                 if norm(rest - factor * cand) > tolerance * (1.0 + 1e-9) * size:
                     continue
                 if data is None:
                     data = passes.work.a[index].T @ delta / m
-                right = factor * (data + penalty) if whole else factor * data + penalty
+                added_penalty = 0.0 if penalty is None else (factor if whole else 1.0) * penalty
+                right = factor * data + added_penalty
                 misfit = norm(given - right) / self.rounding.of(index, abs(factor) * added, right)
                 if misfit <= 1.0:
                     found.append(Fit(mistakes, cost, misfit))
@@ -283,7 +286,8 @@ class Judge:
             quick = (left.value @ mix).T @ delta / m
             added = terms(left.value, delta) / m
             for mistakes, cost, factor in self._factors(quick_rest, quick, index, name, 1e-3):
-                if norm(quick_rest - factor * quick) > self.rounding.of(index, abs(factor) * added, given) * math.sqrt(given.size):
+                most = self.rounding.at(index, abs(factor) * added, self._sizes[name], given.size)
+                if norm(quick_rest - factor * quick) > most * math.sqrt(given.size):
                     continue
                 right = factor * (left.value.T @ delta / m) + penalty
                 misfit = norm(given - right) / self.rounding.of(index, abs(factor) * added, right)

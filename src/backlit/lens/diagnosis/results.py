@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from typing import Any, final
 
 from ...pages import Cell, Page, Table, Tone, Words, count, number, plain, shown
@@ -45,7 +45,7 @@ class Comparison:
     """One array of gradients, of the shape it was given in, beside the right one.
 
     `relative_error` is ‖given − right‖ / ‖right‖, `cosine` that of the angle between the two; `ok` says whether they
-    are equal to rounding.
+    are equal to rounding; `points` are some of its numbers, (right, given) each, for the picture.
     """
 
     name: str
@@ -53,6 +53,7 @@ class Comparison:
     relative_error: float
     cosine: float
     ok: bool = False
+    points: tuple[tuple[float, float], ...] = field(default=(), repr=False)
 
 
 @shown
@@ -81,6 +82,8 @@ class Diagnosis:
         How what was given has been read.
     missing : tuple of str
         Parameters of which no gradient was given.
+    layers : tuple of str
+        The network's layers, for the picture.
     """
 
     findings: tuple[Finding, ...]
@@ -92,6 +95,7 @@ class Diagnosis:
     told_apart_by: str = ""
     notes: tuple[str, ...] = ()
     missing: tuple[str, ...] = ()
+    layers: tuple[str, ...] = ()
 
     @property
     def ok(self) -> bool:
@@ -143,4 +147,6 @@ class Diagnosis:
     def to_dict(self) -> dict[str, Any]:
         """Everything, for JSON."""
         result: dict[str, Any] = plain({"ok": self.ok, **asdict(self)})
+        for one in result["comparisons"]:
+            del one["points"]
         return result

@@ -56,9 +56,13 @@ class Rounding:
         `added` is the size of the sum that `result` is: of n terms of random sign, √Σ_rows ‖a_in‖² ‖delta‖² over the
         weight sum.
         """
+        return self.at(index, added, norm(result), result.size)
+
+    def at(self, index: int, added: float, size: float, count: int) -> float:
+        """The same for a result of that length ‖result‖ and that many numbers."""
         condition = self._condition.get(index, max(self._condition.values()))
         roundings = 8.0 + 2.0 * math.sqrt(self.exact.n) + 8.0 * condition
-        return self.epsilon * roundings * (added + norm(result)) + self._floor * math.sqrt(result.size)
+        return self.epsilon * roundings * (added + size) + self._floor * math.sqrt(count)
 
 
 def row_squares(array: Array) -> Array:

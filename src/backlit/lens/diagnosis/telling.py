@@ -15,6 +15,7 @@ from .results import Comparison, Diagnosis, Finding
 from .search import Story
 from .words import Case, explanation, right_line, where
 
+_POINTS: Final = 60
 Told = list[tuple[Mistake, int | None]]
 
 # Names whose readings differ with the number of rows.
@@ -28,7 +29,8 @@ def report(exact: Passes, given: Given, stories: list[Story], precision: str, ri
     comparisons = []
     for name in given.names:
         error, cosine = compare(_shown(exact, given, name), exact.part(name))
-        comparisons.append(Comparison(name, given.shapes[name], error, cosine, name in right_names))
+        points = _points(exact.part(name), _shown(exact, given, name))
+        comparisons.append(Comparison(name, given.shapes[name], error, cosine, name in right_names, points))
     told = [whole_network(exact, given, story) for story in stories]
     order = sorted(range(len(stories)), key=lambda i: (round(stories[i].cost, 6), len(told[i]), _ranks(told[i]), stories[i].misfit))
     best = order[0]
@@ -47,6 +49,12 @@ def report(exact: Passes, given: Given, stories: list[Story], precision: str, ri
         tuple(findings), tuple(comparisons), precision, exact.n, tuple(places), ties,
         _told_apart(exact, mine, ties) if ties else "", given.notes, given.missing,
     )  # fmt: skip
+
+
+def _points(right: Array, mine: Array) -> tuple[tuple[float, float], ...]:
+    """Some numbers of both, evenly over the array."""
+    chosen = np.linspace(0, right.size - 1, min(right.size, _POINTS)).astype(int)
+    return tuple((float(right.ravel()[i]), float(mine.ravel()[i])) for i in chosen)
 
 
 def _told_apart(exact: Passes, mine: tuple[str, ...], ties: tuple[tuple[str, ...], ...]) -> str:

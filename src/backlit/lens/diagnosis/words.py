@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any, Final, final
+from typing import Any, final
 
 from ...exceptions import ConfigurationError
 from ...kinds import Dense
@@ -12,7 +12,7 @@ from ...network import Network
 from ...pages import count, number
 from .catalogue import CATALOGUE
 from .given import Given
-from .passes import UNKNOWN, Mistake, Passes
+from .passes import Mistake, Passes
 
 
 @final
@@ -65,7 +65,7 @@ class _Facts(dict[str, str]):
             plural = False
         else:
             below = " and of all layers below it" if mistake.onward and layer is not None and _has_below(case) else ""
-            one, plural = (f"all gradients", True) if layer is None else (f"the gradients of {place}{below}", True)
+            one, plural = ("all gradients", True) if layer is None else (f"the gradients of {place}{below}", True)
         capital = one[0].upper() + one[1:]
         found: dict[str, Any] = {
             "where": place, "which_p": one, "which_v": f"{capital} {'are' if plural else 'is'}",
@@ -119,9 +119,6 @@ def _compare(case: Case) -> str:
 
 # ── the line that would be right ───────────────────────────────────────────────────────────────────────────
 
-_BIAS_FIRST: Final = ("db",)
-
-
 def right_line(case: Case) -> str:
     """The line of NumPy that would be right, with the learner's own shapes, under the names of `export_numpy`."""
     mistake, net = case.mistake, case.net
@@ -139,6 +136,8 @@ def right_line(case: Case) -> str:
     lines = _lines(case, index, n)
     if cure == "output" and index != max(case.passes.dense):
         cure = "delta"
+    if cure in ("loss", "update"):
+        return _end_line(case, cure)
     if cure == "dropout":
         return f"a{mistake.layer + 1} = a{mistake.layer} * mask;  da{mistake.layer} = da{mistake.layer + 1} * mask   # the same mask, 0 or 1/(1 - rate)"
     if cure == "step":
@@ -189,6 +188,12 @@ def _lines(case: Case, index: int, n: int) -> dict[str, str]:
     return found
 
 
-def is_unknown(mistake: Mistake) -> bool:
-    """Whether nothing explains it."""
-    return mistake.name == UNKNOWN
+def _end_line(case: Case, cure: str) -> str:
+    """The line of the loss, or of the step."""
+    net, top = case.net, max(case.passes.dense)
+    if cure == "update":
+        return "theta -= rate * g, with momentum, means and decay as the optimiser's docstring has them"
+    loss = net.loss_function
+    text = loss.pairs[net.output_layer.activation.name].script if net.paired else loss.script
+    rows = ";  ".join(text.rows).format(a=f"a{top + 1}", z=f"z{top}") if text is not None else "rows = loss(a, Y)"
+    return f"{rows};  loss = rows.sum() / {case.passes.n}{' + penalty' if net.l1 or net.l2 else ''}"
