@@ -1,4 +1,4 @@
-"""The command line: `backlit train`, `evaluate`, `predict`, `explain`, `check`, `export`, `demo`."""
+"""The command line: `backlit train`, `evaluate`, `predict`, `explain`, `check`, `diagnose`, `export`, `demo`."""
 
 from __future__ import annotations
 
@@ -19,6 +19,7 @@ _COMMANDS: Final = {
     "apply:predict": "Predict every row of a file, and write the predictions as CSV.",
     "explain:explain": "Show what one step of back-propagation does with one row, and why.",
     "apply:check": "Check back-propagation of a saved model against finite differences.",
+    "diagnose:diagnose": "Name the mistake in gradients of your own.",
     "export:export": "Write a saved model as ONNX, or as one plain NumPy script.",
 }
 

@@ -241,6 +241,9 @@ _EVIDENCE: Final = (
           "training does what it should.", "loss = rows.mean()"),
     Named("loss_scaled", "loss", "The loss is {ratio} times the right one: {read_as}.", _SLOWER, "loss = rows.sum()"),
     Named("loss_wrong", "loss", "The loss is {my_loss} where it should be {loss}.", _QUIET, "loss = (a - y).mean()"),
+    Named("overflow", "forward", "The function gives NaN or infinity where z is large, at which the right gradients are "
+          "finite: take the largest z off before the exponential.", "The loss becomes NaN after some epochs.",
+          "a = np.exp(z) / np.exp(z).sum(axis=1, keepdims=True)"),
     Named("update_sign", "update", "The step goes the wrong way: up the gradient.", _WRONG_WAY, "W += rate * dW"),
     Named("update_not_taken", "update", "The parameters are what they were: the update went to a copy.",
           "The loss does not move.", "W = W.copy() - rate * dW"),
