@@ -54,6 +54,7 @@ NAMES = [
     "check_gradients",
     "data",
     "diagnose",
+    "diagnose_function",
     "explain",
     "export_numpy",
     "export_onnx",

@@ -34,6 +34,7 @@ if TYPE_CHECKING:
     from .export.onnx.model import export_onnx
     from .io import load, save
     from .lens.diagnosis.diagnose import Diagnosis, diagnose
+    from .lens.diagnosis.function import diagnose_function
     from .lens.healthcheck.health import HealthMonitor, health
     from .lens.plots import plot_boundary
     from .lens.recording.recorder import Recorder
@@ -86,6 +87,7 @@ __all__ = [
     "check_gradients",
     "data",
     "diagnose",
+    "diagnose_function",
     "explain",
     "export_numpy",
     "export_onnx",
@@ -114,6 +116,7 @@ _UPPER_FLOORS = {
     "TablePreparation": ".estimators",
     "data": ".data",
     "diagnose": ".lens.diagnosis.diagnose",
+    "diagnose_function": ".lens.diagnosis.function",
     "explain": ".lens.step.ledger",
     "export_numpy": ".export.numpy.program",
     "export_onnx": ".export.onnx.model",

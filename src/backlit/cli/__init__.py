@@ -1,4 +1,4 @@
-"""The command line: `backlit train`, `evaluate`, `predict`, `explain`, `check`, `inspect`, `export`, `demo`."""
+"""The command line: train, evaluate, predict, explain, check, diagnose, inspect, export and demo."""
 
 from __future__ import annotations
 
@@ -20,6 +20,7 @@ _COMMANDS: Final = {
     "explain:explain": "Show what one step of back-propagation does with one row, and why.",
     "apply:check": "Check back-propagation of a saved model against finite differences.",
     "inspect:inspect": "Say how a table will be read, column by column, before anything is trained on it.",
+    "diagnose:diagnose": "Name the mistake in gradients of your own.",
     "export:export": "Write a saved model as ONNX, or as one plain NumPy script.",
 }
 

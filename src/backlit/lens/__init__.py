@@ -12,6 +12,7 @@ from __future__ import annotations
 
 from ..pages import show, styled
 from .diagnosis.diagnose import Comparison, Diagnosis, Finding, diagnose
+from .diagnosis.function import diagnose_function
 from .healthcheck.health import HealthMonitor, HealthReport, health
 from .plots import plot_boundary, plot_check, plot_sweep
 from .recording.frames import Frame
@@ -53,6 +54,7 @@ __all__ = [
     "UnfoldedWeight",
     "UnitDelta",
     "diagnose",
+    "diagnose_function",
     "explain",
     "health",
     "loss_account",

@@ -1,36 +1,17 @@
-"""Somebody's own gradients as they come: a vector, or arrays by parameter name; sorted by layer and checked."""
+"""Somebody's own gradients as they come: brought to the network's names and shapes, and checked."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, Final, final
 
 import numpy as np
 
 from ...exceptions import DataError, NonFiniteError, ShapeError
 from ...parameters import Array, ParameterVector
+from .layouts import named_arrays, of_kind
 
 _DTYPES: Final = ("float64", "float32", "float16")  # from the most exact to the least
-
-
-@final
-@dataclass
-class LayerGradient:
-    """What was given for one Dense layer.
-
-    Attributes
-    ----------
-    weight : ndarray, shape (inputs, units), or None
-        None where it was not given.
-    bias : ndarray, shape (units,), or None
-    turned : bool
-        Whether the weight gradient came as (units, inputs); `weight` is then its transpose.
-    """
-
-    weight: Array | None = None
-    bias: Array | None = None
-    turned: bool = False
 
 
 @final
@@ -40,42 +21,56 @@ class Given:
 
     Attributes
     ----------
-    layers : dict of int to LayerGradient
-        By the layer's index in the network's list; only layers of which something was given.
+    arrays : dict of str to ndarray
+        By parameter name, float64, in the parameter's shape.
     shapes : dict of str to tuple of int
-        As they came, by parameter name, in the network's order.
+        As they came, in the network's order.
     precision : str
         Name of the least exact floating-point type among the arrays.
+    notes : tuple of str
+        How they were read, where that was not plain.
+    turned : bool
+        Whether weights are kept as (units, inputs) throughout.
+    transposed : frozenset of str
+        Single weight gradients that came as their transpose.
+    odd : dict of str to (str, ndarray)
+        Bias gradients whose shape shows the mistake already: its name, and the array as it came.
+    missing : tuple of str
+        Parameters of which no gradient was given.
     """
 
-    layers: dict[int, LayerGradient]
+    arrays: dict[str, Array]
     shapes: dict[str, tuple[int, ...]]
     precision: str
+    notes: tuple[str, ...] = ()
+    turned: bool = False
+    transposed: frozenset[str] = frozenset()
+    odd: dict[str, tuple[str, Array]] = field(default_factory=dict)
+    missing: tuple[str, ...] = ()
 
     @property
     def names(self) -> list[str]:
         return list(self.shapes)
 
-    def vector(self, parameters: ParameterVector, missing: Array) -> Array:
-        """Everything in the order of ``parameters.values``, shape (P,); what was not given is taken from `missing`."""
-        vector = missing.copy()
-        for name in self.names:
-            layer, _, kind = name.partition(".")
-            vector[parameters.slice(name)] = getattr(self.layers[int(layer)], kind).ravel()
-        return vector
+    def of_layer(self, index: int) -> list[str]:
+        """The names that were given of one layer."""
+        return [name for name in self.names if name.startswith(f"{index}.")]
 
 
-def read_gradients(gradients: Any, parameters: ParameterVector, what: str = "my_gradients") -> Given:
-    """Sort gradients by layer, in float64.
+def read_gradients(gradients: Any, parameters: ParameterVector, what: str = "my_gradients", rows: int = 0) -> Given:
+    """Gradients by parameter name, in float64, with how they were read.
 
     Parameters
     ----------
-    gradients : array_like of shape (P,), or mapping of parameter name to array_like
-        A weight gradient may come as its transpose; a bias gradient as a row or a column.
+    gradients : array_like of shape (P,), mapping, list or tuple
+        In the order of ``parameters.values``; by name, the network's or one's own (dW1, nabla_w, fc1.weight, coefs_);
+        or in a list. Weight gradients may be (units, inputs) throughout; a bias gradient a row or a column.
     parameters : ParameterVector
         Of the network.
     what : str
         The argument's name, for the errors.
+    rows : int
+        n, by which a bias gradient that was never summed is known.
 
     Raises
     ------
@@ -84,46 +79,93 @@ def read_gradients(gradients: Any, parameters: ParameterVector, what: str = "my_
     Examples
     --------
     >>> p = ParameterVector({"0.weight": (2, 3), "0.bias": (3,)}, np.dtype("float64"))
-    >>> given = read_gradients({"0.weight": np.ones((3, 2))}, p)
-    >>> given.names, given.layers[0].weight.shape, given.layers[0].turned
-    (['0.weight'], (2, 3), True)
+    >>> given = read_gradients({"W1": np.ones((3, 2)), "b1": np.ones((3, 1))}, p)
+    >>> given.arrays["0.weight"].shape, given.arrays["0.bias"].shape, given.turned
+    ((2, 3), (3,), True)
     """
-    if isinstance(gradients, Mapping):
-        if not gradients:
-            raise ShapeError(f"{what} is empty: give at least one array, such as {what}[{parameters.names[0]!r}]")
-        for name in gradients:
-            parameters.slice(str(name))  # refuses an unknown name
-        arrays = {name: _numbers(array, f"{what}[{name!r}]") for name, array in gradients.items()}
-    else:
-        vector = _numbers(gradients, what)
+    vector = _as_vector(gradients)
+    if vector is not None:
+        vector = numbers(vector, what)
         if vector.shape != (parameters.size,):
             raise ShapeError(
                 f"{what} must have one number for each parameter, shape ({parameters.size},), "
                 f"or be a dict of arrays by parameter name, received shape {vector.shape}"
             )
-        arrays = {name: vector[parameters.slice(name)].reshape(shape) for name, shape in parameters.shapes.items()}
-
-    layers: dict[int, LayerGradient] = {}
-    names = [name for name in parameters.names if name in arrays]
+        raw = {name: vector[parameters.slice(name)].reshape(shape) for name, shape in parameters.shapes.items()}
+        notes: list[str] = []
+    else:
+        named, notes = named_arrays(gradients, parameters, what)
+        raw = {name: numbers(array, f"{what}[{name!r}]") for name, array in named.items()}
+    names = [name for name in parameters.names if name in raw]
+    weights = [name for name in of_kind(parameters, "weight") if name in raw]
+    telling = [name for name in weights if parameters.shapes[name] != parameters.shapes[name][::-1]]
+    flipped = [name for name in telling if raw[name].shape == parameters.shapes[name][::-1]]
+    turned = bool(flipped) and flipped == telling
+    if turned:
+        notes.append("weight gradients were read as (units, inputs) and turned")
+    arrays, odd = {}, {}
     for name in names:
-        index, _, kind = name.partition(".")
-        layer = layers.setdefault(int(index), LayerGradient())
-        array, shape = arrays[name].astype(np.float64), parameters.shapes[name]
-        if kind == "weight":
-            layer.turned = array.shape != shape and array.shape == shape[::-1]
-            layer.weight = array.T if layer.turned else array
-            found = layer.weight
+        array, shape = raw[name].astype(np.float64), parameters.shapes[name]
+        if len(shape) == 2:
+            arrays[name] = array.T if (turned and name in weights) or name in flipped else array
+            found = arrays[name].shape
         else:
-            layer.bias = array.ravel() if array.shape in ((1, *shape), (*shape, 1)) else array
-            found = layer.bias
-        if found.shape != shape:
-            raise ShapeError(f"{what}[{name!r}] must have shape {shape}, as the parameter, received {array.shape}")
-    precision = max((arrays[name].dtype.name for name in names), key=_DTYPES.index)
-    return Given(layers, {name: arrays[name].shape for name in names}, precision)
+            found = _row(array, shape)
+            mistake = None if found == shape else _odd(array, shape, rows)
+            if mistake is not None:
+                odd[name] = (mistake, array)
+                continue
+            if found == shape:
+                arrays[name] = array.reshape(shape)
+        if found != shape:
+            more = f": sum it over the rows, {what}[{name!r}].sum(axis=0)" if _stacked(array, shape) else ""
+            raise ShapeError(f"{what}[{name!r}] must have shape {shape}, as the parameter, received {array.shape}{more}")
+    precision = max((raw[name].dtype.name for name in names), key=_DTYPES.index)
+    return Given(
+        arrays,
+        {name: raw[name].shape for name in names},
+        precision,
+        tuple(note for note in notes if note),
+        turned,
+        frozenset() if turned else frozenset(flipped),
+        odd,
+        tuple(name for name in parameters.names if name not in raw),
+    )
 
 
-def _numbers(values: Any, what: str) -> Array:
-    """An array of finite floating-point numbers; whole numbers become float64."""
+def _as_vector(gradients: Any) -> Any:
+    """What is one array of numbers, as it is; None for a collection of arrays."""
+    if isinstance(gradients, np.ndarray) and gradients.dtype != object:
+        return gradients
+    if isinstance(gradients, list | tuple) and gradients and all(np.isscalar(one) for one in gradients):
+        return gradients
+    return gradients if not hasattr(gradients, "__iter__") else None
+
+
+def _row(array: Array, shape: tuple[int, ...]) -> tuple[int, ...]:
+    return shape if array.shape in (shape, (1, *shape), (*shape, 1)) else array.shape
+
+
+def _stacked(array: Array, shape: tuple[int, ...]) -> bool:
+    return array.ndim == 2 and shape[0] in array.shape
+
+
+def _odd(array: Array, shape: tuple[int, ...], rows: int) -> str | None:
+    """The mistake that a bias gradient's shape shows."""
+    if array.size == 1:
+        return "bias_scalar"
+    if array.shape in ((rows, *shape), (*shape, rows)):
+        return "bias_unsummed"
+    if array.shape in ((rows,), (rows, 1), (1, rows)):
+        return "bias_over_wrong_axis"
+    return None
+
+
+def numbers(values: Any, what: str) -> Array:
+    """An array of finite floating-point numbers; whole numbers become float64, a tensor's gradient is taken."""
+    if hasattr(values, "detach"):  # PyTorch: the gradient of a parameter, or a tensor
+        grad = getattr(values, "grad", None)
+        values = (values if grad is None else grad).detach().cpu()
     try:
         array = np.asarray(values)
     except ValueError as error:  # rows of unequal length

@@ -1,287 +1,374 @@
-"""Whether a layer's given gradients are what a certain delta leads to, rightly or with a mistake of this layer alone.
+"""Whether the gradients given of one layer are what a certain delta leads to, rightly or with mistakes of their own.
 
-Gradients agree where they differ by no more than rounding. How much that is, is measured: the reference computes the
-gradient in float32 too, and how far that is off, compared with the terms added up, is the layer's conditioning.
+Arrays are judged one by one. A weight gradient is compared in three random mixtures of its rows first, which costs a
+fraction of the product a_inᵀ delta; only what agrees there is computed in full.
 """
 
 from __future__ import annotations
 
 import math
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from typing import Final, final
 
 import numpy as np
 
 from ...parameters import Array
-from .given import Given, LayerGradient
-from .mistakes import Mistake, Passes
+from .factors import Reading
+from .given import Given
+from .lefts import bias_sums, left_factors, whole_weights
+from .passes import Mistake, Passes
+from .places import moved
+from .rounding import TINY, Rounding, norm, terms
+from .ways import Way
 
-_MOST_MOVED: Final = 512  # units looked at for an exchange
-_TINY: Final = float(np.finfo(np.float64).tiny)
-_OF_BOTH: Final = ("sum_not_mean", "extra_batch_division", "sign_flipped", "stale_gradient")  # of weights and biases
+_MIXTURES: Final = 3
+_FEWEST: Final = 4  # numbers that a factor without a meaning has to agree in
 
 
 @final
 @dataclass(frozen=True)
 class Fit:
-    """One explanation of what was given: the mistakes it needs, and how far it misses (in tolerances, up to 1)."""
+    """One explanation of one array: the mistakes it needs, what they cost, and how far it misses, in tolerances."""
 
     mistakes: tuple[Mistake, ...] = ()
+    cost: float = 0.0
     misfit: float = 0.0
+
+
+RIGHT: Final = Fit()
 
 
 @final
 class Judge:
-    """Compares given gradients with what they should be.
+    """Compares the arrays given with what they should be.
 
     Parameters
     ----------
-    exact, rough : Passes
-        The reference's passes in float64 and in float32.
+    rounding : Rounding
     given : Given
     previous : Given or None
         The gradients of the step before.
-    epsilon : float
-        The spacing of the numbers that were given: 2⁻⁵² for float64.
+    readings : sequence of Reading
+        The factors that have a meaning.
     """
 
-    def __init__(self, exact: Passes, rough: Passes, given: Given, previous: Given | None, epsilon: float) -> None:
-        self.exact = exact
+    def __init__(
+        self, rounding: Rounding, given: Given, previous: Given | None, readings: Sequence[Reading]
+    ) -> None:
+        self.exact = rounding.exact
+        self.rounding = rounding
         self.given = given
         self.previous = previous
-        self.epsilon = epsilon
-        # what rounding to a common scale would leave, and more than nothing where every gradient is zero
-        self._floor = 4.0 * epsilon * float(np.abs(exact.gradient).max()) + _TINY
-        self._condition = {index: self._measure(index, rough) for index in exact.dense}
-        self._weight_sum = exact.weight_sum
+        self.readings = readings
+        rng = np.random.default_rng(0)
+        self._mix: dict[int, Array] = {}
+        self._mixed: dict[int, Array] = {}
+        for index, layer in self.exact.dense.items():
+            inputs = layer.weight.shape[0]
+            mix = rng.normal(size=(inputs, _MIXTURES))
+            self._mix[index] = mix / max(np.linalg.norm(mix, 2), TINY)
+            if f"{index}.weight" in given.arrays:
+                self._mixed[index] = self._mix[index].T @ given.arrays[f"{index}.weight"]
+        self._sizes = {name: norm(array) for name, array in given.arrays.items()}
+        self._penalized = bool(self.exact.net.l1 or self.exact.net.l2)
+        self._momenta = self._kept()
 
-    # ── rounding ─────────────────────────────────────────────────────────────────────────────────────────
+    def _kept(self) -> list[float]:
+        """The shares of the gradients before that the arrays given seem to have kept, by least squares."""
+        found = [0.9]
+        for name, before in ({} if self.previous is None else self.previous.arrays).items():
+            given = self.given.arrays.get(name)
+            if given is not None and given.size >= _FEWEST:
+                basis = np.stack([self.exact.part(name).ravel(), before.ravel()], axis=1)
+                found.append(float(np.linalg.lstsq(basis, given.ravel(), rcond=None)[0][1]))
+        return [kept for kept in found if 1e-3 < kept < 0.9999]
 
-    def _measure(self, index: int, rough: Passes) -> float:
-        """How many float32 roundings, relative to the terms added up, the layer's delta and gradients are away."""
-        delta, a_in = self.exact.work.delta[index], self.exact.work.a[index]
-        terms = math.sqrt(float(np.dot(_row_squares(a_in), _row_squares(delta))))
-        pairs = [
-            (delta, rough.work.delta[index], _norm(delta)),
-            (a_in, rough.work.a[index], _norm(a_in)),
-        ]
-        for kind, size in (("weight", terms), ("bias", _norm(delta))):
-            if f"{index}.{kind}" in self.exact.net.parameters.names:
-                where = self.exact.net.parameters.slice(f"{index}.{kind}")
-                size = size / self.exact.weight_sum + _norm(self.exact.gradient[where])
-                pairs.append((self.exact.gradient[where], rough.gradient[where], size))
-        unit = float(np.finfo(np.float32).eps)
-        with np.errstate(all="ignore"):
-            found = [_norm(one - other) / size / unit for one, other, size in pairs if size > 0.0]
-        return max((x if math.isfinite(x) else 1.0 / unit for x in found), default=0.0)
+    def is_right(self, name: str) -> bool:
+        """Whether one array equals the right one to rounding."""
+        if name not in self.given.arrays or name in self.given.transposed:
+            return False
+        index, kind = int(name.split(".")[0]), name.split(".")[1]
+        right = self.exact.part(name)
+        added = 0.0
+        if index in self.exact.delta:
+            delta = self.exact.delta[index]
+            added = terms(self.exact.work.a[index], delta) if kind == "weight" else norm(delta)
+        return norm(self.given.arrays[name] - right) <= self.rounding.of(index, added / self.exact.weight_sum, right)
 
-    def _tolerance(self, index: int, terms: float, result: Array) -> float:
-        """The largest distance ‖given − result‖ that rounding explains.
+    # ── a delta, tried quickly ───────────────────────────────────────────────────────────────────────────
 
-        `terms` is √Σ_rows ‖a_in‖² ‖delta‖² over the weight sum: the size of a sum of n terms of random sign.
-        """
-        roundings = 8.0 + 2.0 * math.sqrt(self.exact.work.n) + 8.0 * self._condition[index]
-        return self.epsilon * roundings * (terms + _norm(result)) + self._floor * math.sqrt(result.size)
+    def plain(self, passes: Passes, index: int, delta: Array, name: str, *, factors: bool = True) -> list[Fit]:
+        """The array as this delta leads to it, or with a constant factor that has a meaning."""
+        if name in self.given.odd:
+            return self._odd_fits(index, delta, name)
+        fits = self._weight(passes, index, delta, name) if name.endswith(".weight") else self._bias(index, delta, name)
+        own = self._own_transpose(index, name)
+        found = [replace(fit, mistakes=own + fit.mistakes, cost=fit.cost + len(own)) for fit in fits]
+        return found if factors else [fit for fit in found if len(fit.mistakes) == len(own)]
 
-    # ── one layer ────────────────────────────────────────────────────────────────────────────────────────
+    def _own_transpose(self, index: int, name: str) -> tuple[Mistake, ...]:
+        if name not in self.given.transposed:
+            return ()
+        return (Mistake("transposed", index, index, name, numbers={"where": "weight gradient"}),)
 
-    def fits(self, passes: Passes, index: int, delta: Array) -> list[Fit]:
-        """Every explanation of layer `index`'s gradients from this delta, with at most two mistakes of its own."""
-        given = self.given.layers[index]
-        for_bias = [Fit()] if given.bias is None else self._bias_fits(index, delta, given.bias)
-        if not for_bias:
-            return []
-        if given.weight is None:
-            for_weight = [Fit()]
-        else:
-            for_weight = self._weight_fits(passes, index, delta, given.weight, given.turned)
-        found = [_together(w, b, given) for w in for_weight for b in for_bias]
-        return [fit for fit in found if len(fit.mistakes) <= 2]
-
-    def rates(self, passes: Passes, index: int, delta: Array, per_rate: Array) -> list[float]:
-        """Learning rates η for which ``delta − η per_rate`` comes nearest to what was given, by least squares.
-
-        From weights and biases together, and from each alone, should the other have a mistake of its own; from weights
-        without a penalty too. A rate that could as well be a constant factor is left out.
-        """
-        given = self.given.layers[index]
-        parts = []  # each: what the right gradient has more than the given, what a rate of 1 takes away, the right one
-        for kind, array in (("weight", given.weight), ("bias", given.bias)):
-            if array is not None:
-                right, added = self._plain(passes, index, kind, delta), self._plain(passes, index, kind, per_rate)
-                parts.append(np.stack([(right - array).ravel(), added.ravel(), right.ravel()]))
-                if kind == "weight" and passes.penalties(index):  # right has none as yet
-                    penalty = passes.penalty(index)
-                    parts.append(parts[0] + np.stack([penalty.ravel(), *np.zeros((2, penalty.size))]))
-        if given.weight is not None and given.bias is not None:
-            parts.append(np.concatenate(parts[-2:], axis=1))
-        found = []
-        for missing, added, right in parts:
-            # missing = η added, by least squares
-            rate = float(np.dot(missing, added) / max(np.dot(added, added), _TINY))
-            along = right * (np.dot(right, added) / max(np.dot(right, right), _TINY))
-            tolerance = self._tolerance(index, _norm(right), right)
-            if rate > 0.0 and missing.size >= 3 and rate * _norm(added - along) > 3.0 * tolerance:
-                found.append(rate)
+    def _weight(self, passes: Passes, index: int, delta: Array, name: str) -> list[Fit]:
+        given, mixed = self.given.arrays[name], self._mixed[index]
+        if index not in passes.mixed:
+            passes.mixed[index] = passes.work.a[index] @ self._mix[index]
+        m = self.exact.weight_sum
+        quick = passes.mixed[index].T @ delta / m  # (mixtures, units)
+        penalty = passes.penalty(name) if self._penalized else None
+        quick_penalty = np.zeros_like(quick) if penalty is None else self._mix[index].T @ penalty
+        added = terms(passes.work.a[index], delta) / m
+        size = math.sqrt(given.size)
+        found: list[Fit] = []
+        data: Array | None = None
+        for whole in (False, True) if penalty is not None else (False,):
+            cand = quick + quick_penalty if whole else quick
+            rest = mixed if whole else mixed - quick_penalty
+            for mistakes, cost, factor in self._factors(rest, cand, index, name, 1e-3):
+                if whole and not mistakes:
+                    continue
+                tolerance = self.rounding.at(index, abs(factor) * added, self._sizes[name], given.size)
+                if norm(rest - factor * cand) > tolerance * (1.0 + 1e-9) * size:
+                    continue
+                if data is None:
+                    data = passes.work.a[index].T @ delta / m
+                added_penalty = 0.0 if penalty is None else (factor if whole else 1.0) * penalty
+                right = factor * data + added_penalty
+                misfit = norm(given - right) / self.rounding.of(index, abs(factor) * added, right)
+                if misfit <= 1.0:
+                    found.append(Fit(mistakes, cost, misfit))
+                    if not mistakes:
+                        return found
         return found
 
-    def _plain(self, passes: Passes, index: int, kind: str, delta: Array) -> Array:
-        total = passes.work.a[index].T @ delta if kind == "weight" else delta.sum(axis=0)
-        return np.asarray(total / self._weight_sum)
+    def _bias(self, index: int, delta: Array, name: str) -> list[Fit]:
+        given = self.given.arrays[name]
+        right = delta.sum(axis=0) / self.exact.weight_sum
+        added = norm(delta) / self.exact.weight_sum
+        return self._scaled(given, right, index, name, added)
 
-    def _bias_fits(self, index: int, delta: Array, given: Array) -> list[Fit]:
+    def _scaled(self, given: Array, right: Array, index: int, name: str, added: float) -> list[Fit]:
         found = []
-        mean = delta.sum(axis=0) / self._weight_sum  # (units,)
-        terms = _norm(delta) / self._weight_sum
-        for mistakes, factor in self._factors(index):
-            right = factor * mean
-            misfit = _norm(given - right) / self._tolerance(index, abs(factor) * terms, right)
+        for mistakes, cost, factor in self._factors(given, right, index, name, 1e-2):
+            misfit = norm(given - factor * right) / self.rounding.of(index, abs(factor) * added, factor * right)
             if misfit <= 1.0:
-                found.append(Fit(_measured(mistakes, given, mean), misfit))
+                found.append(Fit(mistakes, cost, misfit))
                 if not mistakes:
                     return found
-        found += self._stale(index, "bias", given)
-        found += self._moved(index, given[None, :], mean[None, :], self._tolerance(index, terms, mean), "units")
         return found
 
-    def _weight_fits(self, passes: Passes, index: int, delta: Array, given: Array, turned: bool) -> list[Fit]:
-        found = []
-        delta_squares = _row_squares(delta)
-        for in_input, a_in in passes.inputs(index):
-            data = a_in.T @ delta / self._weight_sum  # (inputs, units)
-            terms = math.sqrt(float(np.dot(_row_squares(a_in), delta_squares))) / self._weight_sum
-            for in_shape, weight in _orientations(index, given, turned):
-                for in_factor, factor in self._factors(index):
-                    # of the mistakes in the data's part one at most, beside a shape that is wrong already
-                    if len(in_input) + len(in_factor) + len(in_shape) - turned > 1:
-                        continue
-                    for in_penalty, penalty in self._penalties(passes, index, factor):
-                        right = factor * data + penalty
-                        misfit = _norm(weight - right) / self._tolerance(index, abs(factor) * terms, right)
-                        if misfit <= 1.0:
-                            measured = _measured(in_factor, weight - penalty, data) + _coefficients(
-                                in_penalty, passes, index, factor * data - weight
-                            )
-                            found.append(Fit(in_input + in_shape + measured, misfit))
-                            if not found[-1].mistakes:
-                                return found
-            if not in_input and not turned:
-                right = data + passes.penalty(index)
-                tolerance = self._tolerance(index, terms, right)
-                found += self._moved(index, given, right, tolerance, "units")
-                found += self._moved(index, given.T, right.T, tolerance, "inputs")
-        return found + self._stale(index, "weight", given)
+    def _factors(
+        self, given: Array, right: Array, index: int, name: str, near: float
+    ) -> Iterator[tuple[tuple[Mistake, ...], float, float]]:
+        """Factors near the measured one that have a meaning: the mistakes, what they cost, the factor; first 1."""
+        yield (), 0.0, 1.0
+        size = float(np.vdot(right, right))
+        if size <= TINY:
+            return
+        ratio = float(np.vdot(right, given)) / size
+        for reading in self.readings:
+            for sign in (1.0, -1.0):
+                value = sign * reading.value
+                if sign < 0.0 and (reading.value < 0.0 or reading.name == "accumulated_gradient"):
+                    continue
+                if abs(ratio - value) > near * abs(value):
+                    continue
+                numbers = {"expected_ratio": reading.value, "ratio": abs(ratio) if sign < 0 else ratio, "read_as": reading.says}
+                made = Mistake(reading.name, index, index, name, numbers=numbers)
+                if sign > 0.0:
+                    yield (made,), reading.cost, value
+                else:
+                    yield (Mistake("sign_flipped", index, index, name), made), 1.0 + reading.cost, value
 
-    def _factors(self, index: int) -> list[tuple[tuple[Mistake, ...], float]]:
-        known = self.exact.factors()
-        return [
-            ((), 1.0),
-            *(((Mistake(name, index, index, numbers={"expected_ratio": factor}),), factor) for name, factor in known),
-        ]
+    def constant(self, passes: Passes, index: int, delta: Array, names: Sequence[str]) -> float | None:
+        """The factor by which these arrays together differ from what delta leads to, where it is constant at all."""
+        arrays = [self.given.arrays.get(name) for name in names if name not in self.given.transposed]
+        numbers = sum(array.size for array in arrays if array is not None)
+        if len(arrays) != len(names) or any(array is None for array in arrays) or numbers < _FEWEST:
+            return None
+        m, a_in = self.exact.weight_sum, passes.work.a[index]
+        data = [a_in.T @ delta / m if name.endswith(".weight") else delta.sum(axis=0) / m for name in names]
+        added = max(terms(a_in, delta), norm(delta)) / m
+        penalty = [passes.penalty(name) for name in names]
+        # everything times the factor, or all but the penalty
+        for whole in (False, True):
+            right = np.concatenate([(d + p * whole).ravel() for d, p in zip(data, penalty, strict=True)])
+            given = np.concatenate(
+                [(array - p * (not whole)).ravel() for array, p in zip(arrays, penalty, strict=True) if array is not None]
+            )
+            size = float(np.vdot(right, right))
+            ratio = float(np.vdot(right, given)) / size if size > TINY else 0.0
+            close = norm(given - ratio * right) <= self.rounding.of(index, abs(ratio) * added, ratio * right)
+            if close and abs(ratio) * math.sqrt(size) > self.rounding.of(index, abs(ratio) * added, right):
+                return ratio
+        return None
 
-    def _penalties(self, passes: Passes, index: int, factor: float) -> list[tuple[tuple[Mistake, ...], Array]]:
-        """What may have been added to the data's part: the penalty, the penalty times the factor, or some of it."""
-        parts = passes.penalties(index)
-        whole = passes.penalty(index)
-        found: list[tuple[tuple[Mistake, ...], Array]] = [((), whole)]
-        if parts and factor != 1.0:
-            found.append(((), factor * whole))
-        present = [[], *([part] for part in parts if len(parts) > 1)] if parts else []
-        for kept in present:
-            missing = " and ".join(kind for kind, _ in parts if kind not in [kind for kind, _ in kept])
-            mistake = Mistake("missing_penalty", index, index, numbers={"penalty": missing})
-            found.append(((mistake,), sum((part for _, part in kept), np.zeros_like(whole))))
+    def _odd_fits(self, index: int, delta: Array, name: str) -> list[Fit]:
+        """A bias gradient whose shape is a mistake already, which is all that is said of it."""
+        mistake, array = self.given.odd[name]
+        numbers: dict[str, float | str] = {"shape": str(array.shape)}
+        if mistake == "bias_unsummed":
+            rows = array if array.shape[0] == len(delta) else array.T
+            total = rows.sum(axis=0)
+            for said, factor in (("", 1.0), ("divided by the rows already", 1.0 / self.exact.weight_sum)):
+                if norm(total - factor * delta.sum(axis=0)) <= self.rounding.of(index, factor * norm(delta), total):
+                    return [Fit((Mistake(mistake, index, index, name, numbers={**numbers, "rows": said}),), 1.0)]
+            return [Fit((Mistake(mistake, index, index, name, numbers=numbers),), 1.6, 1.0)]
+        if mistake == "bias_scalar":
+            m = self.exact.weight_sum
+            sizes = (delta.sum(), delta.sum() / m, delta.mean())
+            right = any(abs(float(array.ravel()[0]) - s) <= self.rounding.of(index, norm(delta), array) for s in sizes)
+            return [Fit((Mistake(mistake, index, index, name, numbers=numbers),), 1.0 if right else 1.6)]
+        return [Fit((Mistake(mistake, index, index, name, numbers=numbers),), 1.0)]
+
+    # ── mistakes of one array ────────────────────────────────────────────────────────────────────────────
+
+    def rich(self, passes: Passes, index: int, delta: Array, name: str) -> list[Fit]:
+        """Every explanation of one array from this delta with one mistake of its own."""
+        if name in self.given.odd:
+            return []
+        given, m = self.given.arrays[name], self.exact.weight_sum
+        kind = name.split(".")[1]
+        a_in = passes.work.a[index]
+        if kind == "weight":
+            data, added = a_in.T @ delta / m, terms(a_in, delta) / m
+            penalty = passes.penalty(name)
+        else:
+            data, added = delta.sum(axis=0) / m, norm(delta) / m
+            penalty = np.zeros_like(data)
+        right = data + penalty
+        tolerance = self.rounding.of(index, added, right)
+        found: list[Fit] = []
+
+        def say(what: str, misfit: float = 0.0, extra: float = 0.0, **numbers: float | str) -> None:
+            found.append(Fit((Mistake(what, index, index, name, numbers=numbers),), 1.0 + extra, misfit))
+
+        if not given.any():
+            if norm(right) > tolerance:
+                say("gradient_zero" if kind == "weight" else "bias_zero")
+            return found
+        if kind == "weight":
+            found += self._left_fits(passes, index, delta, name, penalty)
+            found += self._penalty_fits(passes, index, name, data, added)
+            if min(given.shape) > 1:
+                turned = given.reshape(given.shape[::-1]).T
+                if norm(turned - right) <= tolerance and not np.array_equal(given, turned):
+                    say("transposed", where="weight gradient")
+        else:
+            for way in bias_sums(passes, index, delta):
+                if norm(given - way.value) <= self.rounding.of(index, added, way.value):
+                    found.append(Fit(way.mistakes, way.cost))
+            found += self._bias_penalty(passes, index, name, data, tolerance)
+        for axis, numbers in moved(given, right, tolerance):
+            say("swapped_units", axis=axis, **numbers)
+        if self.previous is not None and name in self.previous.arrays:
+            found += self._with_previous(index, name, given, right, tolerance)
+        for other in self.exact.net.parameters.names:
+            if other != name and self.exact.net.parameters.shapes[other] == given.shape:
+                if norm(given - self.exact.part(other)) <= tolerance:
+                    say("gradient_of_another_layer", gradient_of=other)
+        if (right < 0.0).any() and norm(given - np.abs(right)) <= tolerance:
+            say("absolute_value")
+        most = float(np.abs(given).max())
+        if most < (1.0 - 1e-6) * float(np.abs(right).max()) and given.size > 1:
+            if norm(given - np.clip(right, -most, most)) <= tolerance:
+                say("clipped", extra=0.1, at=most)
         return found
 
-    def _stale(self, index: int, kind: str, given: Array) -> list[Fit]:
-        if self.previous is None or index not in self.previous.layers:
+    def _left_fits(self, passes: Passes, index: int, delta: Array, name: str, penalty: Array) -> list[Fit]:
+        given, mixed, m = self.given.arrays[name], self._mixed[index], self.exact.weight_sum
+        mix, found = self._mix[index], []
+        quick_rest = mixed - mix.T @ penalty
+        for left in left_factors(passes, index):
+            quick = (left.value @ mix).T @ delta / m
+            added = terms(left.value, delta) / m
+            for mistakes, cost, factor in self._factors(quick_rest, quick, index, name, 1e-3):
+                most = self.rounding.at(index, abs(factor) * added, self._sizes[name], given.size)
+                if norm(quick_rest - factor * quick) > most * math.sqrt(given.size):
+                    continue
+                right = factor * (left.value.T @ delta / m) + penalty
+                misfit = norm(given - right) / self.rounding.of(index, abs(factor) * added, right)
+                if misfit <= 1.0:
+                    found.append(Fit(left.mistakes + mistakes, left.cost + cost, misfit))
+        for way in whole_weights(passes, index, delta):
+            right = way.value + penalty
+            if norm(given - right) <= self.rounding.of(index, norm(way.value), right):
+                found.append(Fit(way.mistakes, way.cost))
+        return found
+
+    def _penalty_fits(self, passes: Passes, index: int, name: str, data: Array, added: float) -> list[Fit]:
+        """The penalty left out, or with another factor; or one that the network has not."""
+        given, m, found = self.given.arrays[name], self.exact.weight_sum, []
+        weight = passes.dense[index].weight
+        parts = {kind: part for kind in ("l1", "l2") if (part := passes.penalty(name, kind)).any()}
+        whole = passes.penalty(name)
+
+        def close(right: Array) -> bool:
+            return norm(given - right) <= self.rounding.of(index, added, right)
+
+        # one part of two is nearer than both, so that the choice of what is missing is the smallest
+        for size in range(1, len(parts) + 1):
+            for missing in ([[kind] for kind in parts] if size == 1 else [list(parts)]):
+                if close(data + whole - sum((parts[kind] for kind in missing), np.zeros_like(whole))):
+                    numbers: dict[str, float | str] = {"penalty": " and ".join(missing)}
+                    for kind in missing:
+                        numbers[f"{kind}_missing"] = self._coefficient(passes, kind)
+                    found.append(Fit((Mistake("missing_penalty", index, index, name, numbers=numbers),), 1.0))
+        if parts:
+            for factor, says in ((2.0, "2"), (0.5, "½"), (-1.0, "−1"), (1.0 / m, "1/m"), (m, "m"), (2.0 / m, "2/m")):
+                if factor != 1.0 and close(data + factor * whole):
+                    numbers = {"factor": says}
+                    found.append(Fit((Mistake("penalty_factor", index, index, name, numbers=numbers),), 1.0))
+        elif weight.size >= _FEWEST and weight.any():
+            coefficient = float(np.vdot(given - data, weight) / np.vdot(weight, weight))
+            if close(data + coefficient * weight):
+                numbers = {"coefficient": coefficient}
+                found.append(Fit((Mistake("penalty_unasked", index, index, name, numbers=numbers),), 1.1))
+        return found
+
+    def _coefficient(self, passes: Passes, kind: str) -> float:
+        net = passes.net
+        return net.penalty_share(passes.weight_sum) * (net.l1 if kind == "l1" else net.l2)
+
+    def _bias_penalty(self, passes: Passes, index: int, name: str, data: Array, tolerance: float) -> list[Fit]:
+        bias = passes.dense[index].bias
+        if bias is None or not bias.any():
             return []
-        before: Array | None = getattr(self.previous.layers[index], kind)
-        if before is None:
+        known = [self._coefficient(passes, "l2")] if passes.net.l2 else []
+        if bias.size >= _FEWEST:
+            known.append(float(np.vdot(self.given.arrays[name] - data, bias) / np.vdot(bias, bias)))
+        for coefficient in known:
+            if norm(self.given.arrays[name] - data - coefficient * bias) <= tolerance:
+                numbers: dict[str, float | str] = {"coefficient": coefficient}
+                return [Fit((Mistake("penalty_on_bias", index, index, name, numbers=numbers),), 1.0)]
+        return []
+
+    def _with_previous(self, index: int, name: str, given: Array, right: Array, tolerance: float) -> list[Fit]:
+        """What is left of the step before: all of it, or a part added."""
+        if self.previous is None:
             return []
-        misfit = _norm(given - before) / (8.0 * self.epsilon * _norm(before) + _TINY)
-        return [Fit((Mistake("stale_gradient", index, index),), misfit)] if misfit <= 1.0 else []
+        before = self.previous.arrays[name]
+        if norm(given - before) <= 8.0 * self.rounding.epsilon * norm(before) + TINY:
+            return [Fit((Mistake("stale_gradient", index, index, name),), 1.0)]
+        if norm(given - right - before) <= tolerance + self.rounding.epsilon * norm(before):
+            return [Fit((Mistake("accumulated_gradient", index, index, name, numbers={"read_as": "previous + new"}),), 1.0)]
+        for kept in self._momenta:
+            for share in (1.0, 1.0 - kept):
+                rest = norm(given - share * right - kept * before)
+                if rest <= 2.0 * tolerance + 8.0 * self.rounding.epsilon * norm(before):
+                    return [Fit((Mistake("momentum_inside", index, index, name, numbers={"momentum": kept}),), 1.0)]
+        return []
 
-    def _moved(self, index: int, given: Array, right: Array, tolerance: float, axis: str) -> list[Fit]:
-        """Columns that stand in each other's place."""
-        wrong = np.flatnonzero(np.sqrt(_row_squares((given - right).T)) > tolerance)
-        if not 2 <= wrong.size <= _MOST_MOVED:
+
+def way_fits(judge: Judge, passes: Passes, index: int, way: Way, names: Sequence[str]) -> list[tuple[Fit, ...]]:
+    """The fits of all arrays of a layer to one delta, where each has one; every combination of them."""
+    found: list[tuple[Fit, ...]] = [()]
+    for name in names:
+        fits = judge.plain(passes, index, way.value, name)
+        if not fits:
             return []
-        one, other = given[:, wrong], right[:, wrong]
-        lengths = [np.sort(np.sqrt(_row_squares(columns.T))) for columns in (one, other)]
-        if (np.abs(lengths[0] - lengths[1]) > tolerance).any():
-            return []
-        from scipy.optimize import linear_sum_assignment
-
-        distance = np.stack([np.sqrt(_row_squares((one - column[:, None]).T)) for column in other.T], axis=1)
-        at, source = linear_sum_assignment(distance)
-        misfit = float(distance[at, source].max()) / tolerance
-        if misfit > 1.0:
-            return []
-        numbers: dict[str, float | str] = {
-            "axis": axis,
-            "first": int(wrong[0]),
-            "second": int(wrong[source[0]]),
-            "moved": int(wrong.size),
-        }
-        return [Fit((Mistake("swapped_units", index, index, numbers=numbers),), misfit)]
-
-
-def _row_squares(array: Array) -> Array:
-    """Σ_j x_ij², shape (n,)."""
-    return np.asarray(np.vecdot(array, array))
-
-
-def _norm(array: Array) -> float:
-    return float(np.linalg.norm(array))
-
-
-def _orientations(index: int, given: Array, turned: bool) -> list[tuple[tuple[Mistake, ...], Array]]:
-    """A weight gradient as given, and as it would be if it had been written down the other way round."""
-    mistake = Mistake("transposed", index, index, numbers={"where": "weight gradient"})
-    if turned:
-        return [((mistake,), given)]
-    if min(given.shape) == 1:
-        return [((), given)]
-    return [((), given), ((mistake,), given.reshape(given.shape[::-1]).T)]
-
-
-def _measured(mistakes: tuple[Mistake, ...], given: Array, right: Array) -> tuple[Mistake, ...]:
-    """The same mistakes with the ratio that was measured, without a penalty."""
-    size = float(np.vdot(right, right))
-    ratio = float(np.vdot(right, given)) / size if size > 0.0 else math.nan
-    return tuple(replace(mistake, numbers={**mistake.numbers, "ratio": ratio}) for mistake in mistakes)
-
-
-def _coefficients(mistakes: tuple[Mistake, ...], passes: Passes, index: int, rest: Array) -> tuple[Mistake, ...]:
-    """The same mistakes with the missing penalty's coefficient, from −rest = what of the penalty is there."""
-    if not mistakes:
-        return ()
-    weight = passes.dense[index].weight
-    parts = dict(passes.penalties(index))
-    units = {"l1": np.sign(weight), "l2": weight}
-    columns = np.stack([units[kind].ravel() for kind in parts], axis=1)
-    present = np.linalg.lstsq(columns, -rest.ravel(), rcond=None)[0]
-    share = passes.net.penalty_share(passes.weight_sum)
-    numbers: dict[str, float | str] = {}
-    for kind, found in zip(parts, present, strict=True):
-        expected = share * (passes.net.l1 if kind == "l1" else passes.net.l2)
-        numbers |= {f"{kind}_expected": expected, f"{kind}_missing": expected - float(found)}
-    return tuple(replace(mistake, numbers={**mistake.numbers, **numbers}) for mistake in mistakes)
-
-
-def _together(weight: Fit, bias: Fit, given: LayerGradient) -> Fit:
-    """One explanation for weights and biases of a layer; the same mistake in both is one mistake."""
-    in_bias = {mistake.name for mistake in bias.mistakes}
-    mistakes = {}
-    for mistake in weight.mistakes:
-        if mistake.name in _OF_BOTH and mistake.name not in in_bias and given.bias is not None:
-            mistake = replace(mistake, numbers={**mistake.numbers, "where": "weights"})
-        mistakes[mistake.name] = mistake
-    for mistake in bias.mistakes:
-        if mistake.name == "sum_not_mean" and mistake.name not in mistakes:
-            mistake = replace(mistake, name="bias_not_averaged")
-        elif mistake.name not in mistakes and given.weight is not None:
-            mistake = replace(mistake, numbers={**mistake.numbers, "where": "biases"})
-        mistakes.setdefault(mistake.name, mistake)
-    return Fit(tuple(mistakes.values()), max(weight.misfit, bias.misfit))
+        found = [(*before, fit) for before in found for fit in fits]
+    return found

@@ -1,66 +1,38 @@
-"""Each mistake in words: what was done, what should stand there, what to change."""
+"""Each finding in words: what was done, and the line of NumPy that would be right, with the learner's own shapes."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Final, final
+from typing import Any, final
 
+from ...exceptions import ConfigurationError
 from ...kinds import Dense
 from ...network import Network
 from ...pages import count, number
-from .mistakes import Mistake
+from .catalogue import CATALOGUE
+from .given import Given
+from .passes import Mistake, Passes
 
 
 @final
 @dataclass(frozen=True)
 class Case:
-    """A mistake and what has to be known to speak of it.
+    """A mistake and what has to be known to speak of it; `layer` is where it is reported, None the whole network."""
 
-    Attributes
-    ----------
-    net : Network
-    mistake : Mistake
-    layer : int or None
-        Where it is reported; None is the whole network.
-    rows : int
-        n.
-    weight_sum : float
-        By which a sum over the rows has to be divided: n, or the sum of the sample weights.
-    """
-
-    net: Network
+    passes: Passes
+    given: Given
     mistake: Mistake
     layer: int | None
-    rows: int
-    weight_sum: float
+
+    @property
+    def net(self) -> Network:
+        return self.passes.net
 
     @property
     def m(self) -> str:
-        if self.weight_sum == self.rows:
-            return f"the {count(self.rows, 'row')}"
-        return f"the sum of the sample weights, {number(self.weight_sum)}"
-
-    @property
-    def activation(self) -> str:
-        found = None if self.layer is None else self.net.layers[self.layer]
-        return found.activation.name if isinstance(found, Dense) else "the activation"
-
-    @property
-    def gradients(self) -> str:
-        """Which gradients of the layer."""
-        kinds = {"biases": "bias gradients", "weights": "weight gradients"}
-        return kinds.get(self.text("where"), "gradients")
-
-    @property
-    def dense(self) -> list[int]:
-        return [i for i, layer in enumerate(self.net.layers) if isinstance(layer, Dense)]
-
-    def text(self, name: str) -> str:
-        return str(self.mistake.numbers.get(name, ""))
-
-    def measured(self, name: str, digits: int = 6) -> str:
-        return number(float(self.mistake.numbers[name]), digits)
+        n, m = self.passes.n, self.passes.weight_sum
+        return f"the {count(n, 'row')}" if m == n else f"the sum of the sample weights, {number(m)}"
 
 
 def where(net: Network, layer: int | None) -> str:
@@ -76,200 +48,152 @@ def where(net: Network, layer: int | None) -> str:
 
 def explanation(case: Case) -> str:
     """One or two sentences for a learner."""
-    return _WORDS[case.mistake.name](case)
+    return CATALOGUE[case.mistake.name].done.format_map(_Facts(case))
 
 
-def _bias_not_averaged(case: Case) -> str:
-    whose = "Every bias gradient" if case.layer is None else f"The bias gradient of layer {case.layer}"
-    return (
-        f"{whose} is Σ_rows delta, a sum over the batch, where the loss is a mean and so are the weight gradients. "
-        f"It should be dL/db = Σ_rows delta / m with m {case.m}: divide the bias gradient too."
-    )
+class _Facts(dict[str, str]):
+    """What a sentence may ask for: places, and what was measured."""
+
+    def __init__(self, case: Case) -> None:
+        mistake, layer = case.mistake, case.layer
+        place = "every layer" if layer is None else f"layer {layer}"
+        kind = {"weight": "weight gradient", "bias": "bias gradient"}.get(mistake.array.partition(".")[2], "")
+        if mistake.name == "bias_not_averaged":
+            kind = "bias gradient"
+        if kind:
+            one = f"every {kind}" if layer is None else f"the {kind} of {place}"
+            plural = False
+        else:
+            below = " and of all layers below it" if mistake.onward and layer is not None and _has_below(case) else ""
+            one, plural = ("all gradients", True) if layer is None else (f"the gradients of {place}{below}", True)
+        capital = one[0].upper() + one[1:]
+        found: dict[str, Any] = {
+            "where": place, "which_p": one, "which_v": f"{capital} {'are' if plural else 'is'}",
+            "which_s": f"{capital} {'have' if plural else 'has'}", "m": case.m, "f": _activation(case),
+            "rate": "", "terms": _terms(mistake), "hint": _hint(mistake.numbers), "compare": _compare(case),
+        }  # fmt: skip
+        if "learning_rate" in mistake.numbers:
+            found["rate"] = f" by a step of learning rate {number(float(mistake.numbers['learning_rate']), 4)}"
+        if "layers" in mistake.numbers:
+            found["where"] = f"layers {mistake.numbers['layers']}"
+        for key, value in mistake.numbers.items():
+            found.setdefault(key, value if isinstance(value, str) else number(value))
+        super().__init__(found)
+
+    def __missing__(self, key: str) -> str:
+        return "another"
 
 
-def _sum_not_mean(case: Case) -> str:
-    if case.layer is None:
-        whose = "Every gradient is"
-    elif case.mistake.onward:
-        whose = f"The gradients of layer {case.layer} and of all layers below it are"
-    else:
-        whose = f"The {case.gradients} of layer {case.layer} are"
-    return (
-        f"{whose} summed over the batch, m times too large with m {case.m}, where the loss is the mean. "
-        "It should be dL/dW = a_inᵀ delta / m and dL/db = Σ_rows delta / m: divide by m, once."
-    )
+def _has_below(case: Case) -> bool:
+    return any(i < case.mistake.shows for i in case.passes.delta)
 
 
-def _extra_batch_division(case: Case) -> str:
-    if not case.mistake.onward:
-        done = f"The {case.gradients} of layer {case.layer} were divided twice by m, {case.m}."
-    elif case.layer == case.dense[0]:
-        done = f"The gradients of layer {case.layer} were divided twice by m, {case.m}."
-    else:
-        done = (
-            f"delta of layer {case.layer} was divided by m, {case.m}, and then its gradients once more; "
-            "every layer below inherits that delta."
-        )
-    return f"{done} Leave delta for each row by itself and divide once, at the end: dL/dW = a_inᵀ delta / m."
+def _activation(case: Case) -> str:
+    layer = case.net.layers[case.mistake.shows]
+    return layer.activation.name if isinstance(layer, Dense) else "the activation"
 
 
-def _missing_slope(case: Case) -> str:
-    if "smallest_slope" in case.mistake.numbers:
-        low, high = case.measured("smallest_slope", 3), case.measured("largest_slope", 3)
-        slope = f"the slope of {case.activation} at z, here from {low} to {high}"
-    else:
-        slope = f"the Jacobian of {case.activation}, whose units depend on each other"
-    return (
-        f"f′(z) is missing from delta of layer {case.layer}: it is dL/da, where the chain rule asks for "
-        f"delta = dL/da ⊙ f′(z). Multiply by {slope}."
-    )
-
-
-def _slope_at_activation(case: Case) -> str:
-    formula = {"sigmoid": "a (1 − a)", "tanh": "1 − a²"}.get(case.activation)
-    hint = f" (A formula in a, such as {formula}, is the slope at z already: do not apply it twice.)" if formula else ""
-    return (
-        f"In layer {case.layer} the slope of {case.activation} was taken at the activation a instead of the "
-        f"pre-activation z. It should be delta = dL/da ⊙ f′(z): hand z to f′.{hint}"
-    )
-
-
-def _preactivation(case: Case) -> str:
-    return (
-        f"The weight gradient of layer {case.layer} was made with z of layer {case.text('z_of_layer')} where its "
-        f"activation a = f(z) belongs. It should be dL/dW = a_inᵀ delta / m, with a_in what layer {case.layer} was "
-        "given in the forward pass."
-    )
-
-
-def _updated_weights(case: Case) -> str:
-    of_layer = "" if case.layer is None else f" of layer {case.layer}"
-    step = f", by a step of learning rate {case.measured('learning_rate', 4)}," if case.text("learning_rate") else ""
-    return (
-        f"The weights{of_layer} were updated{step} before the error had passed back through them. In dL/da_in = delta "
-        "Wᵀ, W must be that of the forward pass: compute all gradients first, then update."
-    )
-
-
-def _sign_flipped(case: Case) -> str:
-    at_output = "at the output it should be delta = dL/da ⊙ f′(z) with dL/da from a − y, not y − a"
-    if case.layer is None:
-        return f"Every gradient has the wrong sign, so that descent climbs: {at_output}."
-    if not case.mistake.onward:
-        return (
-            f"The {case.gradients} of layer {case.layer} have the wrong sign: descent climbs there. Take the minus off."
-        )
-    remedy = at_output if case.layer == case.dense[-1] else "it should be delta = (delta Wᵀ of the layer above) ⊙ f′(z)"
-    below = ", and so has every gradient below it" if case.layer != case.dense[0] else ""
-    return f"delta of layer {case.layer} has the wrong sign{below}: {remedy}."
-
-
-def _transposed(case: Case) -> str:
-    if case.mistake.onward:
-        return (
-            f"On the way back through layer {case.layer} the weights were not transposed: delta W, which only fits "
-            "because W is square. It should be dL/da_in = delta Wᵀ."
-        )
-    return (
-        f"The weight gradient of layer {case.layer} is transposed: deltaᵀ a_in, of shape (units, inputs). Weights are "
-        "(inputs, units) here, so it should be dL/dW = a_inᵀ delta / m: give its transpose."
-    )
-
-
-def _softmax_over_batch(case: Case) -> str:
-    low, high = case.measured("smallest_row_sum_of_a", 3), case.measured("largest_row_sum_of_a", 3)
-    return (
-        f"The softmax of layer {case.layer} was normalised over the rows of the batch instead of its units: the "
-        f"outputs of one row then add up to {low} … {high} instead of 1. It should be a_k = e^(z_k) / Σ_j e^(z_j), the "
-        "sum over the units of one row (axis=1, keepdims=True)."
-    )
-
-
-def _missing_penalty(case: Case) -> str:
-    whose = "every weight gradient" if case.layer is None else f"the weight gradient of layer {case.layer}"
-    kinds = case.text("penalty").split(" and ")
+def _terms(mistake: Mistake) -> str:
     terms = {"l1": "sign(W)", "l2": "W"}
-    missing = " + ".join(f"{case.measured(f'{kind}_expected')} {terms[kind]}" for kind in kinds)
-    return (
-        f"The {' and '.join(kinds)} penalty is missing from {whose}: right minus given is {missing}. "
-        f"It should be dL/dW = a_inᵀ delta / m + {missing}; biases have no penalty."
-    )
+    kinds = str(mistake.numbers.get("penalty", "")).split(" and ")
+    found = [f"{number(float(mistake.numbers[f'{k}_missing']))} {terms[k]}" for k in kinds if f"{k}_missing" in mistake.numbers]
+    return " + ".join(found)
 
 
-def _stale(case: Case) -> str:
-    whose = "All gradients are" if case.layer is None else f"The {case.gradients} of layer {case.layer} are"
-    return (
-        f"{whose} those of the step before, number for number. Every step has to write them anew: look whether the "
-        "assignment is skipped, or goes to a copy."
-    )
+def _hint(numbers: Mapping[str, float | str]) -> str:
+    error, cosine = float(numbers.get("relative_error", 1.0)), float(numbers.get("cosine", 0.0))
+    if numbers.get("ratio") == 0.0 == cosine:
+        return " They are zero everywhere: were they ever written?"
+    if error < 1e-3:
+        return " They are almost right: finite differences, or arithmetic of lower precision, would look like this."
+    return ""
 
 
-def _dropout_mask(case: Case) -> str:
-    if case.mistake.onward:
-        return (
-            f"The error passed back through the Dropout of layer {case.layer} without the mask of the forward pass. "
-            "As a = a_in ⊙ mask, it should be dL/da_in = dL/da ⊙ mask, with the same mask: keep it for the way back."
-        )
-    return (
-        f"The weight gradient of layer {case.mistake.shows} was made with the activation before the Dropout of layer "
-        f"{case.layer}. It should be dL/dW = a_inᵀ delta / m with a_in = a ⊙ mask, what the layer was given."
-    )
+def _compare(case: Case) -> str:
+    """Where to look on, for what nothing explains: at delta only where no array proves it right."""
+    array, layer = case.mistake.array, case.mistake.layer
+    if array:
+        return f"delta of layer {layer} is right, as its other gradient proves: look at the line that makes {array}."
+    return f"Compare delta of layer {layer} with the one that backlit.explain shows."
 
 
-def _swapped(case: Case) -> str:
-    axis = case.text("axis")
-    if case.text("moved") == "2":
-        which = f"{case.text('first')} and {case.text('second')}"
-        done = f"The gradients of {axis} {which} of layer {case.layer} are exchanged"
-    else:
-        which = f"{case.text('first')} has those of {case.text('second')}"
-        done = (
-            f"The gradients of {case.text('moved')} {axis} of layer {case.layer} stand in each other's place ({which})"
-        )
-    right = (
-        "column j of dL/dW and number j of dL/db belong to unit j"
-        if axis == "units"
-        else "row i of dL/dW belongs to input i"
-    )
-    return f"{done}: the numbers are right, their places wrong. It should be so that {right}."
+# ── the line that would be right ───────────────────────────────────────────────────────────────────────────
+
+def right_line(case: Case) -> str:
+    """The line of NumPy that would be right, with the learner's own shapes, under the names of `export_numpy`."""
+    mistake, net = case.mistake, case.net
+    index = mistake.layer if mistake.layer in case.passes.dense else mistake.shows
+    cure = CATALOGUE[mistake.name].cure
+    if mistake.name in ("missing_slope", "slope_at_activation") or cure in ("delta", "output", "mean", "both", "weight", "bias"):
+        index = mistake.shows
+    if mistake.array:
+        cure = "bias" if mistake.array.endswith(".bias") else ("penalty" if cure == "penalty" else "weight")
+    if mistake.name == "transposed" and mistake.array:
+        cure = "weight"
+    if index not in case.passes.dense:  # a Dropout: the layer that takes what it gives
+        index = min(i for i in case.passes.dense if i > index)
+    n = case.passes.n
+    lines = _lines(case, index, n)
+    if cure == "output" and index != max(case.passes.dense):
+        cure = "delta"
+    if cure in ("loss", "update"):
+        return _end_line(case, cure)
+    if cure == "dropout":
+        return f"a{mistake.layer + 1} = a{mistake.layer} * mask;  da{mistake.layer} = da{mistake.layer + 1} * mask   # the same mask, 0 or 1/(1 - rate)"
+    if cure == "step":
+        cure = "weight"
+    if cure == "penalty":
+        l1, l2 = net.l1, net.l2
+        terms = [f"{l2} * W{index}"] * bool(l2) + [f"{l1} * np.sign(W{index})"] * bool(l1)
+        return f"{lines['weight'].split('   #')[0]}{''.join(' + ' + t for t in terms)}   # no penalty on b{index}"
+    wanted = {"mean": ("weight", "bias"), "both": ("weight", "bias")}.get(cure, (cure,))
+    return ";  ".join(lines[key] for key in wanted if key in lines)
 
 
-def _unknown(case: Case) -> str:
-    numbers = case.mistake.numbers
-    below = " and of the layers below it" if case.text("layers_below_too") else ""
-    error, cosine = float(numbers["relative_error"]), float(numbers["cosine"])
-    hint = ""
-    if numbers["ratio"] == 0.0 == cosine:
-        hint = " They are zero everywhere: were they ever written?"
-    elif 1.0 - cosine**2 < 1e-4 * error**2 and cosine > 0.0:
-        hint = (
-            f" They are {case.measured('ratio')} times the right ones: look for a constant factor, in the loss perhaps."
-        )
-    elif error < 1e-3:
-        hint = " They are almost right: finite differences, or arithmetic of lower precision, would look like this."
-    return (
-        f"The gradients of layer {case.layer}{below} are wrong in a way that no known mistake explains.{hint} "
-        f"Compare delta of layer {case.layer} with the one that backlit.explain shows."
-    )
+def _lines(case: Case, index: int, n: int) -> dict[str, str]:
+    layer: Dense = case.passes.dense[index]
+    inputs, units = layer.weight.shape
+    net = case.net
+    top = index == max(case.passes.dense)
+    try:
+        text = layer.script(index, below=True, given_delta=True)
+        made = layer.activation.script
+        value = made.delta.format(z=f"z{index}", a=f"a{index + 1}", da=f"da{index + 1}") if made is not None else ""
+        forward = ";  ".join(line for line, _ in text.forward)
+    except ConfigurationError:  # a function of the user's own has no text
+        value, forward = f"da{index + 1} * slope(z{index})", f"z{index} = a{index} @ W{index} + b{index}"
+    found = {
+        "forward": f"{forward}   # ({n}, {units})",
+        "delta": f"delta{index} = {value}   # ({n}, {units})",
+        "down": f"da{index} = delta{index} @ W{index}.T   # ({n}, {units}) ({units}, {inputs}) = ({n}, {inputs})",
+        "weight": f"dW{index} = a{index}.T @ delta{index} / {n}   # ({inputs}, {n}) ({n}, {units}) = ({inputs}, {units})",
+        "output": f"delta{index} = {value}   # ({n}, {units})",
+    }
+    if case.given.turned:
+        found["weight"] = f"dW{index} = delta{index}.T @ a{index} / {n}   # ({units}, {n}) ({n}, {inputs}) = ({units}, {inputs})"
+        found["down"] = f"da{index} = delta{index} @ W{index}   # ({n}, {units}) ({units}, {inputs}) = ({n}, {inputs})"
+    if layer.has_bias:
+        found["bias"] = f"db{index} = delta{index}.sum(axis=0) / {n}   # ({n}, {units}) -> ({units},)"
+    loss = net.loss_function
+    if top:
+        if net.paired:
+            pair = loss.pairs[layer.activation.name].script
+            made_of = pair.gradient.format(a=f"a{index + 1}", z=f"z{index}") if pair is not None else f"a{index + 1} - Y"
+            found["output"] = found["delta"] = f"delta{index} = {made_of}   # ({n}, {units})"
+        elif loss.script is not None:
+            error = loss.script.gradient.format(a=f"a{index + 1}", z=f"z{index}")
+            found["output"] = f"da{index + 1} = {error};  {found['delta']}"
+    if case.passes.weight_sum != n:
+        found = {key: line.replace(f" / {n} ", " / weights.sum() ") for key, line in found.items()}
+    return found
 
 
-_WORDS: Final[dict[str, Callable[[Case], str]]] = {
-    "bias_not_averaged": _bias_not_averaged,
-    "sum_not_mean": _sum_not_mean,
-    "extra_batch_division": _extra_batch_division,
-    "missing_slope": _missing_slope,
-    "slope_at_activation": _slope_at_activation,
-    "preactivation_for_activation": _preactivation,
-    "updated_weights_in_backward": _updated_weights,
-    "sign_flipped": _sign_flipped,
-    "transposed": _transposed,
-    "softmax_over_batch": _softmax_over_batch,
-    "missing_penalty": _missing_penalty,
-    "stale_gradient": _stale,
-    "dropout_mask_missing": _dropout_mask,
-    "swapped_units": _swapped,
-    "unknown": _unknown,
-}
-
-#: Every name a finding can have.
-NAMES: Final = tuple(_WORDS)
+def _end_line(case: Case, cure: str) -> str:
+    """The line of the loss, or of the step."""
+    net, top = case.net, max(case.passes.dense)
+    if cure == "update":
+        return "theta -= rate * g, with momentum, means and decay as the optimiser's docstring has them"
+    loss = net.loss_function
+    text = loss.pairs[net.output_layer.activation.name].script if net.paired else loss.script
+    rows = ";  ".join(text.rows).format(a=f"a{top + 1}", z=f"z{top}") if text is not None else "rows = loss(a, Y)"
+    return f"{rows};  loss = rows.sum() / {case.passes.n}{' + penalty' if net.l1 or net.l2 else ''}"
