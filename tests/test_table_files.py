@@ -14,7 +14,8 @@ from hypothesis import strategies as st
 
 import backlit as bl
 from backlit.cli import run
-from backlit.data import delimited
+from backlit.data import blocks, delimited
+from backlit.data.blocks import cut
 from backlit.data.delimited import read_delimited
 from backlit.data.tables import read_table
 from backlit.data.values import canonical
@@ -167,6 +168,25 @@ TABLES = st.builds(
 )
 
 
+NUMBERS = st.one_of(
+    st.integers(-10, 10**17).map(str),
+    st.floats().map(str),
+    st.floats(-1e6, 1e6).map(lambda number: f"{number:.3f}"),
+    st.sampled_from(["0", "-0.0", "+5", ".5", "5.", "1e5", "1E-3", "0.10", "00", "-007", "+01", " 08", "1e400", "-1"]),
+    st.sampled_from(
+        ["", " ", "NA", " ?", "nan", "-nan", "inf", "x", '"12"', '""', "$5", "1_0", "0x1", "1 0", "9" * 400]
+    ),
+)
+# Columns of numbers for the most part, beside one of texts that may begin like codes.
+NUMERIC = st.builds(
+    lambda rows, sign: "".join(sign.join(row) + "\n" for row in rows),
+    st.lists(
+        st.tuples(st.integers(-99, 99).map(str), NUMBERS, st.sampled_from(["007", "x", "", '"a 01"', "0"])), min_size=3
+    ),
+    st.sampled_from([",", ";", "\t", "|"]),
+)
+
+
 def outcome(path: Path, header: bool, fast: bool) -> Any:
     try:
         frame = read_delimited(path, header=header, missing=["-1"], fast=fast)
@@ -175,17 +195,68 @@ def outcome(path: Path, header: bool, fast: bool) -> Any:
     return frame.schema, frame.rows()
 
 
-@settings(max_examples=300, deadline=None, suppress_health_check=list(HealthCheck))
-@given(text=TABLES, header=st.booleans(), block=st.integers(1, 60))
-def test_both_readers_give_the_same(tmp_path_factory: Any, text: str, header: bool, block: int) -> None:
+@settings(max_examples=400, deadline=None, suppress_health_check=list(HealthCheck))
+@given(text=st.one_of(TABLES, NUMERIC), header=st.booleans(), first=st.integers(1, 30), block=st.integers(1, 60))
+def test_both_readers_give_the_same(tmp_path_factory: Any, text: str, header: bool, first: int, block: int) -> None:
     path = tmp_path_factory.getbasetemp() / "generated.csv"
     path.write_bytes(text.encode())
-    before = delimited._BLOCK_BYTES
-    delimited._BLOCK_BYTES = block  # type: ignore[misc]
-    try:
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(delimited, "_FIRST_BYTES", first)
+        patch.setattr(delimited, "_BLOCK_BYTES", block)
         assert outcome(path, header, fast=True) == outcome(path, header, fast=False)
-    finally:
-        delimited._BLOCK_BYTES = before  # type: ignore[misc]
+
+
+@pytest.mark.parametrize(
+    ("lines", "kinds"),
+    [
+        ("1,x\n2.5,\n,y\n", "NT"),
+        ('"1",2\n', "NN"),
+        ("1,007\n2,+01\n", "NT"),  # codes in a column of texts
+        ('1,"a 01, 02"\n', "NT"),
+        ("007,x\n1,y\n", "TT"),
+        ("-007,x\n", "TT"),
+        (" 08,x\n", "TT"),
+        ("1,x\n00,007\n", "TT"),
+        ("nan,x\n", "TT"),
+        ("1e400,x\n", "TT"),
+        ("9007199254740992,x\n", "TT"),
+        ("9007199254740991,x\n", "NT"),
+        ("NA,x\n1,y\n", "NT"),
+        ("N/A,x\n1,y\n", "TT"),
+        ("0.05,x\n-0.0,0\n10,00.5\n", "NT"),
+    ],
+)
+def test_what_is_read_straight_as_numbers(lines: str, kinds: str) -> None:
+    frame = cut(lines.encode(), ",", 2, {i for i in range(2) if kinds == "NN" or i == 0}, ["NA"])
+    assert frame is not None
+    assert "".join("N" if kind == pl.Float64 else "T" for kind in frame.dtypes) == kinds
+
+
+def test_codes_at_every_place_of_a_block(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(blocks, "_PIECE", 5)
+    for before in range(12):
+        for code in ("007", "-01", "+00"):
+            assert blocks._codes(b"1" * before + b"," * bool(before) + code.encode() + b",5", b",") == 1
+            assert blocks._codes(b"1" * before + b"." + code[-2:].encode() + b",5", b",") == 0
+
+
+def test_a_field_longer_than_the_csv_module_takes_is_refused_among_numbers_too(tmp_path: Path) -> None:
+    text = "a,b\n" + "1,2\n" * 40_000
+    (tmp_path / "t.csv").write_text(text + f"1,0.{'1' * 140_000}\n")
+    for fast in (True, False):
+        with pytest.raises(TableError, match=r"line 40002 cannot be split into fields \(field larger than field limit"):
+            read_delimited(tmp_path / "t.csv", header=True, missing=[], fast=fast)
+
+
+def test_columns_of_numbers_are_read_without_texts(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    seen = []
+    monkeypatch.setattr(delimited, "_FIRST_BYTES", 8)
+    monkeypatch.setattr(delimited, "_BLOCK_BYTES", 8)
+    monkeypatch.setattr(delimited, "cut", lambda *words: seen.append(cut(*words)) or seen[-1])
+    (tmp_path / "t.csv").write_text("a,b,c\n1,NA,x\n" + "2,3,007\n4,,y\n" * 3 + "5,?,z\n" + "six,7,u\n" + "8,9,v\n" * 3)
+    frame = read_delimited(tmp_path / "t.csv", header=True, missing=[])
+    assert frame.row(-4) == ("six", 7.0, "u")
+    assert [str(part.dtypes.count(pl.Float64)) for part in seen[1:]] == list("022201")
 
 
 @settings(max_examples=200, deadline=None, suppress_health_check=list(HealthCheck))

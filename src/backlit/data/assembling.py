@@ -59,21 +59,42 @@ class Assembler:
     """
 
     def __init__(self, names: Sequence[str], missing: Iterable[str], *, decimal_comma: bool = False) -> None:
-        self._names = list(names)
+        self.names: Final = list(names)
         self._missing = Missing(missing)
         self._decimal_comma = decimal_comma
         self._parts: list[list[pl.Series]] = [[] for _ in names]
-        self._numeric = [True] * len(self._names)
+        self._numeric = [True] * len(self.names)
         self.height = 0
+        self._gaps_in_words = False
+
+    @property
+    def numbers(self) -> frozenset[int]:
+        """The positions of the columns that have held numbers alone, so that a reader may take them as such."""
+        if not self.height or self._decimal_comma or len(self.names) >= WIDE:
+            return frozenset()
+        return frozenset(i for i, numeric in enumerate(self._numeric) if numeric)
+
+    @property
+    def missing_texts(self) -> list[str]:
+        """What a reader of numbers has to take for a missing value: nothing, until one has stood among numbers."""
+        return [text for text in self._missing.texts if text] if self._gaps_in_words else []
 
     def add(self, block: pl.DataFrame) -> None:
-        """Take a block of columns of text, in the order of the names."""
+        """Take a block of columns of text, in the order of the names; those of `numbers` may be Float64 already."""
+        import polars as pl
+
         self.height += block.height
-        columns, numbers, plain, codes = _looked_at(block)
-        for i, (texts, values) in enumerate(zip(columns, numbers, strict=True)):
+        for i, column in enumerate(block.get_columns()):
+            if column.dtype == pl.Float64:
+                self._parts[i].append(self._missing.of_numbers(column))
+        places = [i for i, kind in enumerate(block.dtypes) if kind == pl.String]
+        if not places:
+            return
+        columns, numbers, plain, codes = _looked_at(block.select(pl.col(pl.String)))
+        for i, texts, values, is_plain, has_code in zip(places, columns, numbers, plain, codes, strict=True):
             part: pl.Series | None = None
-            if self._numeric[i] and not codes[i]:
-                part = self._missing.of_numbers(values) if plain[i] else self._numbers(texts)
+            if self._numeric[i] and not has_code:
+                part = self._missing.of_numbers(values) if is_plain else self._numbers(texts)
             if part is None and self._numeric[i]:
                 self._numeric[i] = False
                 self._parts[i] = [number_texts(earlier) for earlier in self._parts[i]]
@@ -84,7 +105,7 @@ class Assembler:
         import polars as pl
 
         columns = []
-        for i, name in enumerate(self._names):
+        for i, name in enumerate(self.names):
             parts = self._parts[i]
             column = pl.concat(parts) if len(parts) > 1 else parts[0]
             parts.clear()
@@ -95,12 +116,14 @@ class Assembler:
 
     def _numbers(self, texts: pl.Series) -> pl.Series | None:
         """A part of a column as Float64, or None where it has to be texts."""
+        before = texts.null_count()
         texts = self._stripped(texts)
         values = plain_numbers(texts)
         if values.null_count() != texts.null_count() or values.is_infinite().any():
             return None
         if has_codes(texts) or holds_large_whole_numbers(texts, values):
             return None
+        self._gaps_in_words |= texts.null_count() > before
         return self._missing.of_numbers(values)
 
     def _stripped(self, texts: pl.Series) -> pl.Series:

@@ -10,21 +10,24 @@ from __future__ import annotations
 import csv
 import io
 import itertools
-import re
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Final, NamedTuple, final
+from typing import TYPE_CHECKING, Final, NamedTuple, final
 
 from ..exceptions import TableError
-from .assembling import WIDE, Assembler
+from .assembling import Assembler
+from .blocks import cut
 from .sniffing import BLANK, find_decimal, find_delimiter, single_quoted
 
 if TYPE_CHECKING:
     import polars as pl
 
 _HEAD_BYTES: Final = 65_536
-# Bytes of a block: polars has then enough rows for all cores, and the texts of a block are some 50 MB.
-_BLOCK_BYTES: Final = 8 * 2**20
+# Bytes of a block: polars has then enough rows for all cores, and the texts of a block are some 25 MB.
+_BLOCK_BYTES: Final = 4 * 2**20
+_FIRST_BYTES: Final = 2**17
+# So many blocks may turn out not to be numbers where numbers were expected; then the rest is read as text.
+_MISFITS: Final = 8
 # Python strings of one chunk: about 60 MB, whatever the width of the table.
 _CHUNK_FIELDS: Final = 1_000_000
 
@@ -64,7 +67,7 @@ def read_delimited(
         assembler = Assembler(names, missing, decimal_comma=form.decimal == ",")
         rest = rows if header else itertools.chain([first], rows)
         start = _place_after_header(path, form, first.fields, header=header) if fast else None
-        blocks = _in_chunks(rest, names) if start is None else _regular(path, form, names, *start)
+        blocks = _in_chunks(rest, names) if start is None else _regular(path, form, assembler, start)
         size = max(1, path.stat().st_size)
         for frame, place in blocks:
             assembler.add(frame)
@@ -112,84 +115,53 @@ def column_names(first: Sequence[str], path: Path) -> list[str]:
 # ── regular blocks, by polars ────────────────────────────────────────────────────────────────────────────────
 
 
-def _place_after_header(path: Path, form: Form, first: list[str], *, header: bool) -> tuple[int, int] | None:
-    """Where the rows begin, as byte and line from 0; None where only the csv module can tell."""
+def _place_after_header(path: Path, form: Form, first: list[str], *, header: bool) -> int | None:
+    """The byte where the rows begin; None where only the csv module can tell."""
     if form.quote == "'" or form.delimiter == BLANK or len(first) < 2:
         return None
     with path.open("rb") as file:
-        place, number, line = 0, 0, b""
+        place, line = 0, b""
         while not line.removeprefix(b"\xef\xbb\xbf").strip():
-            place, number = file.tell(), number + 1
+            place = file.tell()
             line = file.readline()
         begin = 3 if place == 0 and line.startswith(b"\xef\xbb\xbf") else place
-        if _cut(line[begin - place :], form, len(first)) is None:
+        if cut(line[begin - place :], form.delimiter, len(first)) is None:
             return None
-        return (file.tell(), number) if header else (begin, number - 1)
+        return file.tell() if header else begin
 
 
-def _regular(path: Path, form: Form, names: list[str], begin: int, line: int) -> Iterator[tuple[pl.DataFrame, int]]:
-    """The blocks of a file from a byte on, with the place that has been reached."""
+def _regular(path: Path, form: Form, assembler: Assembler, begin: int) -> Iterator[tuple[pl.DataFrame, int]]:
+    """The blocks of a file from a byte on, with the place that has been reached.
+
+    The first block is small and all text: by the second, the assembler knows the columns that hold numbers.
+    """
+    import polars as pl
+
+    misfits = 0
     with path.open("rb") as file:
         file.seek(begin)
-        while block := file.read(_BLOCK_BYTES):
+        while block := file.read(_BLOCK_BYTES if assembler.height else _FIRST_BYTES):
             block += file.readline()
-            frame = _cut(block, form, len(names))
+            numbers = assembler.numbers if misfits < _MISFITS else frozenset[int]()
+            frame = cut(block, form.delimiter, len(assembler.names), numbers, assembler.missing_texts)
             if frame is None:
                 break
-            line += block.count(b"\n")
             begin = file.tell()
             if frame.height:
+                misfits += bool(numbers) and pl.Float64 not in frame.dtypes
                 yield frame, begin
         else:
             return
-    yield from _in_chunks(_rows(path, form, begin, line, len(names)), names)
+    line = _lines_before(path, begin)
+    yield from _in_chunks(_rows(path, form, begin, line, len(assembler.names)), assembler.names)
 
 
-def _cut(block: bytes, form: Form, width: int) -> pl.DataFrame | None:
-    """Whole lines as columns of text; None where they are not regular."""
-    import polars as pl
-
-    sign = form.delimiter.encode()
-    if b"\r" in block:
-        block = block.replace(b"\r\n", b"\n")
-    if b"\0" in block or b"\r" in block:
-        return None
-    if block.startswith(b"\n") or b"\n\n" in block:
-        block = re.sub(rb"\n{2,}", b"\n", block).lstrip(b"\n")  # blank lines
-    bare = block
-    quoted = b'"' in block
-    if quoted:
-        s = re.escape(sign)
-        bare = re.sub(rb"(?:(?<=" + s + rb')|^)"(?:[^"\n]|"")*"(?=' + s + rb"|\n|\Z)", b"", block, flags=re.MULTILINE)
-        if b'"' in bare:
-            return None
-    rows = block.count(b"\n") + (not block.endswith(b"\n") and bool(block))
-    if bare.count(sign) != rows * (width - 1):
-        return None
-    columns = {f"c{i}": pl.String for i in range(width)}
-    if not rows:
-        return pl.DataFrame(schema=columns)
-    try:
-        frame = pl.read_csv(
-            block, has_header=False, schema=columns, separator=form.delimiter, quote_char='"' if quoted else None
-        )
-    except pl.exceptions.PolarsError:
-        return None  # a ragged row, or bytes that are no UTF-8: the csv module says where
-    if frame.height != rows:
-        return None
-    limit = csv.field_size_limit()  # the csv module refuses longer fields
-    return None if len(block) > limit and _longest(frame) > limit else frame
-
-
-def _longest(frame: pl.DataFrame) -> int:
-    """Bytes of the longest text in a frame."""
-    import polars as pl
-
-    if frame.width >= WIDE:
-        longest: Any = pl.concat(frame.get_columns()).str.len_bytes().max()
-    else:
-        longest = max(value or 0 for value in frame.select(pl.all().str.len_bytes().max()).row(0))
-    return int(longest or 0)
+def _lines_before(path: Path, place: int) -> int:
+    lines = 0
+    with path.open("rb") as file:
+        while piece := file.read(min(_BLOCK_BYTES, place - file.tell())):
+            lines += piece.count(b"\n")
+    return lines
 
 
 # ── all others, by the csv module ────────────────────────────────────────────────────────────────────────────
