@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 import backlit as bl
-from backlit.kinds.optimizers import Optimizer, initial_state, take_step
+from backlit.kinds.optimizers import OPTIMIZERS, Optimizer, initial_state, take_step
 from backlit.kinds.schedules import rate_at
 from backlit.training.lbfgs import minimize_lbfgs
 
@@ -151,6 +151,63 @@ def test_clip_norm_shortens_what_is_too_long(clip_norm: float) -> None:
     gradient = np.array([3.0, -4.0])  # its length is 5
     step = walk(bl.SGD(1.0, clip_norm=clip_norm), np.zeros(2), [gradient], np.ones(2))[0]
     np.testing.assert_allclose(step, -gradient * min(1.0, clip_norm / 5.0), rtol=1e-15)
+
+
+# ── long vectors, moved part by part ───────────────────────────────────────────────────────────────────────
+LONG = 20_011  # more than one part, and no multiple of it
+RULES: dict[str, Optimizer] = {
+    "SGD": bl.SGD(0.1),
+    "momentum": bl.SGD(0.1, momentum=0.9),
+    "Nesterov": bl.SGD(0.1, momentum=0.9, nesterov=True, clip_norm=0.5),
+    "RMSprop": bl.RMSprop(0.01),
+    "Adagrad": bl.Adagrad(0.1),
+    "Adam": bl.Adam(0.01, clip_norm=0.5),
+    "Adam, epsilon hat": bl.Adam(0.01, epsilon_hat=True),
+    "AdamW": bl.AdamW(0.01, weight_decay=0.1),
+    "Lion": bl.Lion(0.01, weight_decay=0.1),
+}
+
+
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+@pytest.mark.parametrize("name", RULES)
+def test_parts_give_the_bits_of_the_whole(name: str, dtype: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    rng = np.random.default_rng(3)
+    gradients = rng.normal(size=(3, LONG)).astype(dtype)
+    values, mask = rng.normal(size=LONG).astype(dtype), rng.integers(0, 2, LONG).astype(dtype)
+    in_parts = walk(RULES[name], values, gradients, mask)
+    monkeypatch.setattr("backlit.kinds.optimizer._BLOCK", LONG)
+    np.testing.assert_array_equal(in_parts, walk(RULES[name], values, gradients, mask))
+
+
+def test_every_optimiser_of_ours_is_tried_in_parts() -> None:
+    assert {type(rule) for rule in RULES.values()} == set(OPTIMIZERS.values())
+    assert all(rule.elementwise for rule in OPTIMIZERS.values())
+
+
+class Lengths:
+    """An own optimiser that remembers what it is given."""
+
+    learning_rate, clip_norm, slots = 0.1, None, ("memory",)
+
+    def __init__(self) -> None:
+        self.seen: list[Any] = []
+
+    def update(self, values: Any, gradient: Any, weight_mask: Any, state: Any, rate: float) -> None:
+        self.seen.append((values.size, state))
+
+
+def test_an_optimiser_of_ones_own_gets_the_whole_vector_unless_it_says_otherwise() -> None:
+    rule, whole = Lengths(), np.zeros(LONG)
+    state = initial_state(rule, LONG, whole.dtype)
+    take_step(rule, whole, whole, whole, state, 0.1)
+    assert [size for size, _ in rule.seen] == [LONG]
+    assert rule.seen[0][1] is state
+    rule.seen.clear()
+    rule.elementwise = True  # type: ignore[attr-defined]
+    take_step(rule, whole, whole, whole, state, 0.1)
+    assert [size for size, _ in rule.seen] == [16_384, LONG - 16_384]
+    assert [own.slots.shape for _, own in rule.seen] == [(1, 16_384), (1, LONG - 16_384)]
+    assert [own.step for _, own in rule.seen] == [2, 2]
 
 
 # ── finding a minimum ──────────────────────────────────────────────────────────────────────────────────────

@@ -83,6 +83,7 @@ class Adam:
     """
 
     name: ClassVar[str] = "adam"
+    elementwise: ClassVar[bool] = True
     kernel: ClassVar[Any] = staticmethod(_adam_kernel)
     slots: tuple[str, ...] = ("mean", "mean_square")
 
@@ -138,6 +139,7 @@ class AdamW:
     """
 
     name: ClassVar[str] = "adamw"
+    elementwise: ClassVar[bool] = True
     kernel: ClassVar[Any] = staticmethod(_adam_kernel)
     slots: tuple[str, ...] = ("mean", "mean_square")
 

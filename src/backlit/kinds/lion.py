@@ -59,6 +59,7 @@ class Lion:
     """
 
     name: ClassVar[str] = "lion"
+    elementwise: ClassVar[bool] = True
     kernel: ClassVar[Any] = staticmethod(_kernel)
     slots: tuple[str, ...] = ("mean",)
 

@@ -10,7 +10,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any, ClassVar, Protocol, final, runtime_checkable
+from typing import Any, ClassVar, Final, Protocol, final, runtime_checkable
 
 import numpy as np
 
@@ -18,6 +18,9 @@ from ..checks import positive
 from ..parameters import Array
 from .schedules import LearningRate
 from .script import UpdateText
+
+#: Parameters moved at once by an elementwise optimiser: what it works on then stays in the processor's cache.
+_BLOCK: Final = 2**14
 
 
 @final
@@ -44,7 +47,11 @@ class OptimizerState:
 
 
 class Optimizer(Protocol):
-    """The interface of an optimiser; one of your own needs these four."""
+    """The interface of an optimiser; one of your own needs these four.
+
+    One that moves every parameter by its own gradient and memory alone may say ``elementwise = True``: a long vector is
+    then moved part by part, with the same result in less time.
+    """
 
     learning_rate: LearningRate
     clip_norm: float | None
@@ -97,7 +104,16 @@ def take_step(
         if norm > optimizer.clip_norm:
             gradient *= optimizer.clip_norm / norm
     state.step += 1
-    optimizer.update(values, gradient, weight_mask, state, rate)
+    # An optimiser that says nothing of it may need the whole vector: the norm of all moments, say.
+    if values.size <= _BLOCK or not getattr(optimizer, "elementwise", False):
+        optimizer.update(values, gradient, weight_mask, state, rate)
+        return
+    for start in range(0, values.size, _BLOCK):
+        part = slice(start, start + _BLOCK)
+        moved = values[part]
+        # one piece of scratch for all parts: it is in the cache already
+        own = OptimizerState(state.slots[:, part], state.step, state.scratch[: moved.size], state.optimizer)
+        optimizer.update(moved, gradient[part], weight_mask[part], own, rate)
 
 
 def check_clip_norm(clip_norm: float | None) -> float | None:

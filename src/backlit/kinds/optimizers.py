@@ -102,6 +102,7 @@ class SGD:
     """
 
     name: ClassVar[str] = "sgd"
+    elementwise: ClassVar[bool] = True
     kernel: ClassVar[Any] = staticmethod(_sgd_kernel)
 
     def __init__(
@@ -178,6 +179,7 @@ class RMSprop:
     """
 
     name: ClassVar[str] = "rmsprop"
+    elementwise: ClassVar[bool] = True
     kernel: ClassVar[Any] = staticmethod(_root_mean_square_kernel)
     slots: tuple[str, ...] = ("mean_square",)
 
@@ -244,6 +246,7 @@ class Adagrad:
     """
 
     name: ClassVar[str] = "adagrad"
+    elementwise: ClassVar[bool] = True
     kernel: ClassVar[Any] = staticmethod(_root_mean_square_kernel)
     slots: tuple[str, ...] = ("sum_of_squares",)
 
