@@ -54,7 +54,9 @@ def draw(rng: np.random.Generator, *, output: Any = None, depth: int | None = No
         Y = rng.integers(2, size=(n, net.outputs)).astype(float)
     else:
         Y = rng.normal(size=(n, net.outputs))
-    weight = rng.uniform(0.2, 3.0, n) if want.get("weighted") or (rng.random() < 0.2 and not want.get("plain")) else None
+    weight = (
+        rng.uniform(0.2, 3.0, n) if want.get("weighted") or (rng.random() < 0.2 and not want.get("plain")) else None
+    )
     dropped = any(isinstance(layer, Dropout) for layer in net.layers)
     step = int(rng.integers(100)) if dropped and (want.get("dropout") or rng.random() < 0.7) else None
     return Handmade(net, X, Y, weight, step)
@@ -111,6 +113,11 @@ def another_layer(case: Handmade, rng: np.random.Generator) -> list[tuple[int | 
 def another_weight(case: Handmade, rng: np.random.Generator) -> list[tuple[int | None, Any]]:
     # what the layer above took is what this one gave: that has a name of its own
     return [(k, j) for k in range(1, case.depth) for j in range(case.depth) if j not in (k, k + 1)]
+
+
+def not_square(case: Handmade, rng: np.random.Generator) -> list[tuple[int | None, Any]]:
+    W, _ = case.parameters()
+    return [(k, None) for k in range(1, case.depth) if W[k].shape[0] != W[k].shape[1]]
 
 
 def dropped(case: Handmade, rng: np.random.Generator) -> list[tuple[int | None, Any]]:
@@ -191,7 +198,7 @@ BUGS: dict[str, tuple[str, Pick, dict[str, Any]]] = {
     "slope_twice_below": ("slope_twice_below", with_slope, {"least": 3}),
     "transposed_on_the_way": ("transposed", above_first, {"least": 2, "square": True}),
     "transposed": ("transposed", somewhere, {"least": 3, "least_inputs": 2}),
-    "reshaped_weight": ("reshaped_weight", above_first, {"least": 2}),
+    "reshaped_weight": ("reshaped_weight", not_square, {"least": 2}),
     "weight_of_another_layer": ("weight_of_another_layer", another_weight, {"least": 2, "square": True}),
     "weight_left_out": ("weight_left_out", above_first, {"least": 2}),
     "weight_without_sign": ("weight_without_sign", above_first, {"least": 2}),
@@ -262,7 +269,13 @@ def plant(rng: np.random.Generator, bug: str, within: Handmade | None = None, ta
             detail = earlier(case)
         elif isinstance(detail, str) and detail == "mixed":
             detail = (0.9, earlier(case))
-        elif bug in ("loss_factor", "logarithm_base", "constant_factor", "accumulated_gradient", "learning_rate_inside"):
+        elif bug in (
+            "loss_factor",
+            "logarithm_base",
+            "constant_factor",
+            "accumulated_gradient",
+            "learning_rate_inside",
+        ):
             name = "factor"
         elif bug == "one_array_doubled":
             name, detail = "factor_of_weight", 2.0
@@ -285,7 +298,11 @@ def place_of(case: Handmade, bug: str, layer: int | None) -> int | None:
     if layer is None:
         return None
     index = case.dense[layer]
-    return index - 1 if bug in ("dropout_mask_missing", "dropout_mask_unscaled", "left_unmasked", "forward_mask_unscaled") else index
+    return (
+        index - 1
+        if bug in ("dropout_mask_missing", "dropout_mask_unscaled", "left_unmasked", "forward_mask_unscaled")
+        else index
+    )
 
 
 def differs(right: dict[str, Any], wrong: dict[str, Any]) -> bool:
@@ -328,10 +345,17 @@ def measured(bug: str, cases: int, seed: int) -> tuple[int, int, int, list[str]]
         diagnosis = judged(case, rng)
         names, wanted = {name for name, _ in found(diagnosis)}, {name for name, _ in case.expected}
         first += names == wanted
-        placed += names == wanted and (None in {p for _, p in case.expected} or found(diagnosis) == case.expected or case.depth == 1 or {p for _, p in found(diagnosis)} == {None})
+        placed += names == wanted and (
+            None in {p for _, p in case.expected}
+            or found(diagnosis) == case.expected
+            or case.depth == 1
+            or {p for _, p in found(diagnosis)} == {None}
+        )
         if names != wanted:
             tied += any({one.split(" (")[0] for one in other} == wanted for other in diagnosis.alternatives)
-            wrong.append(f"{case.expected} was called {found(diagnosis)} or {diagnosis.alternatives} in {case.net}, {len(case.X)} rows, bugs {[(b[0], b[1], b[2] if np.ndim(b[2]) == 0 and not isinstance(b[2], (dict, tuple)) else '…') for b in case.bugs]}")
+            wrong.append(
+                f"{case.expected} was called {found(diagnosis)} or {diagnosis.alternatives} in {case.net}, {len(case.X)} rows, bugs {[(b[0], b[1], b[2] if np.ndim(b[2]) == 0 and not isinstance(b[2], (dict, tuple)) else '…') for b in case.bugs]}"
+            )
     return first, placed, tied, wrong
 
 
@@ -363,7 +387,9 @@ def pairs(cases: int, seed: int) -> tuple[int, list[str]]:
         names = sorted(name for name, _ in found(diagnosis))
         right += names == sorted(name for name, _ in case.expected)
         if names != sorted(name for name, _ in case.expected):
-            wrong.append(f"{case.expected} was called {found(diagnosis)} or {diagnosis.alternatives} in {case.net}, {len(case.X)} rows")
+            wrong.append(
+                f"{case.expected} was called {found(diagnosis)} or {diagnosis.alternatives} in {case.net}, {len(case.X)} rows"
+            )
     return right, wrong
 
 

@@ -10,7 +10,21 @@ from dataclasses import dataclass
 from typing import Final, Literal, final
 
 #: What is to be mended: the line of the pass that would be right.
-Cure = Literal["output", "delta", "down", "weight", "bias", "both", "forward", "penalty", "mean", "step", "dropout", "loss", "update"]
+Cure = Literal[
+    "output",
+    "delta",
+    "down",
+    "weight",
+    "bias",
+    "both",
+    "forward",
+    "penalty",
+    "mean",
+    "step",
+    "dropout",
+    "loss",
+    "update",
+]
 
 
 @final
@@ -38,7 +52,9 @@ class Named:
     wrong: str
 
 
-_SLOWER: Final = "Learning goes on, but slower or faster than the learning rate says; other batch sizes need other rates."
+_SLOWER: Final = (
+    "Learning goes on, but slower or faster than the learning rate says; other batch sizes need other rates."
+)
 _WRONG_WAY: Final = "The loss rises from the first step."
 _STUCK: Final = "The loss falls a little and stays."
 _LOWER: Final = "The layers below learn slowly or not at all; a deeper network is no better than a shallow one."

@@ -53,9 +53,7 @@ class Judge:
         The factors that have a meaning.
     """
 
-    def __init__(
-        self, rounding: Rounding, given: Given, previous: Given | None, readings: Sequence[Reading]
-    ) -> None:
+    def __init__(self, rounding: Rounding, given: Given, previous: Given | None, readings: Sequence[Reading]) -> None:
         self.exact = rounding.exact
         self.rounding = rounding
         self.given = given
@@ -176,7 +174,11 @@ class Judge:
                     continue
                 if abs(ratio - value) > near * abs(value):
                     continue
-                numbers = {"expected_ratio": reading.value, "ratio": abs(ratio) if sign < 0 else ratio, "read_as": reading.says}
+                numbers = {
+                    "expected_ratio": reading.value,
+                    "ratio": abs(ratio) if sign < 0 else ratio,
+                    "read_as": reading.says,
+                }
                 made = Mistake(reading.name, index, index, name, numbers=numbers)
                 if sign > 0.0:
                     yield (made,), reading.cost, value
@@ -197,7 +199,11 @@ class Judge:
         for whole in (False, True):
             right = np.concatenate([(d + p * whole).ravel() for d, p in zip(data, penalty, strict=True)])
             given = np.concatenate(
-                [(array - p * (not whole)).ravel() for array, p in zip(arrays, penalty, strict=True) if array is not None]
+                [
+                    (array - p * (not whole)).ravel()
+                    for array, p in zip(arrays, penalty, strict=True)
+                    if array is not None
+                ]
             )
             size = float(np.vdot(right, right))
             ratio = float(np.vdot(right, given)) / size if size > TINY else 0.0
@@ -248,7 +254,12 @@ class Judge:
 
         if not given.any():
             if norm(right) > tolerance:
-                say("gradient_zero" if kind == "weight" else "bias_zero")
+                every = all(
+                    not self.given.arrays[other].any()
+                    for other in self.given.of_layer(index)
+                    if other in self.given.arrays
+                )
+                say("gradient_zero" if kind == "weight" or every else "bias_zero")
             return found
         if kind == "weight":
             found += self._left_fits(passes, index, delta, name, penalty)
@@ -311,7 +322,7 @@ class Judge:
 
         # one part of two is nearer than both, so that the choice of what is missing is the smallest
         for size in range(1, len(parts) + 1):
-            for missing in ([[kind] for kind in parts] if size == 1 else [list(parts)]):
+            for missing in [[kind] for kind in parts] if size == 1 else [list(parts)]:
                 if close(data + whole - sum((parts[kind] for kind in missing), np.zeros_like(whole))):
                     numbers: dict[str, float | str] = {"penalty": " and ".join(missing)}
                     for kind in missing:
@@ -354,7 +365,9 @@ class Judge:
         if norm(given - before) <= 8.0 * self.rounding.epsilon * norm(before) + TINY:
             return [Fit((Mistake("stale_gradient", index, index, name),), 1.0)]
         if norm(given - right - before) <= tolerance + self.rounding.epsilon * norm(before):
-            return [Fit((Mistake("accumulated_gradient", index, index, name, numbers={"read_as": "previous + new"}),), 1.0)]
+            return [
+                Fit((Mistake("accumulated_gradient", index, index, name, numbers={"read_as": "previous + new"}),), 1.0)
+            ]
         for kept in self._momenta:
             for share in (1.0, 1.0 - kept):
                 rest = norm(given - share * right - kept * before)

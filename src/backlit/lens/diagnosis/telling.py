@@ -32,7 +32,9 @@ def report(exact: Passes, given: Given, stories: list[Story], precision: str, ri
         points = _points(exact.part(name), _shown(exact, given, name))
         comparisons.append(Comparison(name, given.shapes[name], error, cosine, name in right_names, points))
     told = [whole_network(exact, given, story) for story in stories]
-    order = sorted(range(len(stories)), key=lambda i: (round(stories[i].cost, 6), len(told[i]), _ranks(told[i]), stories[i].misfit))
+    order = sorted(
+        range(len(stories)), key=lambda i: (round(stories[i].cost, 6), len(told[i]), _ranks(told[i]), stories[i].misfit)
+    )
     best = order[0]
     findings, places = [], []
     for mistake, layer in told[best]:
@@ -93,7 +95,9 @@ def whole_network(exact: Passes, given: Given, story: Story) -> Told:
         layers = [i for i in exact.dense if given.of_layer(i)]
         whole = [m.layer for m in same]
         if name == UNKNOWN and all(not m.array for m in same) and whole == layers[-len(same) :]:
-            found.append((replace(same[0], numbers={"layers_below_too": "yes" if len(same) > 1 else ""}), same[0].layer))
+            found.append(
+                (replace(same[0], numbers={"layers_below_too": "yes" if len(same) > 1 else ""}), same[0].layer)
+            )
         elif _made_everywhere(exact, given, same):
             one = same[0]
             array = f"*.{one.array.split('.')[1]}" if one.array else ""
@@ -111,7 +115,12 @@ def _made_everywhere(exact: Passes, given: Given, same: list[Mistake]) -> bool:
     top = max(exact.delta)
     factor = "expected_ratio" in one.numbers or one.name in ("sign_flipped", "constant_factor")
     if one.onward and one.name in ("sign_flipped", "constant_factor") or one.onward and factor:
-        return len(same) == 1 and one.shows == top and not one.array and (len(exact.dense) > 1 or one.name == "sum_not_mean")
+        return (
+            len(same) == 1
+            and one.shows == top
+            and not one.array
+            and (len(exact.dense) > 1 or one.name == "sum_not_mean")
+        )
     if one.array or one.name == "bias_not_averaged":
         kinds = {mistake.array.split(".")[1] for mistake in same if mistake.array}
         if len(kinds) != 1:

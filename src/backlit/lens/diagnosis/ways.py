@@ -205,7 +205,9 @@ def slope_ways(passes: Passes, index: int, dL_da: Array) -> Iterator[Way]:
 # ── what comes down ────────────────────────────────────────────────────────────────────────────────────────
 
 
-def source_ways(passes: Passes, index: int, above: Array, updated: Sequence[tuple[Array, dict[str, float]]]) -> list[Way]:
+def source_ways(
+    passes: Passes, index: int, above: Array, updated: Sequence[tuple[Array, dict[str, float]]]
+) -> list[Way]:
     """dL/da of what layer `index` gave, with one mistake on the way down from the delta `above`.
 
     `updated` holds weights of the layer above after an update.
@@ -247,7 +249,9 @@ def source_ways(passes: Passes, index: int, above: Array, updated: Sequence[tupl
     for size in (1, 2):
         for chosen in itertools.combinations(dropped, size):
             numbers = {"share_of_zeros_in_mask": float(np.mean(passes.masks[chosen[0]] == 0.0))}
-            way = _way(passes.through(upper, index, right, chosen), "dropout_mask_missing", index, layer=chosen[0], **numbers)
+            way = _way(
+                passes.through(upper, index, right, chosen), "dropout_mask_missing", index, layer=chosen[0], **numbers
+            )
             found.append(replace(way, extra=0.5 * (size - 1)))
     for i in dropped:
         scale = float(passes.masks[i].max())

@@ -64,7 +64,11 @@ class _Facts(dict[str, str]):
             one = f"every {kind}" if layer is None else f"the {kind} of {place}"
             plural = False
         else:
-            below = " and of all layers below it" if mistake.onward and layer is not None and _has_below(case) else ""
+            below = (
+                " and of the layers below it"
+                if mistake.numbers.get("layers_below_too") or mistake.onward and layer is not None and _has_below(case)
+                else ""
+            )
             one, plural = ("all gradients", True) if layer is None else (f"the gradients of {place}{below}", True)
         capital = one[0].upper() + one[1:]
         found: dict[str, Any] = {
@@ -96,7 +100,11 @@ def _activation(case: Case) -> str:
 def _terms(mistake: Mistake) -> str:
     terms = {"l1": "sign(W)", "l2": "W"}
     kinds = str(mistake.numbers.get("penalty", "")).split(" and ")
-    found = [f"{number(float(mistake.numbers[f'{k}_missing']))} {terms[k]}" for k in kinds if f"{k}_missing" in mistake.numbers]
+    found = [
+        f"{number(float(mistake.numbers[f'{k}_missing']))} {terms[k]}"
+        for k in kinds
+        if f"{k}_missing" in mistake.numbers
+    ]
     return " + ".join(found)
 
 
@@ -119,12 +127,20 @@ def _compare(case: Case) -> str:
 
 # ── the line that would be right ───────────────────────────────────────────────────────────────────────────
 
+
 def right_line(case: Case) -> str:
     """The line of NumPy that would be right, with the learner's own shapes, under the names of `export_numpy`."""
     mistake, net = case.mistake, case.net
     index = mistake.layer if mistake.layer in case.passes.dense else mistake.shows
     cure = CATALOGUE[mistake.name].cure
-    if mistake.name in ("missing_slope", "slope_at_activation") or cure in ("delta", "output", "mean", "both", "weight", "bias"):
+    if mistake.name in ("missing_slope", "slope_at_activation") or cure in (
+        "delta",
+        "output",
+        "mean",
+        "both",
+        "weight",
+        "bias",
+    ):
         index = mistake.shows
     if mistake.array:
         cure = "bias" if mistake.array.endswith(".bias") else ("penalty" if cure == "penalty" else "weight")
@@ -170,7 +186,9 @@ def _lines(case: Case, index: int, n: int) -> dict[str, str]:
         "output": f"delta{index} = {value}   # ({n}, {units})",
     }
     if case.given.turned:
-        found["weight"] = f"dW{index} = delta{index}.T @ a{index} / {n}   # ({units}, {n}) ({n}, {inputs}) = ({units}, {inputs})"
+        found["weight"] = (
+            f"dW{index} = delta{index}.T @ a{index} / {n}   # ({units}, {n}) ({n}, {inputs}) = ({units}, {inputs})"
+        )
         found["down"] = f"da{index} = delta{index} @ W{index}   # ({n}, {units}) ({units}, {inputs}) = ({n}, {inputs})"
     if layer.has_bias:
         found["bias"] = f"db{index} = delta{index}.sum(axis=0) / {n}   # ({n}, {units}) -> ({units},)"
@@ -178,7 +196,9 @@ def _lines(case: Case, index: int, n: int) -> dict[str, str]:
     if top:
         if net.paired:
             pair = loss.pairs[layer.activation.name].script
-            made_of = pair.gradient.format(a=f"a{index + 1}", z=f"z{index}") if pair is not None else f"a{index + 1} - Y"
+            made_of = (
+                pair.gradient.format(a=f"a{index + 1}", z=f"z{index}") if pair is not None else f"a{index + 1} - Y"
+            )
             found["output"] = found["delta"] = f"delta{index} = {made_of}   # ({n}, {units})"
         elif loss.script is not None:
             error = loss.script.gradient.format(a=f"a{index + 1}", z=f"z{index}")
