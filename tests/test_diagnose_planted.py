@@ -8,10 +8,11 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
+from tests.planted_cases import BUGS, draw, flat
+from tests.planted_measures import false_names, measured, pairs
+from tests.planting import Handmade
 
 from backlit.lens.diagnosis.catalogue import NAMES
-from tests.planted_cases import BUGS, draw, false_names, flat, measured, pairs
-from tests.planting import Handmade
 
 
 def right_gradients(case: Handmade) -> None:

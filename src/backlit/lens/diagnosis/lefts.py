@@ -1,4 +1,4 @@
-"""Every way in which a layer's own gradients may have been made of its delta: the left factor, and the sum of a bias."""
+"""Every way in which a layer's own gradients may have been made of its delta: left factors, and sums of a bias."""
 
 from __future__ import annotations
 

@@ -65,7 +65,7 @@ class Judge:
         for index, layer in self.exact.dense.items():
             inputs = layer.weight.shape[0]
             mix = rng.normal(size=(inputs, _MIXTURES))
-            self._mix[index] = mix / max(np.linalg.norm(mix, 2), TINY)
+            self._mix[index] = mix / max(float(np.linalg.norm(mix, 2)), TINY)
             if f"{index}.weight" in given.arrays:
                 self._mixed[index] = self._mix[index].T @ given.arrays[f"{index}.weight"]
         self._sizes = {name: norm(array) for name, array in given.arrays.items()}
@@ -88,10 +88,10 @@ class Judge:
             return False
         index, kind = int(name.split(".")[0]), name.split(".")[1]
         right = self.exact.part(name)
-        added = 0.0
-        if index in self.exact.delta:
-            delta = self.exact.delta[index]
-            added = terms(self.exact.work.a[index], delta) if kind == "weight" else norm(delta)
+        if index not in self.exact.delta:
+            return norm(self.given.arrays[name] - right) <= self.rounding.of_array(name)
+        delta = self.exact.delta[index]
+        added = terms(self.exact.work.a[index], delta) if kind == "weight" else norm(delta)
         return norm(self.given.arrays[name] - right) <= self.rounding.of(index, added / self.exact.weight_sum, right)
 
     # ── a delta, tried quickly ───────────────────────────────────────────────────────────────────────────
@@ -174,7 +174,7 @@ class Judge:
                     continue
                 if abs(ratio - value) > near * abs(value):
                     continue
-                numbers = {
+                numbers: dict[str, float | str] = {
                     "expected_ratio": reading.value,
                     "ratio": abs(ratio) if sign < 0 else ratio,
                     "read_as": reading.says,
@@ -278,15 +278,15 @@ class Judge:
         if self.previous is not None and name in self.previous.arrays:
             found += self._with_previous(index, name, given, right, tolerance)
         for other in self.exact.net.parameters.names:
-            if other != name and self.exact.net.parameters.shapes[other] == given.shape:
-                if norm(given - self.exact.part(other)) <= tolerance:
-                    say("gradient_of_another_layer", gradient_of=other)
+            alike = other != name and self.exact.net.parameters.shapes[other] == given.shape
+            if alike and norm(given - self.exact.part(other)) <= tolerance:
+                say("gradient_of_another_layer", gradient_of=other)
         if (right < 0.0).any() and norm(given - np.abs(right)) <= tolerance:
             say("absolute_value")
         most = float(np.abs(given).max())
-        if most < (1.0 - 1e-6) * float(np.abs(right).max()) and given.size > 1:
-            if norm(given - np.clip(right, -most, most)) <= tolerance:
-                say("clipped", extra=0.1, at=most)
+        cut = given.size > 1 and most < (1.0 - 1e-6) * float(np.abs(right).max())
+        if cut and norm(given - np.clip(right, -most, most)) <= tolerance:
+            say("clipped", extra=0.1, at=most)
         return found
 
     def _left_fits(self, passes: Passes, index: int, delta: Array, name: str, penalty: Array) -> list[Fit]:

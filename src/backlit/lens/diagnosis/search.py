@@ -94,7 +94,7 @@ class Search:
         return [name for name in self.judge.given.of_layer(index) if name.split(".")[1] in ("weight", "bias")]
 
     def stories(self, starts: Sequence[Passes], *, unknown: bool = True) -> list[Story]:
-        """The cheapest story and those that cost about the same; none where a layer stays unexplained unless `unknown`."""
+        """The cheapest story and those that cost about the same; unless `unknown`, none with a layer unexplained."""
         beam = [Story(passes, passes.mistakes, float(len(passes.mistakes))) for passes in starts]
         for index in self.exact.delta:
             longer = [one for story in beam for one in self.step(story, index, unknown)]
@@ -210,7 +210,7 @@ class Search:
         shared = [
             m
             for m in mistakes
-            if not m.array and "expected_ratio" in m.numbers or m.name == "sign_flipped" and not m.array
+            if (not m.array and "expected_ratio" in m.numbers) or (m.name == "sign_flipped" and not m.array)
         ]
         found = [story.then(way.mistakes + mistakes, cost, misfit, way.value)]
         if shared and len(shared) == len(mistakes):

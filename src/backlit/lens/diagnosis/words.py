@@ -66,7 +66,8 @@ class _Facts(dict[str, str]):
         else:
             below = (
                 " and of the layers below it"
-                if mistake.numbers.get("layers_below_too") or mistake.onward and layer is not None and _has_below(case)
+                if mistake.numbers.get("layers_below_too")
+                or (mistake.onward and layer is not None and _has_below(case))
                 else ""
             )
             one, plural = ("all gradients", True) if layer is None else (f"the gradients of {place}{below}", True)
@@ -120,6 +121,8 @@ def _hint(numbers: Mapping[str, float | str]) -> str:
 def _compare(case: Case) -> str:
     """Where to look on, for what nothing explains: at delta only where no array proves it right."""
     array, layer = case.mistake.array, case.mistake.layer
+    if array and layer not in case.passes.dense:
+        return f"Look at the line that makes {array}."
     if array:
         return f"delta of layer {layer} is right, as its other gradient proves: look at the line that makes {array}."
     return f"Compare delta of layer {layer} with the one that backlit.explain shows."
@@ -146,6 +149,8 @@ def right_line(case: Case) -> str:
         cure = "bias" if mistake.array.endswith(".bias") else ("penalty" if cure == "penalty" else "weight")
     if mistake.name == "transposed" and mistake.array:
         cure = "weight"
+    if mistake.array and mistake.shows not in case.passes.dense:
+        return f"see the lines of layer {mistake.shows} in what backlit.export_numpy writes"
     if index not in case.passes.dense:  # a Dropout: the layer that takes what it gives
         index = min(i for i in case.passes.dense if i > index)
     n = case.passes.n
@@ -155,7 +160,9 @@ def right_line(case: Case) -> str:
     if cure in ("loss", "update"):
         return _end_line(case, cure)
     if cure == "dropout":
-        return f"a{mistake.layer + 1} = a{mistake.layer} * mask;  da{mistake.layer} = da{mistake.layer + 1} * mask   # the same mask, 0 or 1/(1 - rate)"
+        i = mistake.layer
+        same = "the same mask, 0 or 1/(1 - rate)"
+        return f"a{i + 1} = a{i} * mask;  da{i} = da{i + 1} * mask   # {same}"
     if cure == "step":
         cure = "weight"
     if cure == "penalty":
@@ -182,7 +189,8 @@ def _lines(case: Case, index: int, n: int) -> dict[str, str]:
         "forward": f"{forward}   # ({n}, {units})",
         "delta": f"delta{index} = {value}   # ({n}, {units})",
         "down": f"da{index} = delta{index} @ W{index}.T   # ({n}, {units}) ({units}, {inputs}) = ({n}, {inputs})",
-        "weight": f"dW{index} = a{index}.T @ delta{index} / {n}   # ({inputs}, {n}) ({n}, {units}) = ({inputs}, {units})",
+        "weight": f"dW{index} = a{index}.T @ delta{index} / {n}   "
+        f"# ({inputs}, {n}) ({n}, {units}) = ({inputs}, {units})",
         "output": f"delta{index} = {value}   # ({n}, {units})",
     }
     if case.given.turned:

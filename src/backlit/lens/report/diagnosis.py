@@ -45,7 +45,8 @@ def _layers(result: Diagnosis) -> Html:
         x, state = k * (width + gap) + 2, _state(result, k)
         color = colors.get(state, "currentColor")
         parts.append(
-            f'<rect x="{x}" y="4" width="{width}" height="{height}" rx="6" fill="none" stroke="{color}" stroke-width="2.5"/>'
+            f'<rect x="{x}" y="4" width="{width}" height="{height}" rx="6" fill="none" stroke="{color}" '
+            'stroke-width="2.5"/>'
         )
         parts.append(svg_text(x + width / 2, 32, title, size=13))
         parts.append(svg_text(x + width / 2, height + 22, words.get(state, ""), kind="soft", size=11))
