@@ -67,8 +67,8 @@ def mistakes_page() -> str:
         "# The mistakes that `diagnose` names",
         "",
         f"{len(NAMES) - 1} of them, each with what was done, what training shows of it, the line that makes it, and",
-        "the line that cures it. `a_in` is what a layer takes, (n, inputs); `delta` is dL/dz, (n, units), of each row by",
-        "itself; `da` is dL/da. A finding says the same with the shapes of your own network. What nothing here",
+        "the line that cures it. `a_in` is what a layer takes, (n, inputs); `delta` is dL/dz, (n, units), of each row",
+        "by itself; `da` is dL/da. A finding says the same with the shapes of your own network. What nothing here",
         "explains is `unknown`: the array is named, with the factor where it is constant.",
     ]
     for title, group in GROUPS.items():

@@ -65,10 +65,10 @@ def _others(exact: Passes, given: Given, story: Story, right_names: set[str]) ->
         if any(mistake.onward and mistake.shows > index for mistake in story.mistakes):
             continue
         error, cosine = compare(given.arrays[name], exact.part(name))
-        ratio = float(
-            np.vdot(given.arrays[name], exact.part(name)) / max(np.vdot(exact.part(name), exact.part(name)), 1e-300)
-        )
-        constant = 1.0 - cosine**2 < 1e-12 * max(error, 1e-6) ** 2 and given.arrays[name].size > 3
+        right, mine = exact.part(name), given.arrays[name]
+        size = float(np.vdot(right, right))
+        ratio = float(np.vdot(mine, right)) / size if size > 0.0 else float("nan")
+        constant = right.size > 3 and 1.0 - cosine**2 < 1e-12 * error**2
         what = Mistake("constant_factor" if constant else UNKNOWN, index, index, name, numbers={"ratio": ratio})
         found.append((what, index))
     return found
