@@ -201,6 +201,7 @@ def test_deltas_and_the_loss_narrow_the_place() -> None:
     top = a2 - Y
     down = top @ net.parameters.view("1.weight").T
     assert diagnose(net, X, Y, my_deltas=[down * (1 - a1**2), top], my_loss=net.loss(X, Y)).ok
+    assert diagnose(net, X, Y, my_deltas=[down * (1 - a1**2) / 12, top / 12]).ok  # divided early: another convention
     assert found(diagnose(net, X, Y, my_deltas=[down, top])) == [("missing_slope", 0)]
     assert found(diagnose(net, X, Y, my_deltas={1: Y - a2})) == [("sign_flipped", 1)]
     data = net.loss(X, Y) - net.penalty()
@@ -303,6 +304,18 @@ def test_a_function_is_tried_on_several_batches() -> None:
     assert found(diagnosis) == [("sum_not_mean", None)]
     assert not any("loss_factor" in name for one in diagnosis.alternatives for name in one)
     assert any(note.startswith("on one row: right") for note in diagnosis.notes)
+
+
+def test_a_tie_that_every_batch_leaves_is_kept() -> None:
+    net = Network([Dense(4, "tanh"), Dense(2, "softmax")], inputs=4, loss="cross_entropy", dtype="float64", seed=1)
+    y = np.eye(2)[np.arange(12) % 2]
+
+    def exchanged(x: Any, targets: Any) -> Any:  # of two softmax units that is the wrong sign too
+        return net.gradient(x, targets) * np.where(np.arange(net.parameters.size) < 20, 1.0, -1.0)
+
+    diagnosis = diagnose_function(exchanged, net, X, y)
+    assert found(diagnosis) == [("sign_flipped", 1)]
+    assert diagnosis.alternatives == (("swapped_units (layer 1)",),)
 
 
 def test_a_function_that_overflows_is_told() -> None:
