@@ -46,9 +46,7 @@ SLOPE: dict[str, Any] = {
     "gelu": lambda z: (
         np.vectorize(lambda t: 0.5 * math.erfc(-t / math.sqrt(2)))(z) + z * np.exp(-(z**2) / 2) / math.sqrt(2 * math.pi)
     ),
-    "mish": lambda z: (
-        np.tanh(np.log(1 + np.exp(z))) + z * sigmoid(z) / np.cosh(np.log(1 + np.exp(z))) ** 2
-    ),
+    "mish": lambda z: np.tanh(np.log(1 + np.exp(z))) + z * sigmoid(z) / np.cosh(np.log(1 + np.exp(z))) ** 2,
 }
 LOSS_SLOPE: dict[str, Any] = {
     "squared_error": lambda a, y: a - y,

@@ -8,8 +8,7 @@ from typing import Any, Final
 import numpy as np
 
 from ...checking.batch_loss import FrozenBatch, check_step
-from ...kinds.optimizers import Optimizer, initial_state, take_step
-from ...kinds.schedules import rate_at
+from ...kinds.optimizers import Optimizer, OptimizerState
 from ...network import Network
 from ...training.threads import blas_threads
 from .evidence import Evidence, weigh
@@ -21,6 +20,7 @@ from .results import Comparison, Diagnosis, Finding
 from .rounding import Rounding
 from .search import Search, Story, Update
 from .telling import report
+from .updates import after_step
 
 __all__ = ["Comparison", "Diagnosis", "Finding", "diagnose"]
 
@@ -38,7 +38,7 @@ def diagnose(
     step: int | None = None,
     previous: Any = None,
     optimizer: Optimizer | None = None,
-    state: Any = None,
+    state: OptimizerState | None = None,
     my_forward: Any = None,
     my_deltas: Any = None,
     my_loss: float | None = None,
@@ -117,7 +117,7 @@ def diagnose(
     with np.errstate(all="ignore"), blas_threads(net, 1):
         exact, rough = Passes(frozen()), Passes(frozen("float32"))
         known = _readings(exact, optimizer)
-        update = _update(exact, given, optimizer)
+        update = _update(exact, given, optimizer, state)
         forwards: list[Passes] = []
         for precision in (precisions := _PRECISIONS[given.precision]):
             rounding = Rounding(exact, rough, float(np.finfo(precision).eps))
@@ -171,7 +171,7 @@ def _stories(
     return stories
 
 
-def _update(exact: Passes, given: Given, optimizer: Optimizer | None) -> Update:
+def _update(exact: Passes, given: Given, optimizer: Optimizer | None, state: OptimizerState | None) -> Update:
     """The update that may have come too early: along the gradients given, or along the right ones."""
     parameters = exact.net.parameters
     mine = exact.gradient.copy()
@@ -180,11 +180,4 @@ def _update(exact: Passes, given: Given, optimizer: Optimizer | None) -> Update:
     gradients = [mine] if np.array_equal(mine, exact.gradient) else [mine, exact.gradient]
     if optimizer is None:
         return Update(gradients=gradients)
-    after = []
-    for gradient in gradients:
-        values = parameters.values.copy()
-        state = initial_state(optimizer, values.size, values.dtype)
-        rate = rate_at(optimizer.learning_rate, 0.0)
-        take_step(optimizer, values, gradient.copy(), parameters.weight_mask, state, rate)
-        after.append(values)
-    return Update(values=after)
+    return Update(values=[after_step(exact.net, optimizer, gradient, state) for gradient in gradients])

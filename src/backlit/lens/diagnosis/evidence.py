@@ -63,7 +63,9 @@ def weigh(
         found += _loss(exact, float(evidence.loss))
     if evidence.deltas is not None:
         mistake = _deltas(exact, _by_layer(evidence.deltas, exact, "my_deltas", of_delta=True))
-        told.append("delta is right in every layer given" if mistake is None else f"delta goes wrong in layer {mistake.shows}")
+        told.append(
+            "delta is right in every layer given" if mistake is None else f"delta goes wrong in layer {mistake.shows}"
+        )
         found += [] if mistake is None else [mistake]
     if evidence.after is not None:
         found += _after(exact, evidence)
@@ -224,7 +226,11 @@ def _loss(exact: Passes, mine: float) -> list[Mistake]:
     for reading in readings(exact):
         for penalty in {right - data, 0.0, reading.value * (right - data)}:
             if close(reading.value * data + penalty):
-                return [Mistake("loss_scaled", top, top, numbers={**numbers, "ratio": mine / right, "read_as": reading.says})]
+                return [
+                    Mistake(
+                        "loss_scaled", top, top, numbers={**numbers, "ratio": mine / right, "read_as": reading.says}
+                    )
+                ]
     return [Mistake("loss_wrong", top, top, numbers=numbers)]
 
 
@@ -244,7 +250,9 @@ def _after(exact: Passes, evidence: Evidence) -> list[Mistake]:
     for name in given.arrays:
         judged[parameters.slice(name)] = True
     scale = 1e-6 if given.precision != "float64" else 1e-10
-    moved = np.linalg.norm(after_step(exact.net, evidence.optimizer, exact.gradient, evidence.state) - parameters.values)
+    moved = np.linalg.norm(
+        after_step(exact.net, evidence.optimizer, exact.gradient, evidence.state) - parameters.values
+    )
 
     def close(values: Array) -> bool:
         limit = scale * (np.linalg.norm(parameters.values) + moved) + 1e-7 * moved

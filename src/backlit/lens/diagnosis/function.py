@@ -115,9 +115,10 @@ def _batches(n: int) -> list[tuple[str, Any, float]]:
 def _parts(result: Any) -> tuple[float | None, Any]:
     """Loss and gradients of what f gave."""
     pair = isinstance(result, tuple | list) and len(result) == 2
-    if pair and np.ndim(result[0]) == 0 and np.ndim(result[0]) == np.size(result[0]) - 1:
-        if not (np.isscalar(result[1]) or np.ndim(result[1]) == 0 and not hasattr(result[1], "keys")):
-            return float(result[0]), result[1]
+    # a loss is one number, and what follows it is not
+    single = np.isscalar(result[0]) or (isinstance(result[0], np.ndarray) and result[0].ndim == 0) if pair else False
+    if single and not np.isscalar(result[1]):
+        return float(result[0]), result[1]
     return None, result
 
 

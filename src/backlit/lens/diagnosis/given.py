@@ -119,7 +119,9 @@ def read_gradients(gradients: Any, parameters: ParameterVector, what: str = "my_
                 arrays[name] = array.reshape(shape)
         if found != shape:
             more = f": sum it over the rows, {what}[{name!r}].sum(axis=0)" if _stacked(array, shape) else ""
-            raise ShapeError(f"{what}[{name!r}] must have shape {shape}, as the parameter, received {array.shape}{more}")
+            raise ShapeError(
+                f"{what}[{name!r}] must have shape {shape}, as the parameter, received {array.shape}{more}"
+            )
     precision = max((raw[name].dtype.name for name in names), key=_DTYPES.index)
     return Given(
         arrays,

@@ -60,7 +60,7 @@ def of_kind(parameters: ParameterVector, kind: str) -> list[str]:
 
 
 def kind_of(name: str, parameters: ParameterVector) -> str | None:
-    """"weight", "bias", or what a parameter is called; None for a name that says nothing."""
+    """ "weight", "bias", or what a parameter is called; None for a name that says nothing."""
     tokens = [token.lower() for token in re.findall(r"[A-Z]?[a-z]+|[A-Z]+", re.sub(r"\bd([WB])\b", r"\1", name))]
     own = {other.split(".", 1)[1] for other in parameters.names}
     found = {kind for kind, words in _KINDS.items() for token in tokens if token in words or "".join(tokens) in words}
@@ -75,9 +75,7 @@ def _by_name(given: dict[str, Any], parameters: ParameterVector) -> tuple[dict[s
     kinds = {name: kind_of(name, parameters) for name in given}
     for name, kind in kinds.items():
         if kind is None or not of_kind(parameters, kind):
-            raise ParameterNameError(
-                f"there is no parameter {name!r}: {nearest(name, parameters.names)}"
-            )
+            raise ParameterNameError(f"there is no parameter {name!r}: {nearest(name, parameters.names)}")
     found: dict[str, Any] = {}
     told: list[str] = []
     for kind in dict.fromkeys(kinds.values()):
@@ -116,9 +114,7 @@ def _places(names: list[str], places: list[str], given: dict[str, Any], paramete
             if all(_could_be(given[n], parameters.shapes[p]) for n, p in zip(names, chosen, strict=True)):
                 fitting.append(chosen)
     if len(fitting) != 1:
-        raise ParameterNameError(
-            f"{', '.join(names)} could be of several layers, or of none: use {', '.join(places)}"
-        )
+        raise ParameterNameError(f"{', '.join(names)} could be of several layers, or of none: use {', '.join(places)}")
     return fitting[0]
 
 

@@ -1,4 +1,4 @@
-"""Every way in which a layer's own gradients may have been made of its delta: the left factor, and the sum of a bias."""
+"""Every way in which a layer's own gradients may have been made of its delta: left factors, and sums of a bias."""
 
 from __future__ import annotations
 
@@ -52,7 +52,11 @@ def left_factors(passes: Passes, index: int) -> Iterator[Way]:
         yield _way(right / passes.net.input_scale, "input_not_scaled", index, "weight")
     if n > 1:
         yield _way(np.broadcast_to(right.mean(axis=0), shape), "means_multiplied", index, "weight")
-        for order, rows in (("in reverse", right[::-1]), ("+1 row", np.roll(right, 1, 0)), ("−1 row", np.roll(right, -1, 0))):
+        for order, rows in (
+            ("in reverse", right[::-1]),
+            ("+1 row", np.roll(right, 1, 0)),
+            ("−1 row", np.roll(right, -1, 0)),
+        ):
             if fits(rows):
                 yield _way(rows, "input_of_other_rows", index, "weight", order=order)
     yield _way(right**2, "input_squared", index, "weight", 0.05)

@@ -53,9 +53,7 @@ class Judge:
         The factors that have a meaning.
     """
 
-    def __init__(
-        self, rounding: Rounding, given: Given, previous: Given | None, readings: Sequence[Reading]
-    ) -> None:
+    def __init__(self, rounding: Rounding, given: Given, previous: Given | None, readings: Sequence[Reading]) -> None:
         self.exact = rounding.exact
         self.rounding = rounding
         self.given = given
@@ -67,7 +65,7 @@ class Judge:
         for index, layer in self.exact.dense.items():
             inputs = layer.weight.shape[0]
             mix = rng.normal(size=(inputs, _MIXTURES))
-            self._mix[index] = mix / max(np.linalg.norm(mix, 2), TINY)
+            self._mix[index] = mix / max(float(np.linalg.norm(mix, 2)), TINY)
             if f"{index}.weight" in given.arrays:
                 self._mixed[index] = self._mix[index].T @ given.arrays[f"{index}.weight"]
         self._sizes = {name: norm(array) for name, array in given.arrays.items()}
@@ -90,10 +88,10 @@ class Judge:
             return False
         index, kind = int(name.split(".")[0]), name.split(".")[1]
         right = self.exact.part(name)
-        added = 0.0
-        if index in self.exact.delta:
-            delta = self.exact.delta[index]
-            added = terms(self.exact.work.a[index], delta) if kind == "weight" else norm(delta)
+        if index not in self.exact.delta:
+            return norm(self.given.arrays[name] - right) <= self.rounding.of_array(name)
+        delta = self.exact.delta[index]
+        added = terms(self.exact.work.a[index], delta) if kind == "weight" else norm(delta)
         return norm(self.given.arrays[name] - right) <= self.rounding.of(index, added / self.exact.weight_sum, right)
 
     # ── a delta, tried quickly ───────────────────────────────────────────────────────────────────────────
@@ -176,7 +174,11 @@ class Judge:
                     continue
                 if abs(ratio - value) > near * abs(value):
                     continue
-                numbers = {"expected_ratio": reading.value, "ratio": abs(ratio) if sign < 0 else ratio, "read_as": reading.says}
+                numbers: dict[str, float | str] = {
+                    "expected_ratio": reading.value,
+                    "ratio": abs(ratio) if sign < 0 else ratio,
+                    "read_as": reading.says,
+                }
                 made = Mistake(reading.name, index, index, name, numbers=numbers)
                 if sign > 0.0:
                     yield (made,), reading.cost, value
@@ -197,7 +199,11 @@ class Judge:
         for whole in (False, True):
             right = np.concatenate([(d + p * whole).ravel() for d, p in zip(data, penalty, strict=True)])
             given = np.concatenate(
-                [(array - p * (not whole)).ravel() for array, p in zip(arrays, penalty, strict=True) if array is not None]
+                [
+                    (array - p * (not whole)).ravel()
+                    for array, p in zip(arrays, penalty, strict=True)
+                    if array is not None
+                ]
             )
             size = float(np.vdot(right, right))
             ratio = float(np.vdot(right, given)) / size if size > TINY else 0.0
@@ -248,7 +254,12 @@ class Judge:
 
         if not given.any():
             if norm(right) > tolerance:
-                say("gradient_zero" if kind == "weight" else "bias_zero")
+                every = all(
+                    not self.given.arrays[other].any()
+                    for other in self.given.of_layer(index)
+                    if other in self.given.arrays
+                )
+                say("gradient_zero" if kind == "weight" or every else "bias_zero")
             return found
         if kind == "weight":
             found += self._left_fits(passes, index, delta, name, penalty)
@@ -267,15 +278,15 @@ class Judge:
         if self.previous is not None and name in self.previous.arrays:
             found += self._with_previous(index, name, given, right, tolerance)
         for other in self.exact.net.parameters.names:
-            if other != name and self.exact.net.parameters.shapes[other] == given.shape:
-                if norm(given - self.exact.part(other)) <= tolerance:
-                    say("gradient_of_another_layer", gradient_of=other)
+            alike = other != name and self.exact.net.parameters.shapes[other] == given.shape
+            if alike and norm(given - self.exact.part(other)) <= tolerance:
+                say("gradient_of_another_layer", gradient_of=other)
         if (right < 0.0).any() and norm(given - np.abs(right)) <= tolerance:
             say("absolute_value")
         most = float(np.abs(given).max())
-        if most < (1.0 - 1e-6) * float(np.abs(right).max()) and given.size > 1:
-            if norm(given - np.clip(right, -most, most)) <= tolerance:
-                say("clipped", extra=0.1, at=most)
+        cut = given.size > 1 and most < (1.0 - 1e-6) * float(np.abs(right).max())
+        if cut and norm(given - np.clip(right, -most, most)) <= tolerance:
+            say("clipped", extra=0.1, at=most)
         return found
 
     def _left_fits(self, passes: Passes, index: int, delta: Array, name: str, penalty: Array) -> list[Fit]:
@@ -311,7 +322,7 @@ class Judge:
 
         # one part of two is nearer than both, so that the choice of what is missing is the smallest
         for size in range(1, len(parts) + 1):
-            for missing in ([[kind] for kind in parts] if size == 1 else [list(parts)]):
+            for missing in [[kind] for kind in parts] if size == 1 else [list(parts)]:
                 if close(data + whole - sum((parts[kind] for kind in missing), np.zeros_like(whole))):
                     numbers: dict[str, float | str] = {"penalty": " and ".join(missing)}
                     for kind in missing:
@@ -354,7 +365,9 @@ class Judge:
         if norm(given - before) <= 8.0 * self.rounding.epsilon * norm(before) + TINY:
             return [Fit((Mistake("stale_gradient", index, index, name),), 1.0)]
         if norm(given - right - before) <= tolerance + self.rounding.epsilon * norm(before):
-            return [Fit((Mistake("accumulated_gradient", index, index, name, numbers={"read_as": "previous + new"}),), 1.0)]
+            return [
+                Fit((Mistake("accumulated_gradient", index, index, name, numbers={"read_as": "previous + new"}),), 1.0)
+            ]
         for kept in self._momenta:
             for share in (1.0, 1.0 - kept):
                 rest = norm(given - share * right - kept * before)

@@ -1,7 +1,7 @@
 """The reference's own buffers of one batch, and the same with a mistake in the forward pass.
 
-`Passes` holds what one forward and one backward pass left: a, z, masks, and delta of every Dense layer. What lies between
-two Dense layers is gone through by the layers themselves, whatever they are.
+`Passes` holds what one forward and one backward pass left: a, z, masks, and delta of every Dense layer. What lies
+between two Dense layers is gone through by the layers themselves, whatever they are.
 """
 
 from __future__ import annotations

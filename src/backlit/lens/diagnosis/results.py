@@ -104,13 +104,16 @@ class Diagnosis:
 
     def page(self) -> Page:
         """The diagnosis as a page."""
-        if self.ok:
+        if self.ok and not self.comparisons:
+            title = "Diagnosis: what was given is right"
+        elif self.ok:
             title = "Diagnosis: every gradient " + ("given is right" if self.missing else "is right")
         else:
             title = f"Diagnosis: {count(len(self.findings), 'mistake')}"
         given = count(len(self.comparisons), "array")
+        judged = f"{given} of gradients judged on" if self.comparisons else "Judged on"
         blocks: list[Words | Table] = [
-            Words(f"{given} of gradients judged on {count(self.rows, 'row')}, to the rounding of {self.precision}.")
+            Words(f"{judged} {count(self.rows, 'row')}, to the rounding of {self.precision}.")
         ]
         blocks += [Words(f"{note}.") for note in self.notes]
         if self.missing:

@@ -31,6 +31,7 @@ class Rounding:
 
     def __init__(self, exact: Passes, rough: Passes, epsilon: float) -> None:
         self.exact = exact
+        self._rough = rough
         self.epsilon = epsilon
         # what rounding to a common scale would leave, and more than nothing where every gradient is zero
         self._floor = 4.0 * epsilon * float(np.abs(exact.gradient).max()) + TINY
@@ -63,6 +64,13 @@ class Rounding:
         condition = self._condition.get(index, max(self._condition.values()))
         roundings = 8.0 + 2.0 * math.sqrt(self.exact.n) + 8.0 * condition
         return self.epsilon * roundings * (added + size) + self._floor * math.sqrt(count)
+
+    def of_array(self, name: str) -> float:
+        """The same for a whole array of a layer that is not Dense, by how far float32 is off."""
+        right = self.exact.part(name)
+        measured = norm(right - self._rough.part(name)) / float(np.finfo(np.float32).eps)
+        roundings = 8.0 + 2.0 * math.sqrt(self.exact.n)
+        return self.epsilon * (16.0 * measured + roundings * norm(right)) + self._floor * math.sqrt(right.size)
 
 
 def row_squares(array: Array) -> Array:

@@ -19,7 +19,7 @@ from .match import RIGHT, Fit, Judge, way_fits
 from .passes import UNKNOWN, Mistake, Passes
 from .ways import Way, kink_slopes, output_ways, rows_of, slope_ways, source_ways
 
-_AGAIN: Final = 0.35  # what a mistake costs that the story has already
+_AGAIN: Final = 0.12  # what a mistake costs that the story has already
 _OWN: Final = 0.3  # where a mistake in delta was not handed on
 _IN_PART: Final = 0.25  # where it is in a layer's weights or biases alone
 _CONVENTION: Final = 0.01  # f′ on the other side of a kink
@@ -56,7 +56,8 @@ class Story:
         """The story with one more layer explained."""
         names = {mistake.name for mistake in self.mistakes}
         for mistake in mistakes:
-            cost -= (1.0 - _AGAIN) * (mistake.name in names and mistake.name != UNKNOWN)
+            if mistake.name in names and mistake.name != UNKNOWN:
+                cost -= 1.0 - _AGAIN + _IN_PART * bool(mistake.array)
             cost -= (_UNKNOWN - 1.0) * (mistake.name == UNKNOWN and UNKNOWN in names)
         return Story(passes or self.passes, self.mistakes + mistakes, self.cost + cost, max(self.misfit, misfit), delta)
 
@@ -93,7 +94,7 @@ class Search:
         return [name for name in self.judge.given.of_layer(index) if name.split(".")[1] in ("weight", "bias")]
 
     def stories(self, starts: Sequence[Passes], *, unknown: bool = True) -> list[Story]:
-        """The cheapest story and those that cost about the same; none where a layer stays unexplained unless `unknown`."""
+        """The cheapest story and those that cost about the same; unless `unknown`, none with a layer unexplained."""
         beam = [Story(passes, passes.mistakes, float(len(passes.mistakes))) for passes in starts]
         for index in self.exact.delta:
             longer = [one for story in beam for one in self.step(story, index, unknown)]
@@ -206,7 +207,11 @@ class Search:
         mistakes, cost = joined(fits, len(self.names(index)))
         cost += way.cost
         misfit = max((fit.misfit for fit in fits), default=0.0)
-        shared = [m for m in mistakes if not m.array and "expected_ratio" in m.numbers or m.name == "sign_flipped" and not m.array]
+        shared = [
+            m
+            for m in mistakes
+            if (not m.array and "expected_ratio" in m.numbers) or (m.name == "sign_flipped" and not m.array)
+        ]
         found = [story.then(way.mistakes + mistakes, cost, misfit, way.value)]
         if shared and len(shared) == len(mistakes):
             factor = float(np.prod([float(m.numbers.get("expected_ratio", -1.0)) for m in shared]))

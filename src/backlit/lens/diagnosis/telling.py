@@ -20,8 +20,10 @@ Told = list[tuple[Mistake, int | None]]
 
 # Names whose readings differ with the number of rows.
 _OF_ROWS: Final = {
-    name for name, named in CATALOGUE.items() if named.cure == "mean" or name.startswith(("bias_", "only_", "loss_", "out"))
-}  # fmt: skip
+    name
+    for name, named in CATALOGUE.items()
+    if named.cure == "mean" or name.startswith(("bias_", "only_", "loss_", "out"))
+}
 
 
 def report(exact: Passes, given: Given, stories: list[Story], precision: str, right_names: set[str]) -> Diagnosis:
@@ -31,8 +33,10 @@ def report(exact: Passes, given: Given, stories: list[Story], precision: str, ri
         error, cosine = compare(_shown(exact, given, name), exact.part(name))
         points = _points(exact.part(name), _shown(exact, given, name))
         comparisons.append(Comparison(name, given.shapes[name], error, cosine, name in right_names, points))
-    told = [whole_network(exact, given, story) for story in stories]
-    order = sorted(range(len(stories)), key=lambda i: (round(stories[i].cost, 6), len(told[i]), _ranks(told[i]), stories[i].misfit))
+    told = [whole_network(exact, given, story) + _others(exact, given, story, right_names) for story in stories]
+    order = sorted(
+        range(len(stories)), key=lambda i: (round(stories[i].cost, 6), len(told[i]), _ranks(told[i]), stories[i].misfit)
+    )
     best = order[0]
     findings, places = [], []
     for mistake, layer in told[best]:
@@ -49,6 +53,25 @@ def report(exact: Passes, given: Given, stories: list[Story], precision: str, ri
         tuple(findings), tuple(comparisons), precision, exact.n, tuple(places), ties,
         _told_apart(exact, mine, ties) if ties else "", given.notes, given.missing,
     )  # fmt: skip
+
+
+def _others(exact: Passes, given: Given, story: Story, right_names: set[str]) -> Told:
+    """The arrays of layers that are not Dense, judged by themselves; below a mistake in delta they cannot be right."""
+    found: Told = []
+    for name in given.names:
+        index = int(name.split(".")[0])
+        if index in exact.dense or name in right_names:
+            continue
+        if any(mistake.onward and mistake.shows > index for mistake in story.mistakes):
+            continue
+        error, cosine = compare(given.arrays[name], exact.part(name))
+        right, mine = exact.part(name), given.arrays[name]
+        size = float(np.vdot(right, right))
+        ratio = float(np.vdot(mine, right)) / size if size > 0.0 else float("nan")
+        constant = right.size > 3 and 1.0 - cosine**2 < 1e-12 * error**2
+        what = Mistake("constant_factor" if constant else UNKNOWN, index, index, name, numbers={"ratio": ratio})
+        found.append((what, index))
+    return found
 
 
 def _points(right: Array, mine: Array) -> tuple[tuple[float, float], ...]:
@@ -93,7 +116,9 @@ def whole_network(exact: Passes, given: Given, story: Story) -> Told:
         layers = [i for i in exact.dense if given.of_layer(i)]
         whole = [m.layer for m in same]
         if name == UNKNOWN and all(not m.array for m in same) and whole == layers[-len(same) :]:
-            found.append((replace(same[0], numbers={"layers_below_too": "yes" if len(same) > 1 else ""}), same[0].layer))
+            found.append(
+                (replace(same[0], numbers={"layers_below_too": "yes" if len(same) > 1 else ""}), same[0].layer)
+            )
         elif _made_everywhere(exact, given, same):
             one = same[0]
             array = f"*.{one.array.split('.')[1]}" if one.array else ""
@@ -110,8 +135,13 @@ def _made_everywhere(exact: Passes, given: Given, same: list[Mistake]) -> bool:
     concerned = {i for i in exact.delta if given.of_layer(i)}
     top = max(exact.delta)
     factor = "expected_ratio" in one.numbers or one.name in ("sign_flipped", "constant_factor")
-    if one.onward and one.name in ("sign_flipped", "constant_factor") or one.onward and factor:
-        return len(same) == 1 and one.shows == top and not one.array and (len(exact.dense) > 1 or one.name == "sum_not_mean")
+    if (one.onward and one.name in ("sign_flipped", "constant_factor")) or (one.onward and factor):
+        return (
+            len(same) == 1
+            and one.shows == top
+            and not one.array
+            and (len(exact.dense) > 1 or one.name == "sum_not_mean")
+        )
     if one.array or one.name == "bias_not_averaged":
         kinds = {mistake.array.split(".")[1] for mistake in same if mistake.array}
         if len(kinds) != 1:

@@ -50,8 +50,8 @@ def wrong_steps(
     weights = net.parameters.weight_mask.astype(bool)
     yield "biases_not_updated", np.where(weights, right, values)
     yield "weights_not_updated", np.where(weights, values, right)
-    for setting, name in (("momentum", "momentum_missing"), ("weight_decay", "decay_missing"), ("nesterov", "nesterov_missing"),
-                          ("clip_norm", "clipping_missing")):  # fmt: skip
+    settings = {"momentum": "momentum_missing", "weight_decay": "decay_missing", "nesterov": "nesterov_missing"}
+    for setting, name in {**settings, "clip_norm": "clipping_missing"}.items():
         if getattr(optimizer, setting, None):
             other: Any = copy.copy(optimizer)
             setattr(other, setting, None if setting == "clip_norm" else False if setting == "nesterov" else 0.0)

@@ -36,7 +36,9 @@ class Way:
         return len(self.mistakes) + self.extra
 
 
-def _way(value: Any, name: str, index: int, extra: float = 0.0, layer: int | None = None, **numbers: Any) -> Way:
+def _way(value: Any, name: str, index: int, extra: float = 0.0, **numbers: Any) -> Way:
+    """A way with one mistake, made at the layer `index` or at `layer`."""
+    layer = numbers.pop("layer", None)
     mistake = Mistake(name, index if layer is None else layer, index, onward=True, numbers=numbers)
     return Way(np.asarray(value), (mistake,), extra)
 
@@ -93,7 +95,7 @@ def _error_ways(passes: Passes, index: int) -> Iterator[Way]:
         yield _way(-y / a * w, "missing_slope", index)
         yield _way(-y * w, "cross_entropy_term_missing", index)
     else:
-        yield _way(error / slope * w, "missing_slope", index, **_range(slope))
+        yield _way(error / slope * w, "missing_slope", index, 0.0, **_range(slope))
         for value, name in _terms(a, y) if activation.probabilities else ():
             yield _way(value * w, name, index)
 
@@ -174,16 +176,16 @@ def slope_ways(passes: Passes, index: int, dL_da: Array) -> Iterator[Way]:
         return
     if (slope == 1.0).all() and activation.steepest is None and not activation.kinks:
         return
-    yield _way(dL_da, "missing_slope", index, **_range(slope))
+    yield _way(dL_da, "missing_slope", index, 0.0, **_range(slope))
     at_a = slope_of(activation, a, value_of(activation, a))
     if at_a is not None:
         numbers = {"largest_difference_of_slopes": float(np.abs(at_a - slope).max())}
-        yield _way(dL_da * at_a, "slope_at_activation", index, **numbers)
+        yield _way(dL_da * at_a, "slope_at_activation", index, 0.0, **numbers)
     # what a formula in a gives where a itself is taken for z
     by_formula = slope_of(activation, a, a)
     if by_formula is not None and not np.array_equal(by_formula, slope):
         yield _way(dL_da * by_formula, "slope_at_activation", index)
-    yield _way(dL_da * slope**2, "slope_twice", index, **_range(slope))
+    yield _way(dL_da * slope**2, "slope_twice", index, 0.0, **_range(slope))
     yield _way(dL_da * a, "activation_for_slope", index)
     yield _way(dL_da * (1.0 - a), "slope_one_factor", index)
     yield _way(dL_da / np.where(slope == 0.0, np.nan, slope), "divided_by_slope", index)
@@ -197,15 +199,18 @@ def slope_ways(passes: Passes, index: int, dL_da: Array) -> Iterator[Way]:
                 yield _way(dL_da * made, "slope_of_another", index, _LESS_LIKELY, used=name, at=where)
     for i in passes.dense:
         other_slope = passes.slope(i)
-        if i != index and other_slope is not None and other_slope.shape == slope.shape:
-            if not (other_slope == 1.0).all():
-                yield _way(dL_da * other_slope, "slope_of_another_layer", index, slope_of_layer=i)
+        if i == index or other_slope is None or other_slope.shape != slope.shape:
+            continue
+        if not (other_slope == 1.0).all():
+            yield _way(dL_da * other_slope, "slope_of_another_layer", index, slope_of_layer=i)
 
 
 # ── what comes down ────────────────────────────────────────────────────────────────────────────────────────
 
 
-def source_ways(passes: Passes, index: int, above: Array, updated: Sequence[tuple[Array, dict[str, float]]]) -> list[Way]:
+def source_ways(
+    passes: Passes, index: int, above: Array, updated: Sequence[tuple[Array, dict[str, float]]]
+) -> list[Way]:
     """dL/da of what layer `index` gave, with one mistake on the way down from the delta `above`.
 
     `updated` holds weights of the layer above after an update.
@@ -247,7 +252,9 @@ def source_ways(passes: Passes, index: int, above: Array, updated: Sequence[tupl
     for size in (1, 2):
         for chosen in itertools.combinations(dropped, size):
             numbers = {"share_of_zeros_in_mask": float(np.mean(passes.masks[chosen[0]] == 0.0))}
-            way = _way(passes.through(upper, index, right, chosen), "dropout_mask_missing", index, layer=chosen[0], **numbers)
+            way = _way(
+                passes.through(upper, index, right, chosen), "dropout_mask_missing", index, layer=chosen[0], **numbers
+            )
             found.append(replace(way, extra=0.5 * (size - 1)))
     for i in dropped:
         scale = float(passes.masks[i].max())

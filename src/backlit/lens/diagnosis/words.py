@@ -64,7 +64,12 @@ class _Facts(dict[str, str]):
             one = f"every {kind}" if layer is None else f"the {kind} of {place}"
             plural = False
         else:
-            below = " and of all layers below it" if mistake.onward and layer is not None and _has_below(case) else ""
+            below = (
+                " and of the layers below it"
+                if mistake.numbers.get("layers_below_too")
+                or (mistake.onward and layer is not None and _has_below(case))
+                else ""
+            )
             one, plural = ("all gradients", True) if layer is None else (f"the gradients of {place}{below}", True)
         capital = one[0].upper() + one[1:]
         found: dict[str, Any] = {
@@ -96,7 +101,11 @@ def _activation(case: Case) -> str:
 def _terms(mistake: Mistake) -> str:
     terms = {"l1": "sign(W)", "l2": "W"}
     kinds = str(mistake.numbers.get("penalty", "")).split(" and ")
-    found = [f"{number(float(mistake.numbers[f'{k}_missing']))} {terms[k]}" for k in kinds if f"{k}_missing" in mistake.numbers]
+    found = [
+        f"{number(float(mistake.numbers[f'{k}_missing']))} {terms[k]}"
+        for k in kinds
+        if f"{k}_missing" in mistake.numbers
+    ]
     return " + ".join(found)
 
 
@@ -112,6 +121,8 @@ def _hint(numbers: Mapping[str, float | str]) -> str:
 def _compare(case: Case) -> str:
     """Where to look on, for what nothing explains: at delta only where no array proves it right."""
     array, layer = case.mistake.array, case.mistake.layer
+    if array and layer not in case.passes.dense:
+        return f"Look at the line that makes {array}."
     if array:
         return f"delta of layer {layer} is right, as its other gradient proves: look at the line that makes {array}."
     return f"Compare delta of layer {layer} with the one that backlit.explain shows."
@@ -119,17 +130,27 @@ def _compare(case: Case) -> str:
 
 # ── the line that would be right ───────────────────────────────────────────────────────────────────────────
 
+
 def right_line(case: Case) -> str:
     """The line of NumPy that would be right, with the learner's own shapes, under the names of `export_numpy`."""
     mistake, net = case.mistake, case.net
     index = mistake.layer if mistake.layer in case.passes.dense else mistake.shows
     cure = CATALOGUE[mistake.name].cure
-    if mistake.name in ("missing_slope", "slope_at_activation") or cure in ("delta", "output", "mean", "both", "weight", "bias"):
+    if mistake.name in ("missing_slope", "slope_at_activation") or cure in (
+        "delta",
+        "output",
+        "mean",
+        "both",
+        "weight",
+        "bias",
+    ):
         index = mistake.shows
     if mistake.array:
         cure = "bias" if mistake.array.endswith(".bias") else ("penalty" if cure == "penalty" else "weight")
     if mistake.name == "transposed" and mistake.array:
         cure = "weight"
+    if mistake.array and mistake.shows not in case.passes.dense:
+        return f"see the lines of layer {mistake.shows} in what backlit.export_numpy writes"
     if index not in case.passes.dense:  # a Dropout: the layer that takes what it gives
         index = min(i for i in case.passes.dense if i > index)
     n = case.passes.n
@@ -139,7 +160,9 @@ def right_line(case: Case) -> str:
     if cure in ("loss", "update"):
         return _end_line(case, cure)
     if cure == "dropout":
-        return f"a{mistake.layer + 1} = a{mistake.layer} * mask;  da{mistake.layer} = da{mistake.layer + 1} * mask   # the same mask, 0 or 1/(1 - rate)"
+        i = mistake.layer
+        same = "the same mask, 0 or 1/(1 - rate)"
+        return f"a{i + 1} = a{i} * mask;  da{i} = da{i + 1} * mask   # {same}"
     if cure == "step":
         cure = "weight"
     if cure == "penalty":
@@ -166,11 +189,14 @@ def _lines(case: Case, index: int, n: int) -> dict[str, str]:
         "forward": f"{forward}   # ({n}, {units})",
         "delta": f"delta{index} = {value}   # ({n}, {units})",
         "down": f"da{index} = delta{index} @ W{index}.T   # ({n}, {units}) ({units}, {inputs}) = ({n}, {inputs})",
-        "weight": f"dW{index} = a{index}.T @ delta{index} / {n}   # ({inputs}, {n}) ({n}, {units}) = ({inputs}, {units})",
+        "weight": f"dW{index} = a{index}.T @ delta{index} / {n}   "
+        f"# ({inputs}, {n}) ({n}, {units}) = ({inputs}, {units})",
         "output": f"delta{index} = {value}   # ({n}, {units})",
     }
     if case.given.turned:
-        found["weight"] = f"dW{index} = delta{index}.T @ a{index} / {n}   # ({units}, {n}) ({n}, {inputs}) = ({units}, {inputs})"
+        found["weight"] = (
+            f"dW{index} = delta{index}.T @ a{index} / {n}   # ({units}, {n}) ({n}, {inputs}) = ({units}, {inputs})"
+        )
         found["down"] = f"da{index} = delta{index} @ W{index}   # ({n}, {units}) ({units}, {inputs}) = ({n}, {inputs})"
     if layer.has_bias:
         found["bias"] = f"db{index} = delta{index}.sum(axis=0) / {n}   # ({n}, {units}) -> ({units},)"
@@ -178,7 +204,9 @@ def _lines(case: Case, index: int, n: int) -> dict[str, str]:
     if top:
         if net.paired:
             pair = loss.pairs[layer.activation.name].script
-            made_of = pair.gradient.format(a=f"a{index + 1}", z=f"z{index}") if pair is not None else f"a{index + 1} - Y"
+            made_of = (
+                pair.gradient.format(a=f"a{index + 1}", z=f"z{index}") if pair is not None else f"a{index + 1} - Y"
+            )
             found["output"] = found["delta"] = f"delta{index} = {made_of}   # ({n}, {units})"
         elif loss.script is not None:
             error = loss.script.gradient.format(a=f"a{index + 1}", z=f"z{index}")

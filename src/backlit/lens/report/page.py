@@ -26,6 +26,7 @@ from .boundary import boundary
 from .charts import Line, axis_over, chart
 from .check import check
 from .data import fingerprints, picture, settings, versions
+from .diagnosis import picture as diagnosis_picture
 from .drawing import drawing
 from .markup import Html, document, facts, page_blocks, paragraph, section, table
 
@@ -155,8 +156,8 @@ def report_html(
         ("Shapes", report_ledger.shapes(ledger.shapes())),
         ("Made from", _made_from(ledger)),
     ]
-    for k, page in enumerate(result.page() for result in more):
-        sections.append((page.title, section(f"more-{k}", page.title, page_blocks(page))))
+    for k, (result, page) in enumerate((result, result.page()) for result in more):
+        sections.append((page.title, section(f"more-{k}", page.title, diagnosis_picture(result), page_blocks(page))))
     return document(
         heading,
         Html(f'<header><p class="eyebrow">Backlit</p><h1>{escape(heading)}</h1>'),
