@@ -278,8 +278,8 @@ def _training_note(net: Network, step: int | None) -> str:
         return ""
     if step is None:
         return (
-            f"{names}: as in inference, without masks and with running statistics; with step=… that step of training is "
-            "checked, its masks and statistics frozen."
+            f"{names}: as in inference, without masks and with running statistics; with step=… that step of training "
+            "is checked, its masks and statistics frozen."
         )
     return f"{names}: as in step {step} of training, with its masks and statistics, frozen."
 
