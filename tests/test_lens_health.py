@@ -477,7 +477,7 @@ def test_the_monitor_takes_bytes_and_sources(data: Any, scale: float) -> None:
     assert monitor.report.rows == 64
 
 
-@pytest.mark.parametrize("engine", ["reference", "compiled"])
+@pytest.mark.parametrize("engine", ["reference", pytest.param("compiled", marks=pytest.mark.xdist_group("compiled"))])
 def test_the_monitor_changes_nothing_in_training(engine: str) -> None:
     if engine == "compiled":
         pytest.importorskip("numba", reason="the compiled engine needs Numba")
