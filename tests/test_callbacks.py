@@ -239,9 +239,11 @@ def test_a_finite_explosion_ends_training() -> None:
 def test_a_loss_explodes_beyond_a_million_times_what_it_may_begin_with(
     first: float, x: float, y: float, limit: float
 ) -> None:
-    net, rule = bl.Network([bl.Dense(1)], inputs=1, dtype="float64"), bl.SGD()
+    net, rule = bl.Network([bl.Dense(1)], inputs=1, dtype="float64", input_scale=0.5), bl.SGD()
     state = initial_state(rule, net.parameters.size, net.dtype)
-    job = Job(net=net, X=np.array([[x]]), Y=np.array([[y]]), weight=None, optimizer=rule, state=state, batch_size=1)
+    job = Job(
+        net=net, X=np.array([[2.0 * x]]), Y=np.array([[y]]), weight=None, optimizer=rule, state=state, batch_size=1
+    )
     job.set_limit(first)
     assert job.loss_limit == limit
     assert not job.lost(limit)
