@@ -20,7 +20,7 @@ demo: $(VENV)/.installed-plot
 	@$(BIN)/python scripts/demo.py
 
 test: $(VENV)/.installed-dev
-	@$(BIN)/python -m pytest -m 'not torture'
+	@$(BIN)/python -m pytest -m 'not torture' -n 2 --dist loadgroup
 
 # The tests with Optuna, MLflow, Dask and pyarrow, which `make test` skips where they are not installed.
 neighbours: $(VENV)/.installed-dev $(VENV)/.installed-neighbours

@@ -14,6 +14,8 @@ import pytest
 
 import backlit as bl
 from backlit.exceptions import ConfigurationError, DivergenceError, HistoryNameError, OutputError
+from backlit.kinds.optimizers import initial_state
+from backlit.training.job import Job
 
 rng = np.random.default_rng(2)
 X = rng.normal(size=(30, 3))
@@ -221,6 +223,33 @@ def test_a_finite_explosion_ends_training() -> None:
     assert error.epoch == error.step == len(keep.values) + 1 > 2
     loss = float(str(error).split("the loss became ")[1].split(",")[0])
     assert 1e6 < loss < math.inf
+
+
+@pytest.mark.parametrize(
+    ("first", "x", "y", "limit"),
+    [
+        (0.25, 0.5, 0.5, 1e6),
+        (4.0, 0.5, 0.5, 4e6),
+        (-4.0, 1.0, 1.0, 4e6),
+        (0.25, -30.0, 2.0, 9e8),
+        (0.25, 2.0, -30.0, 9e8),
+    ],
+    ids=["1 at least", "the first loss", "its size", "the largest input", "the largest target"],
+)
+def test_a_loss_explodes_beyond_a_million_times_what_it_may_begin_with(
+    first: float, x: float, y: float, limit: float
+) -> None:
+    net, rule = bl.Network([bl.Dense(1)], inputs=1, dtype="float64", input_scale=0.5), bl.SGD()
+    state = initial_state(rule, net.parameters.size, net.dtype)
+    job = Job(
+        net=net, X=np.array([[2.0 * x]]), Y=np.array([[y]]), weight=None, optimizer=rule, state=state, batch_size=1
+    )
+    job.set_limit(first)
+    assert job.loss_limit == limit
+    assert not job.lost(limit)
+    assert job.lost(np.nextafter(limit, math.inf))
+    job.set_limit(1e9)  # the first one stands
+    assert job.loss_limit == limit
 
 
 def test_the_best_parameters_are_those_with_the_best_loss() -> None:

@@ -10,6 +10,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -18,6 +19,7 @@ import pytest
 
 import backlit as bl
 from backlit.exceptions import BacklitError, ConfigurationError, FileMissingError, ModelFileError, OutputError
+from backlit.kinds.optimizers import OPTIMIZERS as ALL_OPTIMIZERS
 from backlit.training.checkpoint import SavedRun, read_checkpoint
 
 rng = np.random.default_rng(7)
@@ -26,11 +28,9 @@ Y = np.sin(X[:, 0]) + 0.3 * rng.normal(size=53)
 VALIDATION = (rng.normal(size=(20, 4)), rng.normal(size=20))
 
 OPTIMIZERS: dict[str, Callable[[], Any]] = {
-    "SGD": lambda: bl.SGD(0.05),
+    **{kind.__name__: partial(kind, 0.01) for kind in ALL_OPTIMIZERS.values()},
     "Nesterov": lambda: bl.SGD(0.02, momentum=0.9, nesterov=True),
-    "RMSprop": lambda: bl.RMSprop(0.01),
-    "Adam": lambda: bl.Adam(bl.CosineDecay(0.02, epochs=6), clip_norm=1.0),
-    "AdamW": lambda: bl.AdamW(0.01),
+    "Adam, clipped": lambda: bl.Adam(bl.CosineDecay(0.02, epochs=6), clip_norm=1.0),
 }
 
 
@@ -92,6 +92,7 @@ def test_a_run_cut_off_anywhere_goes_on_bit_for_bit(name: str, steps: int, tmp_p
     same(history, unbroken)
 
 
+@pytest.mark.xdist_group("compiled")
 @pytest.mark.parametrize("steps", [1, 14, 40])
 def test_the_compiled_engine_goes_on_bit_for_bit(steps: int, tmp_path: Path) -> None:
     whole, parts, again = network(), network(), network()
@@ -512,13 +513,13 @@ def _wait_for_a_moment(process: subprocess.Popen[str], folder: Path, dice: rando
             pass
 
 
-@pytest.mark.parametrize("engine", ["reference", "compiled"])
+@pytest.mark.parametrize("engine", ["reference", pytest.param("compiled", marks=pytest.mark.xdist_group("compiled"))])
 def test_a_killed_run_goes_on_bit_for_bit(engine: str, tmp_path: Path) -> None:
     assert killed_runs(engine, tmp_path, kills=3, seed=1) >= 1
 
 
 @pytest.mark.torture
 @pytest.mark.parametrize("seed", [1, 2, 3])
-@pytest.mark.parametrize("engine", ["reference", "compiled"])
+@pytest.mark.parametrize("engine", ["reference", pytest.param("compiled", marks=pytest.mark.xdist_group("compiled"))])
 def test_many_killed_runs_go_on_bit_for_bit(engine: str, seed: int, tmp_path: Path) -> None:
     assert killed_runs(engine, tmp_path, kills=40, seed=seed) >= 1

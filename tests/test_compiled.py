@@ -19,6 +19,8 @@ from backlit.training.job import Job
 pytest.importorskip("numba", reason="the compiled engine needs backlit[fast]")
 from backlit.compiled.engine import CompiledEngine
 
+pytestmark = pytest.mark.xdist_group("compiled")
+
 rng = np.random.default_rng(5)
 X = rng.normal(size=(83, 4))
 LABELS = rng.integers(0, 3, size=83)

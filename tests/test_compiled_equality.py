@@ -24,6 +24,8 @@ from backlit.training.reference import ReferenceEngine
 pytest.importorskip("numba", reason="the compiled engine needs backlit[fast]")
 from backlit.compiled.engine import CompiledEngine
 
+pytestmark = pytest.mark.xdist_group("compiled")
+
 TOLERANCE = {"float32": 1e-5, "float64": 1e-11}  # of the largest parameter
 ROWS, INPUTS, OUTPUTS, BATCH = 23, 4, 3, 5  # the last batch has 3 rows
 

@@ -13,6 +13,8 @@ import numba
 from backlit.compiled import products as compiled_products
 from backlit.kinds import numbers
 
+pytestmark = pytest.mark.xdist_group("compiled")
+
 
 def compiled(function: Any) -> Any:
     """Callable from Python: the engine's own functions are called by compiled ones alone."""

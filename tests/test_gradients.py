@@ -16,12 +16,11 @@ from backlit.exceptions import ConfigurationError
 from backlit.kinds.activations import NAMES as ACTIVATIONS
 from backlit.kinds.activations import Activation, get_activation
 from backlit.kinds.losses import NAMES as LOSSES
-from backlit.kinds.losses import huber, quantile
+from backlit.kinds.losses import get_loss, huber, quantile
 
 UNCHECKABLE = "cannot be checked here"
 TOLERANCE = 1e-6
 
-POSITIVE = ("exp", "softplus", "sigmoid", "softmax")  # outputs above zero
 PENALTIES = {"none": (0.0, 0.0), "l1": (0.03, 0.0), "l2": (0.0, 0.05), "l1 and l2": (0.03, 0.05)}
 OWN_ACTIVATION = (np.sin, np.cos)
 OWN_LOSS = (lambda a, y: ((a - y) ** 4).sum(axis=1), lambda a, y: 4 * (a - y) ** 3)
@@ -60,17 +59,20 @@ def name_of(thing: object) -> str:
 
 def fits(output: object, loss: object) -> bool:
     """Whether the loss goes with the activation of the last layer."""
-    if loss == "cross_entropy":
-        return output in ("softmax", "sigmoid")
-    return loss != "poisson" or output in POSITIVE or output == OWN_ACTIVATION
+    record = get_loss(loss)
+    if record.needs_pair:
+        return output in record.pairs
+    return not record.positive or output == OWN_ACTIVATION or get_activation(output).positive
 
 
 def targets_for(loss: object) -> np.ndarray:
-    return {"cross_entropy": CLASSES, "hinge": CLASSES, "poisson": COUNTS}.get(name_of(loss), NUMBERS)
+    kinds = {"probabilities": CLASSES, "classes": CLASSES, "counts": COUNTS, "numbers": NUMBERS}
+    return kinds[get_loss(loss).targets]
 
 
 PAIRS = [(output, loss) for output, loss in product(HIDDEN, EVERY_LOSS) if fits(output, loss)]
-PAIRS.remove((OWN_ACTIVATION, "poisson"))  # a sine is not above zero: allowed, but nothing to check
+# a sine is not above zero: allowed, but nothing to check
+PAIRS = [(o, loss) for o, loss in PAIRS if not (o == OWN_ACTIVATION and get_loss(loss).positive)]
 each_pair = pytest.mark.parametrize(("output", "loss"), PAIRS, ids=[f"{name_of(o)}-{name_of(e)}" for o, e in PAIRS])
 
 

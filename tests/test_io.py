@@ -21,6 +21,7 @@ from sklearn.preprocessing import FunctionTransformer, StandardScaler
 import backlit as bl
 from backlit import losses
 from backlit.exceptions import ConfigurationError, FileMissingError, ModelFileError, OutputError
+from backlit.kinds import ACTIVATIONS, LAYERS
 
 
 def small_network(**more: Any) -> bl.Network:
@@ -56,6 +57,33 @@ def test_losses_keep_their_settings(tmp_path: Path, loss: Any) -> None:
     net = bl.Network([bl.Dense(1)], inputs=2, loss=loss)
     bl.save(net, tmp_path / "n")
     assert bl.load(tmp_path / "n").loss_function.spec() == net.loss_function.spec()
+
+
+@pytest.mark.parametrize("name", LAYERS)
+def test_every_layer_comes_back(name: str, tmp_path: Path) -> None:
+    made = {"Dense": bl.Dense(3, "relu", bias=False), "Dropout": bl.Dropout(0.25)}.get(name) or LAYERS[name]()
+    net = bl.Network([bl.Dense(4, "tanh"), made, bl.Dense(2)], inputs=2, seed=5)
+    net.parameters.state[:] += np.linspace(0.1, 0.4, net.parameters.state.size)  # buffers too
+    bl.save(net, tmp_path / "n")
+    again = bl.load(tmp_path / "n")
+    assert again.spec() == net.spec()
+    assert again.parameters.state.tobytes() == net.parameters.state.tobytes()
+
+
+@pytest.mark.parametrize("name", ACTIVATIONS)
+def test_every_activation_comes_back(name: str, tmp_path: Path) -> None:
+    net = bl.Network([bl.Dense(2, name), bl.Dense(1)], inputs=2)
+    bl.save(net, tmp_path / "n")
+    assert bl.load(tmp_path / "n").layers[0].activation is net.layers[0].activation
+
+
+@pytest.mark.parametrize("name", losses.LOSSES)
+def test_every_loss_comes_back(name: str, tmp_path: Path) -> None:
+    record = losses.get_loss(name)
+    output = next(iter(record.pairs), "softplus")
+    net = bl.Network([bl.Dense(2, output)], inputs=2, loss=name)
+    bl.save(net, tmp_path / "n")
+    assert bl.load(tmp_path / "n").loss_function.spec() == record.spec()
 
 
 def test_a_network_file_is_safetensors_that_anybody_can_read(tmp_path: Path) -> None:

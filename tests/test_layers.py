@@ -11,7 +11,7 @@ import pytest
 
 import backlit as bl
 from backlit.exceptions import DerivativeError, ShapeError
-from backlit.kinds import get_activation, layer_from_spec
+from backlit.kinds import LAYERS, get_activation, layer_from_spec
 from backlit.kinds.activations import NAMES, softmax_jacobian_product
 
 
@@ -89,25 +89,43 @@ def test_the_slope_is_the_derivative(name: str) -> None:
     np.testing.assert_allclose(slope, difference, rtol=1e-7, atol=1e-8)
 
 
+# f and f′ at −10,000 and 10,000
+FAR: dict[str, tuple[tuple[float, float], tuple[float, float]]] = {
+    "identity": ((-1e4, 1e4), (1.0, 1.0)),
+    "sigmoid": ((0.0, 1.0), (0.0, 0.0)),
+    "tanh": ((-1.0, 1.0), (0.0, 0.0)),
+    "relu": ((0.0, 1e4), (0.0, 1.0)),
+    "leaky_relu": ((-1e2, 1e4), (0.01, 1.0)),
+    "elu": ((-1.0, 1e4), (0.0, 1.0)),
+    "gelu": ((0.0, 1e4), (0.0, 1.0)),
+    "softplus": ((0.0, 1e4), (0.0, 1.0)),
+    "silu": ((0.0, 1e4), (0.0, 1.0)),
+    "mish": ((0.0, 1e4), (0.0, 1.0)),
+}
+
+
+def test_every_activation_that_has_limits_has_them_here() -> None:
+    assert {*FAR, "exp", "softmax"} == set(NAMES)  # exp overflows, as it should; softmax has a test below
+
+
+@pytest.mark.parametrize("name", FORMULAS)
+def test_the_facts_of_an_activation_are_those_of_its_formula(name: str) -> None:
+    z = np.linspace(-9.0, 9.0, 3601)[None, :]
+    a, slope = value_and_slope(name, z)
+    record = get_activation(name)
+    assert record.positive == (a > 0).all()
+    left, right = slope[0, 0], slope[0, -1]
+    flat = max(abs(left), abs(right)) < 1e-3
+    assert record.steepest == (pytest.approx(slope.max(), rel=1e-5) if flat else None)
+    if record.dies:
+        assert (a[z < 0] == 0).all()
+        assert (slope[z < 0] == 0).all()
+
+
 @DTYPES
-@pytest.mark.parametrize(
-    ("name", "values", "slopes"),
-    [
-        ("identity", (-1e4, 1e4), (1.0, 1.0)),
-        ("sigmoid", (0.0, 1.0), (0.0, 0.0)),
-        ("tanh", (-1.0, 1.0), (0.0, 0.0)),
-        ("relu", (0.0, 1e4), (0.0, 1.0)),
-        ("leaky_relu", (-1e2, 1e4), (0.01, 1.0)),
-        ("elu", (-1.0, 1e4), (0.0, 1.0)),
-        ("gelu", (0.0, 1e4), (0.0, 1.0)),
-        ("softplus", (0.0, 1e4), (0.0, 1.0)),
-        ("silu", (0.0, 1e4), (0.0, 1.0)),
-    ],
-    ids=lambda value: value if isinstance(value, str) else "",
-)
-def test_far_from_zero_the_limit_is_reached_without_a_warning(
-    name: str, values: tuple[float, float], slopes: tuple[float, float], dtype: str
-) -> None:
+@pytest.mark.parametrize("name", FAR)
+def test_far_from_zero_the_limit_is_reached_without_a_warning(name: str, dtype: str) -> None:
+    values, slopes = FAR[name]
     with strict():
         a, slope = value_and_slope(name, np.array([[-1e4, 1e4]], dtype))
     np.testing.assert_allclose(a[0], values, rtol=1e-6)
@@ -230,18 +248,21 @@ def test_an_own_pair_of_another_shape_is_refused(pair: tuple, message: str) -> N
     assert message in str(caught.value)
 
 
-@pytest.mark.parametrize(
-    "layer",
-    [
-        bl.Dense(3, "gelu", weight_init="he_normal", bias_init=0.5, bias=True),
-        bl.Dense(2, bias=False),
-        bl.Dropout(0.25),
-        bl.BatchNorm(0.8, epsilon=1e-3),
-        bl.LayerNorm(1e-3),
-        bl.Scale("scaled_normal"),
-    ],
-    ids=repr,
-)
+DESCRIBED: list[bl.Layer] = [
+    bl.Dense(3, "gelu", weight_init="he_normal", bias_init=0.5, bias=True),
+    bl.Dense(2, bias=False),
+    bl.Dropout(0.25),
+    bl.BatchNorm(0.8, epsilon=1e-3),
+    bl.LayerNorm(1e-3),
+    bl.Scale("scaled_normal"),
+]
+
+
+def test_every_layer_is_described_here() -> None:
+    assert {type(layer) for layer in DESCRIBED} == set(LAYERS.values())
+
+
+@pytest.mark.parametrize("layer", DESCRIBED, ids=repr)
 def test_a_description_gives_the_layer_back(layer: bl.Layer) -> None:
     other = layer_from_spec(layer.describe())
     assert other.describe() == layer.describe()

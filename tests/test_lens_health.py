@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 from typing import Any
 
 import numpy as np
@@ -238,6 +239,16 @@ def test_a_step_that_raises_the_loss_it_was_to_lower() -> None:
         assert finding.numbers["actual"] == pytest.approx(4.5 * ((1 - rate) ** 2 - 1))
         assert finding.numbers["best_fraction"] * rate == pytest.approx(1.0)  # η = 1 is best on this parabola
     assert "predicted_loss_change" not in names(health(net, one, zero, optimizer=bl.SGD(1.9)))
+
+
+@pytest.mark.parametrize(("rate", "severity"), [(4.3, None), (4.35, "note"), (8.0, "note"), (8.2, "warning")], ids=str)
+def test_a_rise_is_measured_against_the_loss(rate: float, severity: str | None) -> None:
+    # L = ½ w² + ½ c² with targets ±c: 500 at w = 1. The step changes it by ½ ((1 − η)² − 1): 4.9, 5.1, 24 and 25.4,
+    # where 1 % of 500 are a note and 5 % a warning.
+    net = bl.Network([bl.Dense(1, weight_init=1.0, bias=False)], inputs=1, dtype="float64")
+    c = math.sqrt(999.0)
+    report = health(net, [[1.0], [1.0]], [c, -c], optimizer=bl.SGD(rate))
+    assert [f.severity for f in report.findings if f.name == "predicted_loss_change"] == [severity] * bool(severity)
 
 
 def run(**columns: list[float]) -> bl.History:
@@ -477,7 +488,7 @@ def test_the_monitor_takes_bytes_and_sources(data: Any, scale: float) -> None:
     assert monitor.report.rows == 64
 
 
-@pytest.mark.parametrize("engine", ["reference", "compiled"])
+@pytest.mark.parametrize("engine", ["reference", pytest.param("compiled", marks=pytest.mark.xdist_group("compiled"))])
 def test_the_monitor_changes_nothing_in_training(engine: str) -> None:
     if engine == "compiled":
         pytest.importorskip("numba", reason="the compiled engine needs Numba")

@@ -8,6 +8,7 @@ import json
 import re
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +16,7 @@ import numpy as np
 import pytest
 
 import backlit as bl
+from backlit import kinds
 from backlit.kinds.layer import Computation, Factors, Layer
 from backlit.lens import explain, shapes
 from backlit.lens.recording.player import Player
@@ -395,8 +397,9 @@ def test_what_counts_as_a_layer_with_weights() -> None:
 
 # ── any place ──────────────────────────────────────────────────────────────────────────────────────────────
 
+ARGUMENTS: dict[str, tuple[float, ...]] = {"Scale": (1.2,), "Dropout": (0.3,)}
 LAYERS: list[Callable[[], Layer]] = [
-    lambda: bl.Scale(1.2), bl.LayerNorm, bl.BatchNorm, lambda: bl.Dropout(0.3), Twice, Gain,
+    *(partial(kind, *ARGUMENTS.get(name, ())) for name, kind in kinds.LAYERS.items() if name != "Dense"), Twice, Gain,
 ]  # fmt: skip
 
 

@@ -16,6 +16,7 @@ import pytest
 from rich.console import Console
 
 import backlit as bl
+from backlit.kinds.optimizers import OPTIMIZERS
 from backlit.lens import explain, loss_account, shapes, show
 
 GOLDEN = Path(__file__).parent / "golden_systems.json"
@@ -133,13 +134,10 @@ def test_nothing_outside_is_changed() -> None:
 @pytest.mark.parametrize(
     "optimizer",
     [
-        bl.SGD(0.1),
+        *(kind(0.1) for kind in OPTIMIZERS.values()),
         bl.SGD(0.1, momentum=0.9),
         bl.SGD(0.1, momentum=0.9, nesterov=True),
         bl.SGD(bl.ExponentialDecay(0.2), clip_norm=0.01),
-        bl.RMSprop(0.01),
-        bl.Adagrad(0.01),
-        bl.Adam(0.01),
         bl.AdamW(0.01, weight_decay=0.1),
     ],
     ids=repr,

@@ -11,7 +11,7 @@ import pytest
 
 import backlit as bl
 from backlit.kinds.optimizers import OPTIMIZERS, Optimizer, initial_state, take_step
-from backlit.kinds.schedules import rate_at
+from backlit.kinds.schedules import SCHEDULES, rate_at
 from backlit.training.lbfgs import minimize_lbfgs
 
 P, STEPS = 7, 50
@@ -232,7 +232,13 @@ MINIMISERS: dict[str, Optimizer] = {
     "Adagrad": bl.Adagrad(0.5),
     "Adam": bl.Adam(bl.ExponentialDecay(0.05, rate=0.998)),
     "AdamW": bl.AdamW(bl.ExponentialDecay(0.05, rate=0.998), weight_decay=0.0),
+    "Lion": bl.Lion(bl.ExponentialDecay(0.01, rate=0.995)),
 }
+
+
+def test_every_optimiser_looks_for_a_minimum() -> None:
+    assert {type(rule) for rule in MINIMISERS.values()} == set(OPTIMIZERS.values())
+    assert {type(rule) for rule in FITS.values()} == {*OPTIMIZERS.values(), bl.LBFGS}
 
 
 @pytest.mark.parametrize("function", FUNCTIONS)
@@ -268,6 +274,7 @@ FITS = {
     "Adagrad": bl.Adagrad(0.5),
     "Adam": bl.Adam(bl.ExponentialDecay(0.1, rate=0.99)),
     "AdamW": bl.AdamW(bl.ExponentialDecay(0.1, rate=0.99), weight_decay=0.0),
+    "Lion": bl.Lion(bl.ExponentialDecay(0.05, rate=0.992)),
     "LBFGS": bl.LBFGS(tolerance=1e-9),
 }
 
@@ -300,21 +307,28 @@ def test_lbfgs_records_an_iteration_as_an_epoch_and_says_why_it_ended() -> None:
 
 
 # ── schedules ──────────────────────────────────────────────────────────────────────────────────────────────
-@pytest.mark.parametrize(
-    ("schedule", "rates"),
-    [
-        (bl.StepDecay(0.8, factor=0.5, every=2), {0.0: 0.8, 1.99: 0.8, 2.0: 0.4, 5.0: 0.2}),
-        (bl.ExponentialDecay(2.0, rate=0.9), {0.0: 2.0, 1.0: 1.8, 0.5: 2 * math.sqrt(0.9)}),
-        (bl.InverseDecay(3.0, rate=0.5, power=2.0), {0.0: 3.0, 2.0: 0.75}),
-        (
-            bl.CosineDecay(1.0, epochs=4, final=0.2),
-            {0.0: 1.0, 1.0: 0.6 + 0.2 * math.sqrt(2), 2.0: 0.6, 4.0: 0.2, 9.0: 0.2},
-        ),
-        (bl.CosineDecay(1.0, epochs=6, warmup=2), {0.0: 0.0, 1.0: 0.5, 2.0: 1.0, 4.0: 0.5, 6.0: 0.0}),
-    ],
-    ids=["step", "exponential", "inverse", "cosine", "cosine with warm-up"],
-)
-def test_a_schedule_has_the_values_of_its_formula(schedule: Callable[[float], float], rates: dict) -> None:
+def test_every_schedule_has_its_formula_here() -> None:
+    assert {type(schedule) for schedule, _ in RATES.values()} == set(SCHEDULES)
+
+
+RATES: dict[str, tuple[Callable[[float], float], dict[float, float]]] = {
+    "step": (bl.StepDecay(0.8, factor=0.5, every=2), {0.0: 0.8, 1.99: 0.8, 2.0: 0.4, 5.0: 0.2}),
+    "exponential": (bl.ExponentialDecay(2.0, rate=0.9), {0.0: 2.0, 1.0: 1.8, 0.5: 2 * math.sqrt(0.9)}),
+    "inverse": (bl.InverseDecay(3.0, rate=0.5, power=2.0), {0.0: 3.0, 2.0: 0.75}),
+    "cosine": (
+        bl.CosineDecay(1.0, epochs=4, final=0.2),
+        {0.0: 1.0, 1.0: 0.6 + 0.2 * math.sqrt(2), 2.0: 0.6, 4.0: 0.2, 9.0: 0.2},
+    ),
+    "cosine with warm-up": (
+        bl.CosineDecay(1.0, epochs=6, warmup=2),
+        {0.0: 0.0, 1.0: 0.5, 2.0: 1.0, 4.0: 0.5, 6.0: 0.0},
+    ),
+}
+
+
+@pytest.mark.parametrize("name", RATES)
+def test_a_schedule_has_the_values_of_its_formula(name: str) -> None:
+    schedule, rates = RATES[name]
     for epoch, rate in rates.items():
         assert schedule(epoch) == pytest.approx(rate, rel=1e-12, abs=1e-15)
 

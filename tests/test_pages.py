@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import ast
+import html
 import io
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -39,6 +42,44 @@ def test_every_result_takes_the_width_that_there_is(columns: int, monkeypatch: p
         lines = (result.text() if isinstance(result, Page) else str(result)).splitlines()
         assert max(map(len, lines)) <= columns
         assert not any(line != line.rstrip() for line in lines)
+
+
+#: Every class with a page, found in the source: a new one is tested without a line here.
+WITH_A_PAGE = {
+    node.name
+    for path in sorted((Path(bl.__file__).parent).rglob("*.py"))
+    for node in ast.parse(path.read_text(encoding="utf-8")).body
+    if isinstance(node, ast.ClassDef)
+    and any(isinstance(part, ast.FunctionDef) and part.name == "page" for part in node.body)
+    and node.name != "Paged"  # the protocol of them
+}
+
+
+@pytest.mark.parametrize("name", sorted(WITH_A_PAGE))
+def test_every_result_is_exported_and_shows_itself_everywhere(name: str) -> None:
+    kind = getattr(bl, name)
+    for method in ("__str__", "__rich__", "_repr_html_"):
+        assert getattr(kind, method, None) not in (None, object.__str__), f"{name} has no {method}"
+
+
+def test_the_results_that_are_known_have_pages() -> None:
+    assert {
+        "Diagnosis", "EpsilonSweep", "Frame", "GradientReport", "HealthReport", "History", "Ledger", "LossAccount",
+        "Network", "OnnxReport", "Recording", "ShapeLedger", "UnfoldedWeight",
+    } <= WITH_A_PAGE  # fmt: skip
+
+
+def test_three_surfaces_tell_the_same(tmp_path: Path) -> None:
+    pytest.importorskip("onnx")
+    net = bl.Network([bl.Dense(2, "tanh"), bl.Dense(1)], inputs=3)
+    report = bl.export_onnx(net, tmp_path / "net.onnx")
+    for result, words in ((net, "Dense(2, 'tanh')"), (report, "onnxruntime agrees on")):
+        out = io.StringIO()
+        Console(file=out, width=200).print(result)
+        assert words in str(result)
+        assert words in out.getvalue()
+        assert html.escape(words) in result._repr_html_()
+        assert "\n" not in repr(result)
 
 
 def test_how_wide_a_page_is(monkeypatch: pytest.MonkeyPatch) -> None:

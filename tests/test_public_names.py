@@ -28,10 +28,13 @@ NAMES = [
     "Diagnosis",
     "Dropout",
     "EarlyStopping",
+    "EpsilonSweep",
     "ExponentialDecay",
     "FiniteDifference",
+    "Frame",
     "GradientReport",
     "HealthMonitor",
+    "HealthReport",
     "History",
     "InverseDecay",
     "Layer",
@@ -39,18 +42,22 @@ NAMES = [
     "LearningRateLog",
     "Ledger",
     "Lion",
+    "LossAccount",
     "MLPClassifier",
     "MLPRegressor",
     "Monitor",
     "Network",
+    "OnnxReport",
     "ParameterVector",
     "RMSprop",
     "Recorder",
     "Recording",
     "Scale",
+    "ShapeLedger",
     "StepDecay",
     "TableModel",
     "TablePreparation",
+    "UnfoldedWeight",
     "check_gradients",
     "data",
     "diagnose",
@@ -71,7 +78,10 @@ NAMES = [
 ]
 
 # Documented without an example: there is nothing to call, or the example stands with the function that returns it.
-WITHOUT_EXAMPLE = {"BacklitError", "BacklitWarning", "data", "Diagnosis", "GradientReport", "Ledger", "load"}
+WITHOUT_EXAMPLE = {
+    "BacklitError", "BacklitWarning", "Diagnosis", "EpsilonSweep", "Frame", "GradientReport", "HealthReport", "Ledger",
+    "LossAccount", "OnnxReport", "ShapeLedger", "UnfoldedWeight", "data", "load",
+}  # fmt: skip
 
 # Larger libraries, loaded where they are used: importing Backlit has to stay quick.
 HEAVY = ["sklearn", "polars", "rich", "matplotlib", "skops", "safetensors", "cyclopts", "numba"]

@@ -13,6 +13,7 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 from .checking.gradcheck import FiniteDifference, GradientReport, check_gradients
+from .checking.gradreport import EpsilonSweep
 from .exceptions import BacklitError, BacklitWarning
 from .kinds import BatchNorm, Dense, Dropout, Layer, LayerNorm, Scale
 from .kinds.losses import huber, quantile
@@ -31,17 +32,20 @@ if TYPE_CHECKING:
     from .data.model import TableModel
     from .estimators import MLPClassifier, MLPRegressor, TablePreparation
     from .export.numpy.program import export_numpy
-    from .export.onnx.model import export_onnx
+    from .export.onnx.model import OnnxReport, export_onnx
     from .io import load, save
     from .lens.diagnosis.diagnose import Diagnosis, diagnose
     from .lens.diagnosis.function import diagnose_function
-    from .lens.healthcheck.health import HealthMonitor, health
+    from .lens.healthcheck.health import HealthMonitor, HealthReport, health
     from .lens.plots import plot_boundary
+    from .lens.recording.frames import Frame
     from .lens.recording.recorder import Recorder
     from .lens.recording.recording import Recording
     from .lens.report.page import report
+    from .lens.step.account import LossAccount
     from .lens.step.ledger import Ledger, explain, loss_account
-    from .lens.step.shape_ledger import shapes
+    from .lens.step.shape_ledger import ShapeLedger, shapes
+    from .lens.step.weight import UnfoldedWeight
 
 __version__ = "0.1.0"
 
@@ -61,10 +65,13 @@ __all__ = [
     "Diagnosis",
     "Dropout",
     "EarlyStopping",
+    "EpsilonSweep",
     "ExponentialDecay",
     "FiniteDifference",
+    "Frame",
     "GradientReport",
     "HealthMonitor",
+    "HealthReport",
     "History",
     "InverseDecay",
     "Layer",
@@ -72,18 +79,22 @@ __all__ = [
     "LearningRateLog",
     "Ledger",
     "Lion",
+    "LossAccount",
     "MLPClassifier",
     "MLPRegressor",
     "Monitor",
     "Network",
+    "OnnxReport",
     "ParameterVector",
     "RMSprop",
     "Recorder",
     "Recording",
     "Scale",
+    "ShapeLedger",
     "StepDecay",
     "TableModel",
     "TablePreparation",
+    "UnfoldedWeight",
     "check_gradients",
     "data",
     "diagnose",
@@ -106,14 +117,20 @@ __all__ = [
 # The upper floors stand on larger libraries (scikit-learn, safetensors): they are loaded when first used.
 _UPPER_FLOORS = {
     "Diagnosis": ".lens.diagnosis.diagnose",
+    "Frame": ".lens.recording.frames",
     "HealthMonitor": ".lens.healthcheck.health",
+    "HealthReport": ".lens.healthcheck.health",
     "Ledger": ".lens.step.ledger",
+    "LossAccount": ".lens.step.account",
     "MLPClassifier": ".estimators",
     "MLPRegressor": ".estimators",
+    "OnnxReport": ".export.onnx.model",
     "Recorder": ".lens.recording.recorder",
     "Recording": ".lens.recording.recording",
+    "ShapeLedger": ".lens.step.shape_ledger",
     "TableModel": ".data.model",
     "TablePreparation": ".estimators",
+    "UnfoldedWeight": ".lens.step.weight",
     "data": ".data",
     "diagnose": ".lens.diagnosis.diagnose",
     "diagnose_function": ".lens.diagnosis.function",
@@ -122,8 +139,8 @@ _UPPER_FLOORS = {
     "export_onnx": ".export.onnx.model",
     "health": ".lens.healthcheck.health",
     "load": ".io",
-    "losses": ".kinds.losses",
     "loss_account": ".lens.step.ledger",
+    "losses": ".kinds.losses",
     "plot_boundary": ".lens.plots",
     "report": ".lens.report.page",
     "save": ".io",

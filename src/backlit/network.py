@@ -40,7 +40,7 @@ from .exceptions import ConfigurationError
 from .kinds import Dense, Layer, layer_from_spec
 from .kinds.layer import Moment
 from .kinds.losses import LossLike, check_own_loss, get_loss, loss_from_spec
-from .pages import Page, Table, Words
+from .pages import Page, Table, Words, shown
 from .parameters import Array, ParameterVector
 from .randomness import check_seed
 from .targets import check_inputs, check_sample_weight, encode_targets
@@ -50,6 +50,7 @@ from .workspace import Workspace
 _INFERENCE_ELEMENTS: Final = 2**18  # numbers of the widest layer at once: about a megabyte, which a cache holds
 
 
+@shown
 @final
 class Network:
     """A chain of layers with a loss.
@@ -457,9 +458,6 @@ class Network:
         table = Table(["layer", "", "inputs", "outputs", "parameters"], rows, "llrrr")
         facts = f"{self.loss_function.name}, {self.parameters.size:,} parameters in {self.dtype}, seed {self.seed}"
         return Page("Network", [table, Words(f"loss {facts}")])
-
-    def _repr_html_(self) -> str:
-        return self.page().html()
 
     def __repr__(self) -> str:
         chain = " → ".join([str(self.inputs), *(repr(layer) for layer in self.layers)])

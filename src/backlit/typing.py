@@ -3,27 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any, Literal, Protocol
-
-ActivationName = Literal[
-    "identity", "sigmoid", "tanh", "relu", "leaky_relu", "elu", "gelu", "softplus", "silu", "exp", "softmax"
-]
-InitializerName = Literal[
-    "standard_normal", "scaled_normal", "glorot_uniform", "glorot_normal", "he_normal", "he_uniform", "zeros"
-]
-LossName = Literal[
-    "squared_error",
-    "mean_squared_error",
-    "cross_entropy",
-    "huber",
-    "absolute_error",
-    "poisson",
-    "quantile",
-    "hinge",
-]
-DtypeName = Literal["float32", "float64"]
-GradientName = Literal["backprop", "finite_difference", "central_difference"]
-EngineName = Literal["auto", "reference", "compiled"]
+from typing import Any, Protocol
 
 #: A description that JSON can hold: how networks, layers and losses are written to a file.
 Spec = dict[str, Any]

@@ -171,6 +171,7 @@ def _bar(error: float) -> str:
     return "█" * round(min(MOST_DIGITS, max(0.0, digits)))
 
 
+@shown
 @final
 @dataclass(frozen=True)
 class GradientReport:

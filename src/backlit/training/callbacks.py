@@ -96,6 +96,11 @@ class Callback:
     >>> class Print(Callback):
     ...     def on_epoch_end(self, training):
     ...         print(training.epoch, training.history["loss"][-1])
+    >>> import backlit as bl
+    >>> net = bl.Network([bl.Dense(1, weight_init=0.0)], inputs=1, dtype="float64")
+    >>> _ = bl.fit(net, [[1.0]], [1.0], epochs=2, optimizer=bl.SGD(0.5), callbacks=[Print()], progress=False)
+    1 0.5
+    2 0.0
     """
 
     every_steps: int | None = None

@@ -31,7 +31,8 @@ class Interruption:
     >>> with Interruption() as interruption:
     ...     with interruption.step:
     ...         pass
-    >>> interruption.asked
+    >>> interruption.asked is None
+    True
     """
 
     def __init__(self, *, terminate: bool = False) -> None:

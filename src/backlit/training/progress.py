@@ -18,8 +18,10 @@ class ProgressBar(Callback):
 
     Examples
     --------
-    >>> ProgressBar().on_steps_end  # doctest: +ELLIPSIS
-    <bound method ...>
+    >>> import backlit as bl
+    >>> net = bl.Network([bl.Dense(1, weight_init=0.0)], inputs=1, dtype="float64")
+    >>> bl.fit(net, [[1.0]], [1.0], epochs=2, callbacks=[ProgressBar()], progress=False).epochs
+    2
     """
 
     def __init__(self) -> None:

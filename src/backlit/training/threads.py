@@ -26,9 +26,11 @@ def blas_threads(net: Network, batch_size: int) -> AbstractContextManager[Any]:
 
     Examples
     --------
+    >>> from threadpoolctl import threadpool_info
     >>> from backlit.kinds import Dense
     >>> with blas_threads(Network([Dense(3)], inputs=2), batch_size=10):
-    ...     pass
+    ...     {library["num_threads"] for library in threadpool_info() if library["user_api"] == "blas"}
+    {1}
     """
     largest = max(batch_size * net.parameters.view(name).size for name in net.parameters.weight_names)
     if largest >= SMALL_PRODUCT:

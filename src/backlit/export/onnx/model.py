@@ -12,12 +12,15 @@ from ...data.model import TableModel
 from ...exceptions import ConfigurationError, missing_extra
 from ...io import write_bytes
 from ...network import Network
+from ...pages import Cell, Page, Words, shown
+from ...pages import Table as PageTable
 from .check import ROWS, count, drawn_rows, expected, feeds, largest_difference, sample_rows, tolerance
 from .graph import Graph, Output, network_output
 from .prepared import drawn_table, table_feeds, table_outputs
 from .table import Column, Inputs, Table, matrix, text_columns, transformed
 
 
+@shown
 @final
 @dataclass(frozen=True)
 class OnnxReport:
@@ -47,6 +50,13 @@ class OnnxReport:
             f"{self.path}: inputs {inputs}; outputs {outputs}; "
             f"onnxruntime agrees on {self.rows:,} rows within {self.largest_difference:.1e}"
         )
+
+    def page(self) -> Page:
+        """The inputs and outputs as a table."""
+        rows: list[list[Cell | str]] = [["input", name, kind] for name, kind in self.inputs.items()]
+        rows += [["output", name, kind] for name, kind in self.outputs.items()]
+        agrees = f"onnxruntime agrees on {self.rows:,} rows within {self.largest_difference:.1e}"
+        return Page(f"ONNX: {self.path}", [PageTable(["", "name", "type"], rows, "lll"), Words(agrees)])
 
 
 def export_onnx(model: Any, path: str | os.PathLike[str], *, sample: Any = None) -> OnnxReport:
