@@ -1,10 +1,11 @@
-"""Putting a network together: its own copies of the layers, their initial values, and whether loss and output fit."""
+"""Putting a network together: its description checked, its own copies of the layers, their initial values."""
 
 from __future__ import annotations
 
 import copy
+import math
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, Final
 
 import numpy as np
 
@@ -19,6 +20,81 @@ from .typing import Spec
 
 #: Shapes of arrays by name.
 Shapes = dict[str, tuple[int, ...]]
+
+# What a description may have; `docs/reliability.md` says so. No size is made into an array before it is checked.
+LAYER_LIMIT: Final = 4096
+SIZE_LIMIT: Final = 2**40  # of inputs and units, and of all parameters together
+CLASS_LIMIT: Final = 2**22
+TEXT_LIMIT: Final = 2**24  # characters that the classes take as an array: their number times the longest
+_NAME_LIMIT: Final = 100
+_ENTRY_LIMIT: Final = 20
+_NEEDED: Final = {"layers", "inputs", "loss"}
+_KNOWN: Final = {*_NEEDED, "l1", "l2", "divide_penalty", "dtype", "seed", "input_scale", "classes"}
+
+
+def check_spec(spec: Any) -> None:
+    """Refuse a description that no network has, whatever it is made of and before anything is made of it.
+
+    Raises
+    ------
+    ConfigurationError
+
+    Examples
+    --------
+    >>> check_spec({"layers": ["Dense"], "inputs": 2, "loss": {"name": "squared_error"}})
+    Traceback (most recent call last):
+        ...
+    backlit.exceptions.ConfigurationError: a network's description is wrong in its layer 0
+    """
+    if not isinstance(spec, dict) or not set(spec) >= _NEEDED or not set(spec) <= _KNOWN:
+        raise _wrong("names: it has layers, inputs, loss and their settings")
+    layers = spec["layers"]
+    if not isinstance(layers, list | tuple) or not 1 <= len(layers) <= LAYER_LIMIT:
+        raise _wrong(f"layers: they are a list of 1 to {LAYER_LIMIT}")
+    for index, layer in enumerate(layers):
+        if not isinstance(layer, Layer) and not _is_record(layer):
+            raise _wrong(f"layer {index}")
+    if not isinstance(spec["loss"], Loss) and not _is_record(spec["loss"]):
+        raise _wrong("loss")
+    if not _is_record({name: spec[name] for name in spec if name not in ("layers", "loss", "seed", "classes")}):
+        raise _wrong("settings")
+    if spec.get("dtype", "float32") not in ("float32", "float64"):
+        raise _wrong("dtype: it is 'float32' or 'float64'")
+    if not _is_list_of_classes(spec.get("classes")):
+        raise _wrong("classes: they are a list of texts or of numbers, each once")
+
+
+def _wrong(what: str) -> ConfigurationError:
+    return ConfigurationError(f"a network's description is wrong in its {what}")
+
+
+def _is_record(value: Any) -> bool:
+    """Whether it is a few settings by name, each a number or a short text."""
+    return (
+        isinstance(value, dict)
+        and len(value) <= _ENTRY_LIMIT
+        and all(isinstance(name, str) and len(name) <= _NAME_LIMIT for name in value)
+        and all(_is_scalar(setting) for setting in value.values())
+    )
+
+
+def _is_scalar(value: Any) -> bool:
+    if isinstance(value, str):
+        return len(value) <= _NAME_LIMIT
+    return value is None or isinstance(value, float) or (isinstance(value, int) and abs(value) < SIZE_LIMIT)
+
+
+def _is_list_of_classes(value: Any) -> bool:
+    if value is None:
+        return True
+    if not isinstance(value, list) or not 1 <= len(value) <= CLASS_LIMIT:
+        return False
+    kinds = {type(label) for label in value}
+    if kinds == {str}:
+        return len(value) * max(map(len, value)) <= TEXT_LIMIT and len(set(value)) == len(value)
+    if not kinds <= {bool, int, float} or not all(-(2**63) <= label < 2**64 for label in value):
+        return False
+    return len(set(value)) == len(value)
 
 
 def copied_layers(layers: Sequence[Layer]) -> tuple[Layer, ...]:
@@ -75,7 +151,15 @@ def parameter_shapes(spec: Spec) -> tuple[Shapes, Shapes]:
     ({'0.weight': (4, 3), '0.bias': (3,)}, {})
     """
     layers = [copy.copy(layer_from_spec(layer)) for layer in spec["layers"]]
-    return network_shapes(layers, positive_whole("inputs", spec["inputs"]))
+    shapes = network_shapes(layers, positive_whole("inputs", spec["inputs"]))
+    if number_of_values(shapes) >= SIZE_LIMIT:
+        raise ConfigurationError(f"a network has fewer than {SIZE_LIMIT} parameters")
+    return shapes
+
+
+def number_of_values(shapes: tuple[Shapes, Shapes]) -> int:
+    """How many numbers the parameters and the buffers have together."""
+    return sum(math.prod(shape) for kind in shapes for shape in kind.values())
 
 
 def check_values(values: Any, size: int) -> Array:
@@ -89,14 +173,10 @@ def check_values(values: Any, size: int) -> Array:
 def set_initial_values(layers: Sequence[Layer], parameters: ParameterVector, seed: int) -> None:
     """Draw every parameter, each from its own stream: keyed by seed, layer, and its number in the layer."""
     for index, layer in enumerate(layers):
-        own = [name for name in parameters.names if name.split(".")[0] == str(index)]
-        for which, name in enumerate(own):
+        for which, name in enumerate(parameters.names_of(index)):
             view = parameters.view(name)
             rng = keyed_generator(seed, "initial values", index, which)
             view[...] = layer.initial_value(name.split(".", 1)[1], view.shape, rng)
-        for name in parameters.buffer_names:
-            if name.split(".")[0] == str(index):
-                view = parameters.buffer(name)
-                view[...] = layer.initial_value(
-                    name.split(".", 1)[1], view.shape, keyed_generator(seed, "initial values")
-                )
+        for name in parameters.buffer_names_of(index):
+            view = parameters.buffer(name)
+            view[...] = layer.initial_value(name.split(".", 1)[1], view.shape, keyed_generator(seed, "initial values"))

@@ -11,29 +11,29 @@ from __future__ import annotations
 
 import json
 import os
-import zipfile
 from collections.abc import Mapping
-from io import BytesIO
 from pathlib import Path
 from types import MappingProxyType
 from typing import Any, Final
 
 import numpy as np
 
-from .assembly import parameter_shapes
+from .archives import ZIP_MARK
+from .assembly import check_spec, number_of_values, parameter_shapes
+from .estimator_file import TRUSTED_TYPES, check_finite, estimator_bytes, read_estimator
 from .exceptions import BacklitError, ConfigurationError, ModelFileError
 from .files import (
     FORMAT_VERSION,
-    HEADER_LIMIT,
+    arrays_in,
     check_version,
     checked_header,
     library_version,
-    no_key_twice,
     read_bytes,
+    read_json,
+    shortened,
+    tensor_file,
     write_bytes,
 )
-from .kinds.optimizers import OPTIMIZERS, OptimizerState
-from .kinds.schedules import SCHEDULES
 from .network import Network
 from .parameters import Array
 from .typing import Spec
@@ -41,38 +41,6 @@ from .typing import Spec
 __all__ = ["TRUSTED_TYPES", "load", "read_bytes", "save", "write_bytes"]
 
 TABLE_VERSION: Final = 2  # of the model of a table: a reader of format 1 would not know what to do with it
-_UNPACKED_LIMIT: Final = 4 * 2**30  # bytes that a skops file may unpack to
-_ZIP: Final = b"PK\x03\x04"
-
-#: The types, beyond scikit-learn's, NumPy's and SciPy's own, that a saved estimator may hold. An optimiser may stand
-#: in a file of its own, and is known by the name of the table it is in as well.
-TRUSTED_TYPES: Final = (
-    "backlit.data.preparation.Categories",
-    "backlit.data.preparation.Dates",
-    "backlit.data.preparation.Numbers",
-    "backlit.data.preparation.Preparation",
-    "backlit.estimators.classifier.MLPClassifier",
-    "backlit.estimators.columns.TablePreparation",
-    "backlit.estimators.regressor.MLPRegressor",
-    "backlit.training.callbacks.EarlyStopping",
-    "backlit.kinds.loss.Loss",
-    "backlit.training.callbacks.LearningRateLog",
-    "backlit.training.callbacks.Monitor",
-    "backlit.training.history.History",
-    "backlit.training.lbfgs.LBFGS",
-    "numpy.dtype",
-    *(f"backlit.kinds.optimizers.{kind.__name__}" for kind in (*OPTIMIZERS.values(), OptimizerState)),
-    *(f"{kind.__module__}.{kind.__name__}" for kind in (*OPTIMIZERS.values(), *SCHEDULES, OptimizerState, Network)),
-)
-
-#: Where the types of files written by 0.1.0 stand now.
-_MOVED: Final = {
-    "backlit.callbacks": "backlit.training.callbacks",
-    "backlit.history": "backlit.training.history",
-    "backlit.lbfgs": "backlit.training.lbfgs",
-    "backlit.optimizers": "backlit.kinds.optimizers",
-    "backlit.schedules": "backlit.kinds.schedules",
-}
 
 
 def save(model: Any, path: str | os.PathLike[str]) -> None:
@@ -101,24 +69,19 @@ def save(model: Any, path: str | os.PathLike[str]) -> None:
     >>> bool((again.parameters.values == net.parameters.values).all())
     True
     """
-    write_bytes(_model_bytes(model), path)
+    write_bytes(_pieces(model), path)
 
 
-def _model_bytes(model: Any) -> bytes:
+def _pieces(model: Any) -> bytes | list[bytes | memoryview]:
     if isinstance(model, Network):
-        return _network_bytes(model)
+        return _network_file(model)
     from .data.description import describe
     from .data.model import TableModel
 
     if isinstance(model, TableModel):
         text, arrays = describe(model)
-        data = _network_bytes(model.network, arrays, {"table": text, "format_version": str(TABLE_VERSION)})
-        if int.from_bytes(data[:8], "little") > HEADER_LIMIT:
-            raise ConfigurationError(
-                f"the model remembers over {HEADER_LIMIT // 2**20} MB of categories: leave out columns of long texts"
-            )
-        return data
-    return _estimator_bytes(model)
+        return _network_file(model.network, arrays, {"table": text, "format_version": str(TABLE_VERSION)})
+    return estimator_bytes(model)
 
 
 def load(path: str | os.PathLike[str]) -> Any:
@@ -133,26 +96,26 @@ def load(path: str | os.PathLike[str]) -> Any:
     """
     data = read_bytes(path, "model file")
     name = repr(str(Path(path)))
-    return _read_estimator(data, name) if data[:4] == _ZIP else _read_network(data, name)
+    return read_estimator(data, name) if data[:4] == ZIP_MARK else _read_network(data, name)
 
 
 # ── networks ─────────────────────────────────────────────────────────────────────────────────────────────────
 
 
-def _network_bytes(
+def _network_file(
     net: Network, arrays: Mapping[str, Array] = MappingProxyType({}), more: Mapping[str, str] = MappingProxyType({})
-) -> bytes:
-    """The file of a network, with further arrays and metadata in it."""
-    from safetensors.numpy import save as to_safetensors
-
+) -> list[bytes | memoryview]:
+    """The pieces of a network's file, with further arrays and metadata in it."""
     if "own" in net.__getstate__():
         raise ConfigurationError(
             "the network has a layer, an activation or a loss of your own, which no file can hold: "
             "save net.parameters.values with numpy.save, and make the network anew"
         )
+    check_spec(net.spec())
+    check_finite(net)
     parameters = net.parameters
-    tensors = {name: np.ascontiguousarray(parameters.view(name)) for name in parameters.names}
-    tensors |= {name: np.ascontiguousarray(parameters.buffer(name)) for name in parameters.buffer_names}
+    tensors = {name: parameters.view(name) for name in parameters.names}
+    tensors |= {name: parameters.buffer(name) for name in parameters.buffer_names}
     tensors |= arrays
     metadata = {
         "format": "backlit",
@@ -162,44 +125,42 @@ def _network_bytes(
         "network": json.dumps(net.spec()),
         **more,
     }
-    return bytes(to_safetensors(tensors, metadata))
+    return tensor_file(tensors, metadata)
 
 
 def _read_network(data: bytes, name: str) -> Any:
     """The network in a file, or the model of a table around it."""
-    from safetensors import SafetensorError
-    from safetensors.numpy import load as from_safetensors
-
     header = checked_header(data, name)
     metadata = header.pop("__metadata__", None)
     spec = _network_spec(metadata, name)
     table = metadata.get("table")
     further = {key for key in header if key.startswith("table.")} if table is not None else set()
     try:
+        check_spec(spec)
         shapes, buffers = parameter_shapes(spec)
         expected = {**shapes, **buffers}
         if {key: tuple(entry["shape"]) for key, entry in header.items() if key not in further} != expected:
-            raise ModelFileError(
-                f"the model file {name} is damaged: its parameters do not fit the network it describes"
-            )
-        net = Network.from_spec(spec)
-        tensors = from_safetensors(data)
-    except (KeyError, TypeError, ConfigurationError, SafetensorError) as error:
-        raise ModelFileError(f"the model file {name} is damaged: {error}") from error
-    arrays = {key: tensors.pop(key) for key in further}
-    for key, tensor in tensors.items():
-        if tensor.dtype != net.dtype or not np.isfinite(tensor).all():
-            raise ModelFileError(f"the model file {name} is damaged: {key!r} is not made of finite {net.dtype} numbers")
-        parameters = net.parameters
-        (parameters.view(key) if key in parameters.names else parameters.buffer(key))[...] = tensor
-    if table is None:
-        return net
-    from .data.description import described
+            raise ModelFileError("its parameters do not fit the network it describes")
+        tensors = arrays_in(data, header)
+        net = Network.from_spec(spec, np.broadcast_to(0.0, number_of_values((shapes, buffers))))
+        _fill(net, tensors)
+        if table is None:
+            return net
+        from .data.description import described
 
-    try:
-        return described(str(table), arrays, net)
-    except ModelFileError as error:
-        raise ModelFileError(f"the model file {name} is damaged: {error}") from error
+        return described(str(table), {key: tensors[key] for key in further}, net)
+    except (BacklitError, OverflowError) as error:
+        raise ModelFileError(f"the model file {name} is damaged: {shortened(error, 300)}") from error
+
+
+def _fill(net: Network, tensors: Mapping[str, Array]) -> None:
+    parameters = net.parameters
+    views = {name: parameters.view(name) for name in parameters.names}
+    views |= {name: parameters.buffer(name) for name in parameters.buffer_names}
+    for key, view in views.items():
+        if tensors[key].dtype != net.dtype or not np.isfinite(tensors[key]).all():
+            raise ModelFileError(f"{key!r} is not made of finite {net.dtype} numbers")
+        view[...] = tensors[key]
 
 
 def _network_spec(metadata: Any, name: str) -> Spec:
@@ -210,91 +171,9 @@ def _network_spec(metadata: Any, name: str) -> Spec:
     newest = TABLE_VERSION if "table" in metadata else FORMAT_VERSION
     check_version(metadata.get("format_version"), metadata.get("library_version"), name, newest)
     try:
-        spec = json.loads(str(metadata["network"]), object_pairs_hook=no_key_twice)
+        spec = read_json(metadata["network"])
     except (KeyError, ValueError, RecursionError) as error:
         raise ModelFileError(f"the model file {name} is damaged: the network's description cannot be read") from error
     if not isinstance(spec, dict):
         raise ModelFileError(f"the model file {name} is damaged: the network's description is not a JSON object")
     return spec
-
-
-# ── estimators and pipelines ─────────────────────────────────────────────────────────────────────────────────
-
-
-def _estimator_bytes(model: Any) -> bytes:
-    from skops.io import dumps, get_untrusted_types
-
-    if not hasattr(model, "get_params"):
-        raise ConfigurationError(
-            f"a model to save is a Network or a scikit-learn estimator or pipeline, received {type(model).__name__}"
-        )
-    try:
-        data: bytes = dumps(model, compression=zipfile.ZIP_DEFLATED)
-    except Exception as error:  # skops raises many kinds for what it cannot hold
-        raise ConfigurationError(f"{type(model).__name__} cannot be saved: {error}") from error
-    foreign = sorted(set(get_untrusted_types(data=data)) - set(TRUSTED_TYPES))
-    if foreign:
-        raise ConfigurationError(
-            f"{type(model).__name__} cannot be saved, because it holds {', '.join(foreign)}: "
-            "functions and types of your own have no place in a file"
-        )
-    description = {"format": "backlit", "format_version": FORMAT_VERSION, "library_version": library_version()}
-    buffer = BytesIO(data)
-    with zipfile.ZipFile(buffer, "a") as archive:
-        archive.writestr("backlit.json", json.dumps(description))
-    return buffer.getvalue()
-
-
-def _read_estimator(data: bytes, name: str) -> Any:
-    damaged = f"the model file {name} is damaged"
-    try:
-        with zipfile.ZipFile(BytesIO(data)) as archive:
-            if sum(entry.file_size for entry in archive.infolist()) > _UNPACKED_LIMIT:
-                raise ModelFileError(f"{damaged}: it would unpack to more than {_UNPACKED_LIMIT // 2**30} GB")
-            if len({entry.filename for entry in archive.infolist()}) != len(archive.infolist()):
-                raise ModelFileError(f"{damaged}: a part of it stands twice")
-            if "backlit.json" not in archive.namelist() or "schema.json" not in archive.namelist():
-                raise ModelFileError(f"{name} is a zip file, but not a Backlit model")
-            description = json.loads(archive.read("backlit.json"))
-            if not isinstance(description, dict) or description.get("format") != "backlit":
-                raise ModelFileError(f"{name} is a zip file, but not a Backlit model")
-            check_version(description.get("format_version"), description.get("library_version"), name)
-            if archive.testzip() is not None:
-                raise ModelFileError(f"{damaged}: a part of it does not match its checksum")
-    except (zipfile.BadZipFile, ValueError, NotImplementedError, RecursionError, EOFError) as error:
-        if isinstance(error, BacklitError):
-            raise
-        raise ModelFileError(f"{damaged} or cut short ({error})") from error
-    return _unpack(data, name)
-
-
-def _unpack(data: bytes, name: str) -> Any:
-    from skops.io import get_untrusted_types, loads
-
-    try:
-        data = _with_types_where_they_are(data)
-        foreign = sorted(set(get_untrusted_types(data=data)) - set(TRUSTED_TYPES))
-    except Exception as error:  # a hand-made schema can fail anywhere in skops
-        raise ModelFileError(f"the model file {name} is damaged: {error}") from error
-    if foreign:
-        raise ModelFileError(f"the model file {name} is not trusted, because it holds {', '.join(foreign)}")
-    try:
-        return loads(data, trusted=list(TRUSTED_TYPES))
-    except Exception as error:
-        raise ModelFileError(f"the model file {name} is damaged: {error}") from error
-
-
-def _with_types_where_they_are(data: bytes) -> bytes:
-    """The file with the modules of `_MOVED` renamed; the very same where there are none."""
-    with zipfile.ZipFile(BytesIO(data)) as archive:
-        schema = archive.read("schema.json")
-        renamed = schema
-        for old, new in _MOVED.items():
-            renamed = renamed.replace(f'"__module__": "{old}"'.encode(), f'"__module__": "{new}"'.encode())
-        if renamed == schema:
-            return data
-        buffer = BytesIO()
-        with zipfile.ZipFile(buffer, "w") as copied:
-            for name in archive.namelist():
-                copied.writestr(name, renamed if name == "schema.json" else archive.read(name))
-    return buffer.getvalue()

@@ -28,10 +28,12 @@ import numpy as np
 
 from .assembly import (
     check_pair,
+    check_spec,
     check_values,
     copied_layers,
     is_own,
     network_shapes,
+    number_of_values,
     parameter_shapes,
     set_initial_values,
 )
@@ -416,14 +418,12 @@ class Network:
         >>> Network.from_spec(Network([Dense(3, "softmax")], inputs=2, loss="cross_entropy").spec())
         Network(2 → Dense(3, 'softmax'), loss='cross_entropy', 9 parameters in float32)
         """
+        check_spec(spec)
         settings = dict(spec)
         classes = settings.pop("classes", None)
-        try:
-            settings["layers"] = [layer_from_spec(layer) for layer in settings["layers"]]
-            settings["loss"] = loss_from_spec(settings["loss"])
-            network = cls(**settings, values=values)
-        except (KeyError, TypeError) as error:
-            raise ConfigurationError(f"a network cannot be made of the description {spec!r}: {error}") from error
+        settings["layers"] = [layer_from_spec(layer) for layer in settings["layers"]]
+        settings["loss"] = loss_from_spec(settings["loss"])
+        network = cls(**settings, values=values)
         if classes is not None and len(classes) != max(2, network.outputs):
             raise ConfigurationError(f"{network.outputs} outputs do not tell {len(classes)} classes apart")
         network.classes = None if classes is None else np.array(classes)
@@ -443,8 +443,8 @@ class Network:
         layers = [own["layers"].get(i, layer) for i, layer in enumerate(state["spec"]["layers"])]
         spec = {**state["spec"], "layers": layers, "loss": own["loss"]}
         # Before anything is made: a description from a file may promise more than its values hold.
-        shapes, buffers = parameter_shapes(spec)
-        values = check_values(state["values"], sum(math.prod(s) for s in [*shapes.values(), *buffers.values()]))
+        check_spec(spec)
+        values = check_values(state["values"], number_of_values(parameter_shapes(spec)))
         self.__dict__.update(Network.from_spec(spec, values).__dict__)
 
     def page(self) -> Page:

@@ -76,6 +76,7 @@ class ParameterVector:
     def _bind(self, state: Array, sums: Array) -> None:
         self._state = state
         self._sums = sums
+        self._of_layer, self._buffers_of_layer = _by_layer(self._shapes), _by_layer(self._buffer_shapes)
         self._values = state[: sums.size - 2]
         self._buffers = state[sums.size - 2 :]
         self._gradients = sums[:-2]
@@ -124,6 +125,14 @@ class ParameterVector:
     @property
     def buffer_names(self) -> list[str]:
         return list(self._buffer_shapes)
+
+    def names_of(self, index: int) -> list[str]:
+        """The parameters of one layer, by its index."""
+        return list(self._of_layer.get(str(index), ()))
+
+    def buffer_names_of(self, index: int) -> list[str]:
+        """The buffers of one layer, by its index."""
+        return list(self._buffers_of_layer.get(str(index), ()))
 
     @property
     def buffer_shapes(self) -> dict[str, tuple[int, ...]]:
@@ -212,3 +221,11 @@ def _places(shapes: Mapping[str, tuple[int, ...]]) -> tuple[dict[str, slice], in
         slices[name] = slice(start, start + math.prod(shape))
         start += math.prod(shape)
     return slices, start
+
+
+def _by_layer(shapes: Mapping[str, tuple[int, ...]]) -> dict[str, list[str]]:
+    """The names by what stands before their point."""
+    found: dict[str, list[str]] = {}
+    for name in shapes:
+        found.setdefault(name.split(".")[0], []).append(name)
+    return found

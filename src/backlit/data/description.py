@@ -9,6 +9,7 @@ from typing import Any, Final
 import numpy as np
 
 from ..exceptions import ModelFileError
+from ..files import read_json
 from ..network import Network
 from ..parameters import Array
 from ..training.history import History
@@ -87,7 +88,7 @@ def described(text: str, arrays: dict[str, Array], network: Network) -> TableMod
         A description that does not fit itself, the arrays or the network.
     """
     try:
-        found = json.loads(text)
+        found = read_json(text)
         model = _model(found, arrays, network)
     except (KeyError, TypeError, ValueError, AttributeError, RecursionError, OverflowError) as error:
         raise ModelFileError(f"the description of the table is damaged ({error})") from error

@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Mapping
 from typing import Any, Self
 
-from sklearn.base import TransformerMixin
+import numpy as np
+from sklearn.base import ClassifierMixin, TransformerMixin
 from sklearn.utils import metadata_routing
 
+from ..exceptions import ModelFileError
+from ..network import Network
 from ..parameters import Array
 from .constraints import parameters_checked
 from .drawing import html_with_network
@@ -115,6 +119,24 @@ class BaseMLP(TransformerMixin, CallbackSupport, auto_wrap_output_keys=None):  #
         tags.input_tags.allow_nan = self.impute_missing
         tags.transformer_tags.preserves_dtype = ["float64", "float32"]
         return tags
+
+    def check_loaded(self) -> None:
+        """Refuse what came out of a file and cannot predict: sizes that do not fit, or values of another type."""
+        net, features = self.network_, self.n_features_in_
+        if not isinstance(net, Network) or type(features) is not int or features != net.inputs:
+            raise ModelFileError("the estimator and its network have different numbers of features")
+        if type(self.n_outputs_) is not int or self.n_outputs_ != net.outputs:
+            raise ModelFileError("the estimator and its network have different numbers of outputs")
+        classes = vars(self).get("classes_")
+        if isinstance(self, ClassifierMixin) and not (
+            isinstance(classes, np.ndarray)
+            and classes.ndim == 1
+            and (len(classes) == net.outputs if net.outputs > 1 else 1 <= len(classes) <= 2)
+        ):
+            raise ModelFileError("the classes do not fit the outputs")
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # that the row has no feature names
+            self.predict(np.zeros((1, features)))
 
     # A file's dictionaries have the keys of JSON, in which False and "False", or 0 and "0", are one: there the weights
     # of the classes are pairs.

@@ -146,15 +146,12 @@ class Layer:
     def bind(self, parameters: ParameterVector, index: int) -> None:
         """Hold views of this layer's parameters, gradients and buffers; `index` is its place in the network's list."""
         views: dict[str, Array] = {}
-        for full in parameters.names:
-            place, name = full.split(".", 1)
-            if place == str(index):
-                views[name] = parameters.view(full)
-                views[f"{name}_gradient"] = parameters.gradient_view(full)
-        for full in parameters.buffer_names:
-            place, name = full.split(".", 1)
-            if place == str(index):
-                views[name] = parameters.buffer(full)
+        for full in parameters.names_of(index):
+            name = full.split(".", 1)[1]
+            views[name] = parameters.view(full)
+            views[f"{name}_gradient"] = parameters.gradient_view(full)
+        for full in parameters.buffer_names_of(index):
+            views[full.split(".", 1)[1]] = parameters.buffer(full)
         self.__dict__.update(views)
         self.__dict__["_bound"] = tuple(views)
 

@@ -23,11 +23,14 @@ from ..checks import not_negative, positive_whole
 from ..exceptions import BacklitError, ConfigurationError, ModelFileError
 from ..files import (
     FORMAT_VERSION,
+    arrays_in,
     check_version,
     checked_header,
     library_version,
-    no_key_twice,
     read_bytes,
+    read_json,
+    shortened,
+    tensor_file,
     write_bytes,
 )
 from ..parameters import Array
@@ -176,8 +179,8 @@ class SavedRun:
         for what, then in self.run.items():
             if now.get(what) != then:
                 raise ConfigurationError(
-                    f"the checkpoint {self.name} is of another run, whose {what} was {_short(then)}, received "
-                    f"{_short(now.get(what))}: resume with the network, data and settings that it began with"
+                    f"the checkpoint {self.name} is of another run, whose {what} was {shortened(then)}, received "
+                    f"{shortened(now.get(what))}: resume with the network, data and settings that it began with"
                 )
         arrays, about, net = self.arrays, self.about, job.net
         expected = {"values": net.parameters.state, "best": best.values, "start": best.start, "slots": job.state.slots}
@@ -215,8 +218,6 @@ def read_checkpoint(path: str | os.PathLike[str]) -> SavedRun:
     ModelFileError
         If it is damaged, or something else than a checkpoint.
     """
-    from safetensors.numpy import load
-
     data = read_bytes(path, "checkpoint")
     name = repr(str(Path(path)))
     header = checked_header(data, name)
@@ -225,16 +226,16 @@ def read_checkpoint(path: str | os.PathLike[str]) -> SavedRun:
         raise ModelFileError(f"{name} is not a checkpoint: it lacks the metadata that Checkpoint writes")
     check_version(metadata.get("format_version"), metadata.get("library_version"), name)
     try:
-        arrays: dict[str, Array] = load(data)
-        text = str(metadata["run"])
+        arrays = arrays_in(data, header)
+        text = metadata["run"]
         if metadata["digest"] != _digest(text, arrays):
             raise ValueError("its digest is another one")
-        about = json.loads(text, object_pairs_hook=no_key_twice)
+        about = read_json(text)
         _check_kinds(about, arrays)
         history = History.of(dict(zip(about["history"], arrays["history"].tolist(), strict=True)))
         return SavedRun(name, about.pop("run"), about, arrays, history)
     except (BacklitError, KeyError, TypeError, ValueError, AttributeError, RecursionError) as error:
-        raise ModelFileError(f"the checkpoint {name} is damaged: {error}") from error
+        raise ModelFileError(f"the checkpoint {name} is damaged: {shortened(error, 300)}") from error
 
 
 _KINDS: Final[dict[str, Any]] = {
@@ -254,7 +255,9 @@ _KINDS: Final[dict[str, Any]] = {
 }
 
 
-def _check_kinds(about: dict[str, Any], arrays: Mapping[str, Array]) -> None:
+def _check_kinds(about: Any, arrays: Mapping[str, Array]) -> None:
+    if not isinstance(about, dict):
+        raise ValueError("its description is not a JSON object")
     for name, kind in _KINDS.items():
         if name not in about or not isinstance(about[name], kind) or isinstance(about[name], bool):
             raise ValueError(f"its {name} is not what it has to be")
@@ -265,9 +268,7 @@ def _check_kinds(about: dict[str, Any], arrays: Mapping[str, Array]) -> None:
         raise ValueError("the losses of its epoch do not fit their weights")
 
 
-def _file(training: Training, job: Job, run: Mapping[str, Any]) -> bytes:
-    from safetensors.numpy import save
-
+def _file(training: Training, job: Job, run: Mapping[str, Any]) -> list[bytes | memoryview]:
     history, so_far, best = training.history, training.so_far, training.best
     if best is None:
         raise ConfigurationError("a run can be written once it has begun")
@@ -310,7 +311,7 @@ def _file(training: Training, job: Job, run: Mapping[str, Any]) -> bytes:
         "run": text,
         "digest": _digest(text, arrays),
     }
-    return bytes(save(arrays, metadata))
+    return tensor_file(arrays, metadata)
 
 
 _ALWAYS: Final = ("losses", "weights", "history")
@@ -357,8 +358,3 @@ def _fingerprint(job: Job) -> int:
         rows = job.X[:: max(1, job.n // _SAMPLED_ROWS)]
         found = zlib.crc32(np.ascontiguousarray(rows).data, zlib.crc32(str(job.X.dtype).encode(), found))
     return found
-
-
-def _short(value: Any) -> str:
-    text = str(value)
-    return text if len(text) <= 60 else f"{text[:60]}…"

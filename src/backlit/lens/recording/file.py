@@ -23,15 +23,17 @@ from typing import TYPE_CHECKING, Any, Final
 
 import numpy as np
 
-from ...assembly import parameter_shapes
+from ...assembly import check_spec, parameter_shapes
 from ...exceptions import BacklitError, ConfigurationError, ModelFileError
 from ...files import (
     FORMAT_VERSION,
+    arrays_in,
     check_version,
     checked_header,
     library_version,
-    no_key_twice,
     read_bytes,
+    read_json,
+    shortened,
     write_bytes,
 )
 from ...kinds.optimizers import OPTIMIZERS, Optimizer
@@ -49,6 +51,7 @@ FORMAT: Final = "backlit recording"
 
 _OPTIMIZERS: Final[dict[str, Any]] = {kind.__name__: kind for kind in OPTIMIZERS.values()}
 _SCHEDULES: Final[dict[str, Any]] = {kind.__name__: kind for kind in SCHEDULES}
+_ROW_LIMIT: Final = 2**25  # of a run whose rows are not in the file: the order of all of them is worked out again
 _WHOLE: Final = ("n", "batch_size", "first_step", "first_epoch", "interval")
 
 
@@ -58,6 +61,10 @@ def write_recording(recording: Recording, path: str | os.PathLike[str]) -> None:
 
     if "own" in recording.net.__getstate__():
         raise ConfigurationError("the network has a layer, an activation or a loss of your own, which no file can hold")
+    if recording.data is None and recording.n > _ROW_LIMIT:
+        raise ConfigurationError(
+            f"a file holds recordings of at most {_ROW_LIMIT:,} rows, received one of {recording.n:,}: record fewer"
+        )
     checkpoints = recording.checkpoints
     tensors = {"values": np.stack([checkpoint.values for checkpoint in checkpoints])}
     if checkpoints[0].slots.size:
@@ -102,20 +109,21 @@ def read_recording(path: str | os.PathLike[str]) -> Stored:
         raise ModelFileError(f"{name} is not a recording: it lacks the metadata that Recording.save writes")
     check_version(metadata.get("format_version"), metadata.get("library_version"), name)
     try:
-        return _recording(data, header, _json(metadata["network"]), _json(metadata["recording"]))
+        return _recording(data, dict(header), _json(metadata["network"]), _json(metadata["recording"]))
     except (BacklitError, KeyError, TypeError, ValueError, AttributeError, RecursionError, OverflowError) as error:
-        raise ModelFileError(f"the recording {name} is damaged: {error}") from error
+        raise ModelFileError(f"the recording {name} is damaged: {shortened(error, 300)}") from error
 
 
-def _recording(data: bytes, header: Mapping[str, Any], spec: Spec, about: Spec) -> Stored:
-    from safetensors.numpy import load
-
+def _recording(data: bytes, header: dict[str, Any], spec: Spec, about: Spec) -> Stored:
     whole = {name: _whole_number(about, name) for name in _WHOLE}
     steps = [_whole_number({"a step": step}, "a step") for step in about["steps"]]
     if not steps or steps != sorted(set(steps)) or steps[0] != whole["first_step"]:
         raise ValueError("its steps are not in order")
     if min(whole["n"], whole["batch_size"], whole["interval"]) < 1 or whole["batch_size"] > whole["n"]:
         raise ValueError("its batches do not fit its rows")
+    if not about["whole_data"] and whole["n"] > _ROW_LIMIT:
+        raise ValueError(f"it has more than {_ROW_LIMIT} rows")
+    check_spec(spec)
     optimizer = optimizer_from_spec(about["optimizer"])
     # The sizes that the description promises, against those that the file has: before anything is made of them.
     size, buffered = (sum(math.prod(shape) for shape in kind.values()) for kind in parameter_shapes(spec))
@@ -126,8 +134,8 @@ def _recording(data: bytes, header: Mapping[str, Any], spec: Spec, about: Spec) 
         raise ValueError("its parameters do not fit the network and the optimiser it describes")
     if not {"X", "Y"} <= shapes.keys() <= {"X", "Y", "weight", *expected}:
         raise ValueError("it does not hold the rows that a recording has")
-    net = Network.from_spec(spec)
-    tensors: dict[str, Array] = load(data)
+    net = Network.from_spec(spec, np.broadcast_to(0.0, size + buffered))
+    tensors = arrays_in(data, header)
     for key, array in tensors.items():
         if (key != "X" and array.dtype != net.dtype) or not np.isfinite(array).all():
             raise ValueError(f"{key!r} is not made of finite {net.dtype} numbers")
@@ -259,7 +267,7 @@ def _history(about: Spec) -> History:
 
 
 def _json(text: Any) -> Spec:
-    found = json.loads(str(text), object_pairs_hook=no_key_twice)
+    found = read_json(text)
     if not isinstance(found, dict):
         raise ValueError("its description is not a JSON object")
     return found
