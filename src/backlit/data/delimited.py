@@ -121,7 +121,7 @@ def _place_after_header(path: Path, form: Form, first: list[str], *, header: boo
         return None
     with path.open("rb") as file:
         place, line = 0, b""
-        while not line.removeprefix(b"\xef\xbb\xbf").strip():
+        while not line.removeprefix(b"\xef\xbb\xbf").strip() and form.delimiter.encode() not in line:
             place = file.tell()
             line = file.readline()
         begin = 3 if place == 0 and line.startswith(b"\xef\xbb\xbf") else place
