@@ -16,6 +16,7 @@ import pytest
 from rich.console import Console
 
 import backlit as bl
+from backlit.cli import demo_pages
 from backlit.cli import run as backlit
 from backlit.demos import DEMOS, admissions, digits, digits_page, line, page, picture, planar, slow_start, two_two_one
 
@@ -89,13 +90,33 @@ def test_page_fits_eighty_columns_without_colours(
     assert sum(text.startswith("→ ") for text in out.splitlines()) == 1  # one conclusion
 
 
-@pytest.mark.usefixtures("computed")
-def test_without_a_name_all_are_listed_and_two_run(capsys: pytest.CaptureFixture[str]) -> None:
-    out, _ = run_demo(capsys)
-    for name, what in DEMOS.items():
-        assert f"{name:<13}{what}" in out
-    assert "y = w·x + b, learnt without calculus" in out
-    assert "A flower of two colours" in out
+def test_without_a_name_all_are_listed(capsys: pytest.CaptureFixture[str]) -> None:
+    out, err = run_demo(capsys)
+    lines = out.splitlines()
+    assert [line.split(maxsplit=1) for line in lines[2:-2]] == [[name, what] for name, what in DEMOS.items()]
+    assert lines[-1].startswith("backlit demo NAME runs one")
+    assert err == ""
+    assert json.loads(run_demo(capsys, "--json")[0]) == DEMOS
+
+
+def test_a_demo_that_does_not_exist(capsys: pytest.CaptureFixture[str]) -> None:
+    assert backlit(["demo", "lin"]) == 2
+    assert capsys.readouterr().err == "backlit: there is no demo 'lin': did you mean 'line'?\n"
+
+
+def test_every_demo_that_is_listed_is_a_command_and_no_other() -> None:
+    commands = {name.removesuffix("_command") for name in vars(demo_pages) if name.endswith("_command")}
+    assert commands == {name.replace("-", "_") for name in DEMOS}
+
+
+def test_the_list_loads_none_of_the_demos() -> None:
+    code = (
+        "import sys; from backlit.cli import run; code = run(['demo']);"
+        "heavy = {'sklearn', 'matplotlib', 'polars', 'scipy.stats', 'backlit.cli.demo_pages', 'backlit.demos.page'};"
+        "sys.exit(code or ', '.join(heavy & set(sys.modules)) or 0)"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
+    assert (done.returncode, done.stderr) == (0, "")
 
 
 @pytest.mark.usefixtures("computed")

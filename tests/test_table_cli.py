@@ -274,6 +274,21 @@ def test_a_table_needs_no_scikit_learn(capsys: pytest.CaptureFixture[str]) -> No
     assert done.stderr.splitlines()[-1] == "loaded:"
 
 
+def test_onnx_of_a_table_needs_no_scikit_learn(capsys: pytest.CaptureFixture[str]) -> None:
+    pytest.importorskip("onnx", reason="onnx is not installed")
+    pytest.importorskip("onnxruntime", reason="onnxruntime is not installed")
+    write("t.csv", {**noise(), "town": ["Oslo", "Rome"] * 60})
+    ended(capsys, "train", "t.csv", "--target", "y", *QUICK, "--out", "m")
+    code = (
+        "import sys; from backlit.cli import run\n"
+        "assert run(['export', 'm', '--format', 'onnx', '--out', 'm.onnx']) == 0\n"
+        "print('loaded:', *[name for name in ('sklearn', 'skops', 'skl2onnx', 'torch') if name in sys.modules])"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout.splitlines()[-1] == "loaded:"
+    assert Path("m.onnx").stat().st_size
+
+
 # ── outputs, settings, foreign text ──────────────────────────────────────────────────────────────────────────
 
 

@@ -240,6 +240,13 @@ def test_codes_at_every_place_of_a_block(monkeypatch: pytest.MonkeyPatch) -> Non
             assert blocks._codes(b"1" * before + b"." + code[-2:].encode() + b",5", b",") == 0
 
 
+def test_a_first_row_of_gaps_between_tabs_is_a_row(tmp_path: Path) -> None:
+    (tmp_path / "t.tsv").write_text("\n \n\t\n1\t2\n")
+    for fast in (True, False):
+        frame = read_delimited(tmp_path / "t.tsv", header=False, missing=[], delimiter="\t", fast=fast)
+        assert frame.rows() == [(None, None), (1.0, 2.0)]
+
+
 def test_a_field_longer_than_the_csv_module_takes_is_refused_among_numbers_too(tmp_path: Path) -> None:
     text = "a,b\n" + "1,2\n" * 40_000
     (tmp_path / "t.csv").write_text(text + f"1,0.{'1' * 140_000}\n")

@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Final, NamedTuple, final
 
 from ..exceptions import TableError
-from .assembling import Assembler
+from .assembling import WIDE, Assembler
 from .blocks import cut
 from .sniffing import BLANK, find_decimal, find_delimiter, single_quoted
 
@@ -121,7 +121,7 @@ def _place_after_header(path: Path, form: Form, first: list[str], *, header: boo
         return None
     with path.open("rb") as file:
         place, line = 0, b""
-        while not line.removeprefix(b"\xef\xbb\xbf").strip():
+        while not line.removeprefix(b"\xef\xbb\xbf").strip() and form.delimiter.encode() not in line:
             place = file.tell()
             line = file.readline()
         begin = 3 if place == 0 and line.startswith(b"\xef\xbb\xbf") else place
@@ -140,7 +140,7 @@ def _regular(path: Path, form: Form, assembler: Assembler, begin: int) -> Iterat
     misfits = 0
     with path.open("rb") as file:
         file.seek(begin)
-        while block := file.read(_BLOCK_BYTES if assembler.height else _FIRST_BYTES):
+        while block := file.read(_block_bytes(assembler)):
             block += file.readline()
             numbers = assembler.numbers if misfits < _MISFITS else frozenset[int]()
             frame = cut(block, form.delimiter, len(assembler.names), numbers, assembler.missing_texts)
@@ -154,6 +154,13 @@ def _regular(path: Path, form: Form, assembler: Assembler, begin: int) -> Iterat
             return
     line = _lines_before(path, begin)
     yield from _in_chunks(_rows(path, form, begin, line, len(assembler.names)), assembler.names)
+
+
+def _block_bytes(assembler: Assembler) -> int:
+    """A wide table comes in fewer blocks, as each costs a little for every column, and its numbers are not foreseen."""
+    if len(assembler.names) >= WIDE:
+        return 4 * _BLOCK_BYTES
+    return _BLOCK_BYTES if assembler.height else _FIRST_BYTES
 
 
 def _lines_before(path: Path, place: int) -> int:
