@@ -13,7 +13,7 @@ from ..pages import show as show_page
 from . import show
 from .apply import network_and_rows
 from .rows import load_model
-from .train import Flag
+from .settings import Flag
 
 
 def diagnose(model: str, file: str, gradients: str, /, *, rows: int = 32, json: Annotated[bool, Flag] = False) -> None:
