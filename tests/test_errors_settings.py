@@ -76,11 +76,11 @@ SETTINGS: dict[str, tuple[Call, str]] = {
     "quantile at 1": (lambda: quantile(1.0), "the quantile q must be at least 0 and below 1, received 1.0"),
     "a description without inputs": (
         lambda: bl.Network.from_spec({"layers": [{"kind": "Dense", "units": 2}], "loss": {"name": "squared_error"}}),
-        "a network cannot be made of the description",
+        "a network's description is wrong in its names: it lacks inputs",
     ),
     "a description with more than a network has": (
         lambda: bl.Network.from_spec({**net().spec(), "momentum": 0.9}),
-        "a network cannot be made of the description",
+        "a network's description is wrong in its names: it has 'momentum', which no network has",
     ),
     "loss in a file": (lambda: loss_from_spec({"name": "hubr"}), "there is no loss 'hubr': did you mean 'huber'?"),
     "loss settings": (lambda: loss_from_spec({"name": "huber", "q": 1}), "the loss 'huber' cannot be made of {'q': 1}"),

@@ -46,8 +46,12 @@ def check_spec(spec: Any) -> None:
         ...
     backlit.exceptions.ConfigurationError: a network's description is wrong in its layer 0
     """
-    if not isinstance(spec, dict) or not set(spec) >= _NEEDED or not set(spec) <= _KNOWN:
-        raise _wrong("names: it has layers, inputs, loss and their settings")
+    if not isinstance(spec, dict):
+        raise _wrong(f"form: it is a dictionary of layers, inputs, loss and settings, received {type(spec).__name__}")
+    if missing := sorted(_NEEDED - set(spec)):
+        raise _wrong(f"names: it lacks {', '.join(missing)}")
+    if more := sorted(map(repr, set(spec) - _KNOWN)):
+        raise _wrong(f"names: it has {', '.join(more[:3])[:100]}, which no network has")
     layers = spec["layers"]
     if not isinstance(layers, list | tuple) or not 1 <= len(layers) <= LAYER_LIMIT:
         raise _wrong(f"layers: they are a list of 1 to {LAYER_LIMIT}")
