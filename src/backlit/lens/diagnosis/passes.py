@@ -228,7 +228,7 @@ def _another_f(
         known = ACTIVATIONS.get(name)
         # The slope goes with the function that was used, except for softmax over another axis.
         slope, jacobian = (own.slope, own.jacobian) if known is None else (known.slope, known.jacobian)
-        layer.activation = replace(own, f=f, slope=slope, jacobian=jacobian, builtin=False)
+        layer.activation = replace(own, f=f, slope=slope, jacobian=jacobian)
         label = name if known is None else "forward_activation"
         mistake = Mistake(label, index, index, onward=True, numbers={} if known is None else {"used": name})
         passes = Passes(batch, (mistake,))
