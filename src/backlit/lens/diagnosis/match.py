@@ -17,8 +17,8 @@ from ...parameters import Array
 from .factors import Reading
 from .given import Given
 from .lefts import bias_sums, left_factors, whole_weights
-from .moved import moved
 from .passes import Mistake, Passes
+from .places import moved
 from .rounding import TINY, Rounding, norm, terms
 from .ways import Way
 
