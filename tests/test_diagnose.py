@@ -223,6 +223,18 @@ def test_the_other_convention_at_a_kink_is_no_mistake() -> None:
     assert diagnose(net, zeros, target, arrays).ok
 
 
+def test_the_rounding_of_a_saturated_slope_is_no_factor() -> None:
+    # 1 − a² has few digits left where a is nearly 1, and 1/cosh² has all: both are right
+    net = Network([Dense(1, "tanh")], inputs=4, dtype="float64", seed=1)
+    net.parameters.view("0.weight")[:] = [[4.0], [4.0], [4.0], [2.1]]
+    x, target = np.ones((3, 4)), np.zeros((3, 1))
+    z = x @ net.parameters.view("0.weight")
+    delta = (np.tanh(z) - target) / np.cosh(z) ** 2
+    given = np.append(x.T @ delta / 3, delta.mean(axis=0))
+    assert np.linalg.norm(given / net.gradient(x, target) - 1.0) > 1e-6
+    assert diagnose(net, x, target, given).ok
+
+
 def test_the_mask_of_a_training_step() -> None:
     net = Network([Dense(6, "tanh"), Dropout(0.5), Dense(2)], inputs=4, dtype="float64")
     target = RNG.normal(size=(12, 2))

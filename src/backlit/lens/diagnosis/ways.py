@@ -112,7 +112,9 @@ def _terms(a: Array, y: Array) -> Iterator[tuple[Array, str]]:
 def _loss_ways(passes: Passes, index: int) -> Iterator[Way]:
     """The gradients of the other losses, with the slope, and where the own loss has it cancelled, without."""
     a, y, w = passes.work.a[-1], passes.work.y, passes.row_weights()
-    yield _way(np.sign(a - y) * w, "sign_of_error", index)
+    own = np.abs(passes.loss_gradient(y))
+    if not (own == own[0, 0]).all():  # else the own loss is made of the sign, and what differs is a factor
+        yield _way(np.sign(a - y) * w, "sign_of_error", index)
     for name, make in LOSSES.items():
         loss = make()
         if name == passes.net.loss_function.name:
