@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any, Literal, Protocol
+from typing import Any, Literal, Protocol, runtime_checkable
 
 ActivationName = Literal[
     "identity", "sigmoid", "tanh", "relu", "leaky_relu", "elu", "gelu", "softplus", "silu", "exp", "softmax"
@@ -43,3 +43,13 @@ class BatchSource(Protocol):
     def shape(self) -> tuple[int, int]: ...
 
     def fetch(self, rows: Any, out: Any, *, epoch: int) -> None: ...
+
+
+@runtime_checkable
+class SparseSource(BatchSource, Protocol):
+    """Rows of which most numbers are zero, and of which only the others are stored.
+
+    ``sparse_rows(rows)`` is an array of SciPy's in CSR form with the rows numbered `rows`, an array or a slice.
+    """
+
+    def sparse_rows(self, rows: Any) -> Any: ...
