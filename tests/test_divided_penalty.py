@@ -9,8 +9,8 @@ import numpy as np
 import pytest
 
 import backlit as bl
-from backlit.parameters import BLOCK
 from backlit.lens.step.trace import trace_batch
+from backlit.parameters import BLOCK
 from backlit.training.lbfgs import minimize_lbfgs
 
 RNG = np.random.default_rng(0)

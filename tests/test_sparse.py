@@ -164,7 +164,7 @@ def test_evaluate_works_in_pieces(sparse: bool, monkeypatch: pytest.MonkeyPatch)
         [bl.Dense(4, "tanh"), bl.Dense(3, "softmax")], inputs=COLUMNS, loss="cross_entropy", dtype="float64"
     )
     whole = evaluate(net, X, y, weight=np.arange(1.0, N + 1))
-    monkeypatch.setattr("backlit.network._INFERENCE_ELEMENTS", 16 * 4)
+    monkeypatch.setattr("backlit.network._INFERENCE_ELEMENTS", 2 * 16 * 4)
     sizes = [rows.stop - rows.start for rows, _ in net.pieces(N, sparse=True)]
     assert sizes == [16] * 5 + [10]  # as wide as the layers, not as the inputs
     found = evaluate(net, SparseRows(csr_array(X)) if sparse else X, y, weight=np.arange(1.0, N + 1))

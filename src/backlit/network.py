@@ -388,7 +388,8 @@ class Network:
 
     def pieces(self, n: int, *, sparse: bool = False) -> Iterator[tuple[slice, Workspace]]:
         """Slices of n rows, each with a workspace for inference: what is computed stays in the cache."""
-        size = min(n, max(1, _INFERENCE_ELEMENTS // self.width(sparse=True)) if sparse else self._piece)
+        # The product of sparse rows stands in an array of its own before it is z: half as many rows are in the cache.
+        size = min(n, max(1, _INFERENCE_ELEMENTS // (2 * self.width(sparse=True))) if sparse else self._piece)
         for start in range(0, n, size):
             stop = min(start + size, n)
             yield slice(start, stop), self.workspace(stop - start, training=False)
