@@ -10,6 +10,7 @@ import pytest
 
 import backlit as bl
 from backlit.lens.step.trace import trace_batch
+from backlit.parameters import BLOCK
 from backlit.training.lbfgs import minimize_lbfgs
 
 RNG = np.random.default_rng(0)
@@ -143,3 +144,18 @@ def test_a_later_value_of_an_epoch() -> None:
     history.amend(val_f1=0.25)
     assert math.isnan(history["val_f1"][0])
     assert history.last() == {"loss": 0.5, "val_f1": 0.25}
+
+
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+def test_a_long_vector_gets_the_penalty_part_by_part(dtype: str) -> None:
+    """More than one part, and biases in both: each part has the weights and the mask of its own place."""
+    net = bl.Network([bl.Dense(300), bl.Dense(150), bl.Dense(1)], inputs=7, l1=0.3, l2=0.7, dtype=dtype, seed=1)
+    net.parameters.values[:] = np.random.default_rng(0).normal(size=net.parameters.size)
+    net.parameters.sums[:] = 3.0
+    net.parameters.sums[-1] = 2.0
+    net.average()
+    w = net.parameters.values * net.parameters.weight_mask
+    assert net.parameters.size > BLOCK
+    tolerance = 1e-6 if dtype == "float32" else 1e-14
+    expected = 1.5 + 0.3 * np.sign(w) + 0.7 * w
+    np.testing.assert_allclose(net.parameters.gradients, expected, rtol=tolerance, atol=tolerance)

@@ -12,6 +12,7 @@ import pytest
 import backlit as bl
 from backlit.kinds.optimizers import OPTIMIZERS, Optimizer, initial_state, take_step
 from backlit.kinds.schedules import SCHEDULES, rate_at
+from backlit.parameters import BLOCK
 from backlit.training.lbfgs import minimize_lbfgs
 
 P, STEPS = 7, 50
@@ -154,7 +155,7 @@ def test_clip_norm_shortens_what_is_too_long(clip_norm: float) -> None:
 
 
 # ── long vectors, moved part by part ───────────────────────────────────────────────────────────────────────
-LONG = 20_011  # more than one part, and no multiple of it
+LONG = 50_011  # more than one part, and no multiple of it
 RULES: dict[str, Optimizer] = {
     "SGD": bl.SGD(0.1),
     "momentum": bl.SGD(0.1, momentum=0.9),
@@ -175,7 +176,7 @@ def test_parts_give_the_bits_of_the_whole(name: str, dtype: str, monkeypatch: py
     gradients = rng.normal(size=(3, LONG)).astype(dtype)
     values, mask = rng.normal(size=LONG).astype(dtype), rng.integers(0, 2, LONG).astype(dtype)
     in_parts = walk(RULES[name], values, gradients, mask)
-    monkeypatch.setattr("backlit.kinds.optimizer._BLOCK", LONG)
+    monkeypatch.setattr("backlit.kinds.optimizer.BLOCK", LONG)
     np.testing.assert_array_equal(in_parts, walk(RULES[name], values, gradients, mask))
 
 
@@ -205,8 +206,8 @@ def test_an_optimiser_of_ones_own_gets_the_whole_vector_unless_it_says_otherwise
     rule.seen.clear()
     rule.elementwise = True  # type: ignore[attr-defined]
     take_step(rule, whole, whole, whole, state, 0.1)
-    assert [size for size, _ in rule.seen] == [16_384, LONG - 16_384]
-    assert [own.slots.shape for _, own in rule.seen] == [(1, 16_384), (1, LONG - 16_384)]
+    assert [size for size, _ in rule.seen] == [BLOCK, LONG - BLOCK]
+    assert [own.slots.shape for _, own in rule.seen] == [(1, BLOCK), (1, LONG - BLOCK)]
     assert [own.step for _, own in rule.seen] == [2, 2]
 
 

@@ -43,11 +43,11 @@ from .kinds import Dense, Layer, layer_from_spec
 from .kinds.layer import Moment
 from .kinds.losses import LossLike, check_own_loss, get_loss, loss_from_spec
 from .pages import Page, Table, Words, shown
-from .parameters import Array, ParameterVector
+from .parameters import BLOCK, Array, ParameterVector, blocks
 from .randomness import check_seed
 from .targets import check_inputs, check_sample_weight, encode_targets
 from .typing import Spec
-from .workspace import Workspace
+from .workspace import Workspace, takes_sparse
 
 _INFERENCE_ELEMENTS: Final = 2**18  # numbers of the widest layer at once: about a megabyte, which a cache holds
 
@@ -145,8 +145,9 @@ class Network:
         for index, layer in enumerate(self.layers):
             layer.bind(parameters, index)
         self.first_learning = int(parameters.names[0].split(".")[0])  # nobody needs delta below it
-        self._scratch = np.empty_like(parameters.values)
-        self._piece = max(1, _INFERENCE_ELEMENTS // max(self.inputs, *(layer.outputs for layer in self.layers)))
+        self._parts = blocks(parameters.size)
+        self._scratch = np.empty_like(parameters.values[:BLOCK])
+        self._piece = max(1, _INFERENCE_ELEMENTS // self.width())
         self._local = threading.local()  # each thread has workspaces of its own
         self._loss_checked = self.loss_function.builtin
 
@@ -220,14 +221,15 @@ class Network:
         """
         gradients = self.parameters.gradients  # (P,)
         loss_sum, weight_sum = float(self.parameters.sums[-2]), float(self.parameters.sums[-1])
-        if weight_sum > 0.0:
-            gradients *= 1.0 / weight_sum
-        else:
-            gradients.fill(0.0)  # a batch in which no row counts teaches nothing
-        loss = self.mean_loss(loss_sum, weight_sum)
-        if self.l1 or self.l2:
-            gradients += self.penalty_gradient(self.parameters.values, weight_sum, out=self._scratch)
-        return loss
+        for part in self._parts:
+            gradient = gradients[part]
+            if weight_sum > 0.0:
+                gradient *= 1.0 / weight_sum
+            else:
+                gradient.fill(0.0)  # a batch in which no row counts teaches nothing
+            if self.l1 or self.l2:
+                gradient += self.penalty_gradient(self.parameters.values, weight_sum, part=part)
+        return self.mean_loss(loss_sum, weight_sum)
 
     def mean_loss(self, loss_sum: float, weight_sum: float) -> float:
         """Σ w L / Σ w plus the penalty: the loss of rows whose weighted losses add up to `loss_sum`."""
@@ -246,16 +248,25 @@ class Network:
         return total * self.penalty_share(weight_sum)
 
     def penalty_gradient(
-        self, values: Array, weight_sum: float = 1.0, *, parts: Sequence[str] = ("l1", "l2"), out: Array | None = None
+        self,
+        values: Array,
+        weight_sum: float = 1.0,
+        *,
+        parts: Sequence[str] = ("l1", "l2"),
+        part: slice | None = None,
     ) -> Array:
         """The gradient of `penalty` at `values`, shape (P,): l1 sign(w) + l2 w, and 0 for what is not a weight.
 
-        `parts` asks for one of the two alone; `out` receives the result.
+        `parts` asks for one of the two alone; `part`, which is one of `blocks`, for that part of the vector.
         """
         share = self.penalty_share(weight_sum)
         l1 = share * self.l1 if "l1" in parts else 0.0
         l2 = share * self.l2 if "l2" in parts else 0.0
-        gradient = np.multiply(values, self.parameters.weight_mask, out=out)  # w
+        if part is None:
+            gradient = values * self.parameters.weight_mask  # w
+        else:
+            out = self._scratch[: part.stop - part.start]  # one piece for all parts: it is in the cache already
+            gradient = np.multiply(values[part], self.parameters.weight_mask[part], out=out)
         signs = np.sign(gradient) if l1 else None
         gradient *= l2
         if signs is not None:
@@ -372,9 +383,16 @@ class Network:
             )
         return kept[key]
 
-    def pieces(self, n: int) -> Iterator[tuple[slice, Workspace]]:
+    def width(self, *, sparse: bool = False, training: bool = False) -> int:
+        """Numbers of the widest array that one row fills; sparse rows that are taken as they are fill next to none."""
+        outputs = max(layer.outputs for layer in self.layers)
+        as_it_is = sparse and takes_sparse(self.layers, self.input_scale, training=training)
+        return outputs if as_it_is else max(self.inputs, outputs)
+
+    def pieces(self, n: int, *, sparse: bool = False) -> Iterator[tuple[slice, Workspace]]:
         """Slices of n rows, each with a workspace for inference: what is computed stays in the cache."""
-        size = min(n, self._piece)
+        # The product of sparse rows stands in an array of its own before it is z: half as many rows are in the cache.
+        size = min(n, max(1, _INFERENCE_ELEMENTS // (2 * self.width(sparse=True))) if sparse else self._piece)
         for start in range(0, n, size):
             stop = min(start + size, n)
             yield slice(start, stop), self.workspace(stop - start, training=False)

@@ -9,14 +9,28 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping
-from typing import Any, final
+from typing import Any, Final, final
 
 import numpy as np
 
 from .exceptions import ParameterNameError, nearest
 
+#: What is done number by number is done to so many of a long vector at once: they stay in the processor's cache.
+BLOCK: Final = 2**15
+
 #: An array of floating-point numbers (or whatever the place says).
 Array = np.ndarray[Any, np.dtype[Any]]
+
+
+def blocks(size: int) -> list[slice]:
+    """A vector of that size in parts of at most `BLOCK` numbers.
+
+    Examples
+    --------
+    >>> blocks(3), len(blocks(2 * BLOCK + 1))
+    ([slice(0, 3, None)], 3)
+    """
+    return [slice(start, min(start + BLOCK, size)) for start in range(0, size, BLOCK)]
 
 
 @final

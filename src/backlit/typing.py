@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any, Protocol
+from typing import Any, Protocol, runtime_checkable
 
 #: A description that JSON can hold: how networks, layers and losses are written to a file.
 Spec = dict[str, Any]
@@ -23,3 +23,13 @@ class BatchSource(Protocol):
     def shape(self) -> tuple[int, int]: ...
 
     def fetch(self, rows: Any, out: Any, *, epoch: int) -> None: ...
+
+
+@runtime_checkable
+class SparseSource(BatchSource, Protocol):
+    """Rows of which most numbers are zero, and of which only the others are stored.
+
+    ``sparse_rows(rows)`` is an array of SciPy's in CSR form with the rows numbered `rows`, an array or a slice.
+    """
+
+    def sparse_rows(self, rows: Any) -> Any: ...

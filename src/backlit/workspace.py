@@ -9,7 +9,13 @@ import numpy as np
 
 from .kinds import Layer
 from .parameters import Array
-from .typing import BatchSource
+from .typing import BatchSource, SparseSource
+
+
+def takes_sparse(layers: Sequence[Layer], input_scale: float, *, training: bool) -> bool:
+    """Whether a batch may be sparse rows: where the first layer that computes anything takes them as they are."""
+    at_work = (layer for layer in layers if training or not layer.same_in_inference)
+    return input_scale == 1.0 and next(at_work).takes_sparse
 
 
 @final
@@ -35,6 +41,8 @@ class Workspace:
         Sample weights; None counts every row once.
     ones : ndarray, shape (n,)
         1ᵀ delta is the sum of delta over the rows.
+    takes_sparse : bool
+        Whether a[0] may be sparse rows.
     """
 
     def __init__(
@@ -65,6 +73,7 @@ class Workspace:
             self.room.append(layer.room(n, dtype, training))
         outputs = layers[-1].outputs
         self._inputs = [i for i, a in enumerate(self.a) if a is self.a[0]]
+        self.takes_sparse = takes_sparse(layers, input_scale, training=training)
         # One flat piece of memory that every layer, and the loss, works in.
         widest = max(2 * outputs, *(layer.outputs for layer in layers))
         memory = np.empty(n * widest, dtype)
@@ -138,9 +147,16 @@ class Workspace:
 
     def fetch(self, source: BatchSource, Y: Array, weight: Array | None, rows: Array, epoch: int) -> None:
         """Take the given rows of a source that makes them when asked."""
-        out = self._own_input()
-        source.fetch(rows, out, epoch=epoch)
-        if self.input_scale != 1.0:
-            out *= self.input_scale
-        self._set_input(out)
+        self.fetch_inputs(source, rows, epoch)
         self._take_targets(Y, weight, rows)
+
+    def fetch_inputs(self, source: BatchSource, rows: Array | slice, epoch: int = 0) -> None:
+        """Take the rows without targets; sparse ones as they are, where the network takes them."""
+        if self.takes_sparse and isinstance(source, SparseSource):
+            self._set_input(source.sparse_rows(rows).astype(self.dtype, copy=False))
+        else:
+            out = self._own_input()
+            source.fetch(rows, out, epoch=epoch)
+            if self.input_scale != 1.0:
+                out *= self.input_scale
+            self._set_input(out)

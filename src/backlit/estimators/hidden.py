@@ -12,7 +12,7 @@ from sklearn.utils.validation import check_is_fitted
 from ..exceptions import ConfigurationError, NotFittedError, ShapeError
 from ..network import Network
 from ..parameters import Array
-from .rows import check_X
+from .rows import SparseRows, check_X
 from .training import blas_limit
 
 
@@ -25,10 +25,13 @@ def activations(net: Network, X: Any, layer: int) -> Array:
     """The activation of the layer of that index, shape (n, units), without dropout; X may be sparse."""
     n = X.shape[0]
     result = np.empty((n, net.layers[layer].outputs), net.dtype)
-    sparse = issparse(X)
-    for rows, work in net.pieces(n):
-        work.load(X[rows].toarray() if sparse else X[rows])
+    source = SparseRows(X) if issparse(X) else None
+    for rows, work in net.pieces(n, sparse=source is not None):
         with np.errstate(over="ignore", invalid="ignore"):
+            if source is None:
+                work.load(X[rows])
+            else:
+                work.fetch_inputs(source, rows)
             net.forward_pass(work)
         result[rows] = work.a[layer % len(net.layers) + 1]
     return result

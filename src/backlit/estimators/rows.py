@@ -17,7 +17,9 @@ from ..targets import check_sample_weight
 
 @final
 class SparseRows:
-    """A sparse matrix as a source of batches: only the rows of the batch at work are ever dense.
+    """A sparse matrix as a source of batches, which a network takes as sparse rows where its first layer can.
+
+    Otherwise the rows of the batch at work are made dense, never more. Another form than CSR is converted once.
 
     Examples
     --------
@@ -40,7 +42,16 @@ class SparseRows:
     def shape(self) -> tuple[int, int]:
         return int(self.matrix.shape[0]), int(self.matrix.shape[1])
 
-    def fetch(self, rows: Array, out: Array, *, epoch: int = 0) -> None:
+    def sparse_rows(self, rows: Array | slice) -> Any:
+        """The given rows, sparse; those that follow each other are cut out in one piece."""
+        if not isinstance(rows, slice):
+            return self.matrix[rows]
+        whole, (start, stop, _) = self.matrix, rows.indices(self.shape[0])
+        first, last = whole.indptr[[start, stop]]
+        stored = whole.data[first:last], whole.indices[first:last], whole.indptr[start : stop + 1] - first
+        return type(whole)(stored, shape=(stop - start, whole.shape[1]))
+
+    def fetch(self, rows: Array | slice, out: Array, *, epoch: int = 0) -> None:
         """Write the given rows into `out`, shape (len(rows), n_features)."""
         out[...] = self.matrix[rows].toarray()
 

@@ -27,6 +27,7 @@ from .kernel import (
     multiply_right_transposed,
 )
 from .layer import Computation, Factors, Layer, Moment, axes
+from .products import product, transposed_product
 from .script import LayerText, Line
 
 
@@ -71,6 +72,7 @@ class Dense(Layer):
     """
 
     builtin: ClassVar[bool] = True
+    takes_sparse: ClassVar[bool] = True
     activation: Activation
     weight: Array
     weight_gradient: Array
@@ -130,7 +132,7 @@ class Dense(Layer):
         a_in, a = work.a[i], work.a[i + 1]  # (n, inputs), (n, units)
         z = work.room[i]["z"]  # (n, units)
         # z = a_in W + b
-        np.dot(a_in, self.weight, out=z)
+        product(a_in, self.weight, out=z)
         if self.bias is not None:
             z += self.bias
         # a = f(z)
@@ -143,7 +145,7 @@ class Dense(Layer):
         if not work.paired_output(i):
             self.activation.times_slope(work.room[i]["z"], a, delta, work.room[i]["slope"], work.scratch[i])
         # dL/dW = a_inᵀ delta            (inputs, n) (n, units): summed over the n rows
-        np.dot(a_in.T, delta, out=self.weight_gradient)
+        transposed_product(a_in, delta, out=self.weight_gradient)
         # dL/db = Σ_rows delta = 1ᵀ delta     (n,) (n, units)
         if self.bias is not None:
             np.dot(work.ones, delta, out=self.bias_gradient)

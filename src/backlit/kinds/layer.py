@@ -97,6 +97,8 @@ class Layer:
         Whether its training is random: dropout.
     mixes_rows : bool
         Whether in training the rows of a batch depend on each other: batch norm.
+    takes_sparse : bool
+        Whether ``work.a[i]`` may be sparse rows, where layer i is the first: see `kinds.products`.
 
     Examples
     --------
@@ -123,6 +125,7 @@ class Layer:
     same_in_inference: ClassVar[bool] = False
     random: ClassVar[bool] = False
     mixes_rows: ClassVar[bool] = False
+    takes_sparse: ClassVar[bool] = False
     _bound: tuple[str, ...] = ()
 
     # ── assembly ─────────────────────────────────────────────────────────────────────────────────────────

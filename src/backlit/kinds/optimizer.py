@@ -10,17 +10,14 @@ from __future__ import annotations
 import math
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any, ClassVar, Final, Protocol, final, runtime_checkable
+from typing import Any, ClassVar, Protocol, final, runtime_checkable
 
 import numpy as np
 
 from ..checks import positive
-from ..parameters import Array
+from ..parameters import BLOCK, Array, blocks
 from .schedules import LearningRate
 from .script import UpdateText
-
-#: Parameters moved at once by an elementwise optimiser: what it works on then stays in the processor's cache.
-_BLOCK: Final = 2**14
 
 
 @final
@@ -105,11 +102,10 @@ def take_step(
             gradient *= optimizer.clip_norm / norm
     state.step += 1
     # An optimiser that says nothing of it may need the whole vector: the norm of all moments, say.
-    if values.size <= _BLOCK or not getattr(optimizer, "elementwise", False):
+    if values.size <= BLOCK or not getattr(optimizer, "elementwise", False):
         optimizer.update(values, gradient, weight_mask, state, rate)
         return
-    for start in range(0, values.size, _BLOCK):
-        part = slice(start, start + _BLOCK)
+    for part in blocks(values.size):
         moved = values[part]
         # one piece of scratch for all parts: it is in the cache already
         own = OptimizerState(state.slots[:, part], state.step, state.scratch[: moved.size], state.optimizer)

@@ -8,6 +8,7 @@ from typing import Final
 
 from ..exceptions import BacklitWarning, missing_extra
 from ..kinds.optimizer import CompiledOptimizer
+from ..typing import SparseSource
 from .job import Engine, Job, is_source
 from .reference import ReferenceEngine
 
@@ -64,6 +65,8 @@ def obstacle(job: Job) -> str | None:
         return f"the optimiser {job.optimizer!r} has no kernel"
     if job.gradient is not None:
         return "gradients come from finite differences"
+    if isinstance(job.X, SparseSource):
+        return "X is sparse"
     if is_source(job.X):
         return "X makes its rows when asked"
     if job.communicator.size > 1:

@@ -8,6 +8,7 @@ import numpy as np
 
 from ..network import Network
 from ..parameters import Array
+from ..typing import SparseSource
 from ..workspace import Workspace
 from .job import is_source
 
@@ -50,7 +51,7 @@ def evaluate(net: Network, X: Any, Y: Array, *, weight: Array | None = None) -> 
     """
     outputs = np.empty((X.shape[0], net.outputs), net.dtype)
     loss_sum = weight_sum = 0.0
-    for rows, work in net.pieces(X.shape[0]):
+    for rows, work in net.pieces(X.shape[0], sparse=isinstance(X, SparseSource)):
         load_rows(work, X, Y, weight, rows)
         outputs[rows] = net.forward_pass(work)
         losses, weights = net.loss_sums(work)

@@ -13,6 +13,7 @@ from ..checks import not_negative, positive_whole
 from ..exceptions import ConfigurationError, DivergenceError
 from ..network import Network
 from ..parameters import Array
+from ..typing import SparseSource
 from .evaluation import load_rows
 from .job import Data, is_source
 from .running import Running
@@ -163,7 +164,8 @@ def _loss_and_gradient(net: Network, data: Data) -> tuple[float, Array]:
     """The loss of all rows and its gradient, a copy in float64; a source is asked for some rows at a time."""
     X, Y, weight = data
     n, sums = Y.shape[0], net.parameters.sums
-    at_once = max(1, _SOURCE_ELEMENTS // net.inputs) if is_source(X) else n
+    width = net.width(sparse=isinstance(X, SparseSource), training=True)
+    at_once = max(1, _SOURCE_ELEMENTS // width) if is_source(X) else n
     total = np.zeros_like(sums)
     with np.errstate(over="ignore", invalid="ignore"):
         for start in range(0, n, at_once):
