@@ -245,9 +245,9 @@ def test_a_loss_explodes_beyond_a_million_times_what_it_may_begin_with(
         net=net, X=np.array([[2.0 * x]]), Y=np.array([[y]]), weight=None, optimizer=rule, state=state, batch_size=1
     )
     job.set_limit(first)
-    assert job.loss_limit == limit
     assert not job.lost(limit)
     assert job.lost(np.nextafter(limit, math.inf))
+    assert job.loss_limit == limit
     job.set_limit(1e9)  # the first one stands
     assert job.loss_limit == limit
 
@@ -301,8 +301,10 @@ def test_the_layer_where_it_began_is_named() -> None:
 
 @pytest.mark.parametrize(("inits", "layer"), [((0.1, 30.0), 1), ((30.0, 0.1), 0)])
 def test_where_all_is_finite_it_began_in_the_layer_with_the_largest_numbers(
-    inits: tuple[float, float], layer: int
+    inits: tuple[float, float], layer: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    monkeypatch.setattr("backlit.training.job.EXPLOSION", 1e-9)  # any loss is beyond the limit
+
     class Strict(bl.Callback):
         def on_fit_begin(self, training: object) -> None:
             training.job.loss_limit = 1e-9

@@ -238,6 +238,23 @@ def test_moments_that_fade_away_become_zero_instead_of_subnormal() -> None:
     assert slots.max() > 0
 
 
+def test_a_batch_with_an_outlier_is_no_divergence() -> None:
+    """Its loss is a billion times the first one; the step that the limit held back is taken once, on both engines."""
+    data = np.ones((12, 1))
+    data[7] = 1e6
+    nets = []
+    for engine in ("reference", "compiled"):
+        net = bl.Network([bl.Dense(1, weight_init=1.0)], inputs=1, dtype="float64")
+        history = bl.fit(
+            net, data, np.ones(12), epochs=2, batch_size=1, shuffle=False, optimizer=bl.SGD(1e-14), engine=engine,
+            progress=False,
+        )  # fmt: skip
+        assert history["batch_loss_max"][0] == pytest.approx(0.5 * (1e6 - 1) ** 2, rel=1e-6)
+        assert history.state.step == 24
+        nets.append(net)
+    np.testing.assert_allclose(nets[1].parameters.values, nets[0].parameters.values, rtol=1e-12)
+
+
 # ── the cache ──────────────────────────────────────────────────────────────────────────────────────────────
 def test_a_second_process_finds_what_the_first_one_compiled() -> None:
     fit(network())

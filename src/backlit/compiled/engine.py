@@ -50,11 +50,15 @@ class CompiledEngine:
             losses, weights = np.empty(rates.size), np.empty(rates.size)
             limit = min(job.loss_limit, sys.float_info.max)  # infinity is not at or below it
             looked_at = self._run(*self._described, rows, rates, job.state.step, limit, losses, weights)
+            loss = float(losses[looked_at - 1])
+            results.diverged = job.lost(loss)
+            if loss > limit and not results.diverged:  # the limit has moved: the step that was not taken is tried again
+                looked_at -= 1
+                stop = first + looked_at
             results.losses += losses[:looked_at].tolist()
             results.weights += weights[:looked_at].tolist()
-            results.diverged = job.lost(float(losses[looked_at - 1]))
             job.state.step += looked_at - results.diverged
-            job.set_limit(results.losses[-1])
+            job.set_limit(loss)
             first = stop
         return results
 

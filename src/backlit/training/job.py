@@ -61,8 +61,9 @@ class Job:
     gradient : FiniteDifference or None
         None is back-propagation.
     loss_limit : float
-        Set by the first step to `EXPLOSION` times its loss, or times max(1, x², y²) of the largest numbers in the data
-        where that is more: the first batch may be one that fits by chance, or one without the outliers in X.
+        Set by the first step to `EXPLOSION` times its loss, or times max(1, y²) where that is more: the first batch
+        may be one that fits by chance. By the first loss beyond it to `EXPLOSION` times x² of the largest number in X,
+        where that is more: it may be a batch with outliers.
     pace : int
         Steps that an engine is asked for at once; training finds out how many leave its progress visible.
     asked_to_stop : callable () -> bool
@@ -102,15 +103,20 @@ class Job:
         return order_of_rows(self.n, self.batch_size, epoch, self.net.seed if self.shuffle else None)
 
     def set_limit(self, first_loss: float) -> None:
-        """Set `loss_limit`, unless it is set."""
+        """Set `loss_limit` by the first loss and the targets, unless it is set."""
         if math.isinf(self.loss_limit) and math.isfinite(first_loss):
-            x = 0.0 if is_source(self.X) else _largest(self.X) * self.net.input_scale
             y = _largest(self.Y)
-            self.loss_limit = min(EXPLOSION * max(abs(first_loss), 1.0, x * x, y * y), sys.float_info.max)
+            self.loss_limit = min(EXPLOSION * max(abs(first_loss), 1.0, y * y), sys.float_info.max)
 
     def lost(self, loss: float) -> bool:
-        """Whether a loss is not finite or beyond the limit."""
-        return not (math.isfinite(loss) and loss <= self.loss_limit)
+        """Whether a loss is not finite or beyond the limit; a loss beyond it makes the limit look for outliers in X."""
+        if not math.isfinite(loss):
+            return True
+        if loss > self.loss_limit and not is_source(self.X):
+            # all of X is read only here: few runs ever come this far
+            x = _largest(self.X) * self.net.input_scale
+            self.loss_limit = max(self.loss_limit, min(EXPLOSION * x * x, sys.float_info.max))
+        return loss > self.loss_limit
 
 
 def _largest(array: Array) -> float:
