@@ -228,7 +228,7 @@ class Network:
             else:
                 gradient.fill(0.0)  # a batch in which no row counts teaches nothing
             if self.l1 or self.l2:
-                gradient += self.penalty_gradient(self.parameters.values, weight_sum, part=part)
+                gradient += self.penalty_gradient(self.parameters.values, weight_sum, where=part)
         return self.mean_loss(loss_sum, weight_sum)
 
     def mean_loss(self, loss_sum: float, weight_sum: float) -> float:
@@ -253,20 +253,20 @@ class Network:
         weight_sum: float = 1.0,
         *,
         parts: Sequence[str] = ("l1", "l2"),
-        part: slice | None = None,
+        where: slice | None = None,
     ) -> Array:
         """The gradient of `penalty` at `values`, shape (P,): l1 sign(w) + l2 w, and 0 for what is not a weight.
 
-        `parts` asks for one of the two alone; `part`, which is one of `blocks`, for that part of the vector.
+        `parts` asks for one of the two alone; `where`, one of `blocks`, for that piece of the vector.
         """
         share = self.penalty_share(weight_sum)
         l1 = share * self.l1 if "l1" in parts else 0.0
         l2 = share * self.l2 if "l2" in parts else 0.0
-        if part is None:
+        if where is None:
             gradient = values * self.parameters.weight_mask  # w
         else:
-            out = self._scratch[: part.stop - part.start]  # one piece for all parts: it is in the cache already
-            gradient = np.multiply(values[part], self.parameters.weight_mask[part], out=out)
+            out = self._scratch[: where.stop - where.start]  # one piece for all parts: it is in the cache already
+            gradient = np.multiply(values[where], self.parameters.weight_mask[where], out=out)
         signs = np.sign(gradient) if l1 else None
         gradient *= l2
         if signs is not None:
