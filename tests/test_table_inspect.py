@@ -86,3 +86,25 @@ def test_the_page(file: str, capsys: pytest.CaptureFixture[str]) -> None:
     assert "choose another name" in capsys.readouterr().err
     assert run(["inspect", "nothing.csv"]) == 2
     assert capsys.readouterr().err == "backlit: there is no file nothing.csv\n"
+
+
+def test_a_large_whole_number_is_written_out(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    Path("t.csv").write_text("w\n12285\n178356\n1484705\n2024\n0.125\n")
+    columns, _, _ = inspected(capsys, "t.csv")
+    assert columns["w"]["holds"] == "0.125 to 1,484,705, median 12,285"
+
+
+def test_a_name_that_is_not_there_where_the_names_are_data(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    Path("t.csv").write_text("39,State-gov,<=50K\n50,Private,>50K\n38,Private,<=50K\n")
+    assert run(["inspect", "t.csv", "--target", "income"]) == 2
+    said = capsys.readouterr().err
+    assert (
+        "there is no column 'income': the first row looks like data ('39' is no name for a column): pass --no-header"
+        in said
+    )

@@ -202,11 +202,10 @@ def resolve_column(names: Sequence[str], which: str | int) -> str:
                 f"0 to {len(names) - 1} or -{len(names)} to -1"
             )
         return names[number]
-    if len(names) <= 30:
-        raise TableError(f"there is no column {text!r}: {nearest(text, names)}")
     hint = nearest(text, names)
     if not hint.startswith("did you mean"):
-        hint = f"the table has {len(names)} columns, {names[0]!r} to {names[-1]!r}"
+        many = f"the table has {len(names)} columns, {names[0]!r} to {names[-1]!r}"
+        hint = looks_like_data(names) or (many if len(names) > 30 else hint)
     raise TableError(f"there is no column {text!r}: {hint}")
 
 

@@ -73,7 +73,7 @@ def _facts(column: pl.Series, kind: Kind, reason: str, association: str) -> Colu
     if kind == "numeric":
         values = parse_numbers(present).to_numpy()
         why = reason or ("all numbers" if plain_numbers(as_text(present)).null_count() == 0 else "numbers with signs")
-        holds = f"{values.min():.6g} to {values.max():.6g}, median {np.median(values):.6g}"
+        holds = f"{_shown(values.min())} to {_shown(values.max())}, median {_shown(np.median(values))}"
         return ColumnFacts(column.name, kind, why, missing, distinct, holds, _binned(values), association)
     form = day_format(present) if kind == "date" else None
     if form is not None:
@@ -89,6 +89,11 @@ def _facts(column: pl.Series, kind: Kind, reason: str, association: str) -> Colu
     holds = ", ".join(commonest) + (", …" if len(counts) > _COMMONEST else "")
     bars = tuple(-count for count, _ in counts[:_BINS])
     return ColumnFacts(column.name, kind, reason or "texts", missing, distinct, holds, bars, association)
+
+
+def _shown(value: float) -> str:
+    whole = 1e4 <= abs(value) < 1e15 and value == round(value)
+    return f"{value:,.0f}" if whole else f"{value:.6g}"
 
 
 def _binned(values: Array) -> tuple[int, ...]:
