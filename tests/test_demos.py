@@ -13,6 +13,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+from matplotlib.colors import to_rgb
 from rich.console import Console
 
 import backlit as bl
@@ -292,6 +293,29 @@ def test_digits_page(small: digits.DigitsResults, tmp_path: Path, monkeypatch: p
         assert any(shown.startswith(result.row.label) for shown in lines)
     digits_page.draw(small, str(tmp_path / "digits.svg"))
     assert (tmp_path / "digits.svg").stat().st_size > 1000
+
+
+def test_digits_page_says_what_may_be_chance(small: digits.DigitsResults) -> None:
+    best = max(r.mean for r in small.rows)
+    error = 200 * (best * (1 - best) / 300) ** 0.5
+    text = StringIO()
+    digits_page.show(small, Console(file=text, width=1000, highlight=False, markup=False))
+    assert f"300 test images leave each figure uncertain by about ±{error:.1f} points" in text.getvalue()
+
+
+def test_digits_picture_has_one_colour_for_one_loss(
+    small: digits.DigitsResults, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    figures: list[Any] = []
+    monkeypatch.setattr(picture, "save_figure", lambda figure, path: figures.append(figure))
+    digits_page.draw(small, "digits.svg")
+    left, right = figures[0].axes
+    squared, cross = left.get_lines()[:2]
+    assert [line.get_color() for line in right.get_lines()] == ["tab:blue", "tab:orange"]
+    assert [to_rgb(line.get_color()) for line in (squared, cross)] == [to_rgb("tab:blue"), to_rgb("tab:orange")]
+    figures[0].canvas.draw()
+    legend = left.get_legend().get_window_extent()
+    assert legend.y1 < left.get_window_extent().y0  # below the curves, not upon them
 
 
 def test_quick_runs_are_not_called_published(small: digits.DigitsResults) -> None:

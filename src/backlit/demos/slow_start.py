@@ -84,7 +84,7 @@ def show(neurons: list[Neuron], out: Console) -> None:
 
 def draw(ax: Any, neurons: list[Neuron]) -> None:
     """Both curves in one picture."""
-    for neuron, color in zip(neurons, ("tab:orange", "tab:blue"), strict=True):
+    for neuron, color in zip(neurons, ("tab:blue", "tab:orange"), strict=True):
         ax.plot(neuron.outputs, color=color, label=neuron.loss.replace("_", " "))
     ax.set(xlabel="epoch", ylabel="output (wanted: 0)", ylim=(0, 1), title="one neuron, started badly wrong")
     ax.grid(alpha=0.25)
