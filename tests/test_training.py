@@ -14,7 +14,7 @@ import threadpoolctl
 import backlit as bl
 from backlit.exceptions import DivergenceError
 from backlit.training.evaluation import evaluate
-from backlit.training.threads import blas_threads
+from backlit.training.threads import blas_limit, blas_threads
 
 rng = np.random.default_rng(5)
 X = rng.normal(size=(23, 4))
@@ -355,6 +355,20 @@ def test_overlapping_runs_in_threads_put_the_threads_of_blas_back() -> None:
         assert blas_threads_now() == {1}
         inner.close()
         assert blas_threads_now() == {2}
+    assert blas_threads_now() == before
+
+
+def test_overlapping_limits_of_estimators_put_the_threads_of_blas_back() -> None:
+    before = blas_threads_now()
+    with threadpoolctl.threadpool_limits(4, user_api="blas"):
+        first, second = contextlib.ExitStack(), contextlib.ExitStack()
+        first.enter_context(blas_limit(2))
+        second.enter_context(blas_limit(3))
+        assert blas_threads_now() == {2}
+        first.close()
+        assert blas_threads_now() == {3}
+        second.close()
+        assert blas_threads_now() == {4}
     assert blas_threads_now() == before
 
 

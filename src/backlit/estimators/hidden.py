@@ -12,8 +12,8 @@ from sklearn.utils.validation import check_is_fitted
 from ..exceptions import ConfigurationError, NotFittedError, ShapeError
 from ..network import Network
 from ..parameters import Array
+from ..training.threads import blas_limit
 from .rows import SparseRows, check_X
-from .training import blas_limit
 
 
 def layers_with_weights(net: Network) -> list[int]:

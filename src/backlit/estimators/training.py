@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from contextlib import AbstractContextManager, nullcontext
 from typing import Any
 
 import numpy as np
@@ -17,6 +16,7 @@ from ..training.evaluation import evaluate
 from ..training.fit import fit
 from ..training.history import History
 from ..training.lbfgs import LBFGS
+from ..training.threads import blas_limit
 from .building import make_network, make_optimizer, renew_network
 from .names import solver_of
 from .notices import warn_caller
@@ -70,16 +70,6 @@ def train(
         except DivergenceError as error:
             _diverged(estimator, error)
     _finish(estimator, rows, stopped=rules.stopped, incremental=incremental)
-
-
-def blas_limit(n_threads: int | None) -> AbstractContextManager[Any]:
-    """A context in which BLAS uses at most `n_threads` threads; None leaves it alone."""
-    if n_threads is None:
-        return nullcontext()
-    from threadpoolctl import threadpool_limits
-
-    limits: AbstractContextManager[Any] = threadpool_limits(limits=n_threads, user_api="blas")
-    return limits
 
 
 def _begin(estimator: Any) -> None:

@@ -9,7 +9,8 @@ from __future__ import annotations
 import functools
 import sys
 import threading
-from contextlib import AbstractContextManager, nullcontext
+from collections.abc import Iterator
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from typing import Any, Final, final
 
 from ..network import Network
@@ -21,9 +22,6 @@ SMALL_PRODUCT: Final = 2**23
 def blas_threads(net: Network, batch_size: int) -> AbstractContextManager[Any]:
     """A context in which BLAS uses one thread where the products of a batch are small, and its own choice elsewhere.
 
-    The number of threads belongs to the process: where runs in several threads overlap, the first one to begin lowers
-    it, and the last one to end puts it back.
-
     Examples
     --------
     >>> from threadpoolctl import threadpool_info
@@ -33,35 +31,60 @@ def blas_threads(net: Network, batch_size: int) -> AbstractContextManager[Any]:
     {1}
     """
     largest = max(batch_size * net.parameters.view(name).size for name in net.parameters.weight_names)
-    if largest >= SMALL_PRODUCT:
-        return nullcontext()
-    return _ONE_THREAD
+    return nullcontext() if largest >= SMALL_PRODUCT else blas_limit(1)
+
+
+def blas_limit(n_threads: int | None) -> AbstractContextManager[None]:
+    """A context in which BLAS uses `n_threads` threads; None leaves it alone.
+
+    The number belongs to the process: where several such contexts overlap, in one thread or in many, the smallest one
+    holds, and the last one to end puts back what was found.
+
+    Examples
+    --------
+    >>> from threadpoolctl import threadpool_info
+    >>> with blas_limit(2), blas_limit(1):
+    ...     {library["num_threads"] for library in threadpool_info() if library["user_api"] == "blas"}
+    {1}
+    """
+    return nullcontext() if n_threads is None else _LIMITS.wanted(n_threads)
 
 
 @final
-class _OneThread:
-    """The limit, shared by all who want it."""
+class _Limits:
+    """The limits that are wanted now, by whatever thread."""
 
     def __init__(self) -> None:
         self._lock = threading.Lock()
-        self._users = 0
+        self._wanted: list[int] = []
+        self._holds: int | None = None
         self._limiter: Any = None
 
-    def __enter__(self) -> None:
+    @contextmanager
+    def wanted(self, n_threads: int) -> Iterator[None]:
         with self._lock:
-            if self._users == 0:
-                self._limiter = _controller("scipy.linalg" in sys.modules).limit(limits=1, user_api="blas")
-            self._users += 1
+            self._wanted.append(n_threads)
+            self._apply()
+        try:
+            yield
+        finally:
+            with self._lock:
+                self._wanted.remove(n_threads)
+                self._apply()
 
-    def __exit__(self, *error: object) -> None:
-        with self._lock:
-            self._users -= 1
-            if self._users == 0:
-                self._limiter.restore_original_limits()
-                self._limiter = None
+    def _apply(self) -> None:
+        smallest = min(self._wanted, default=None)
+        if smallest == self._holds:
+            return
+        if self._limiter is not None:
+            self._limiter.restore_original_limits()
+            self._limiter = None
+        if smallest is not None:
+            self._limiter = _controller("scipy.linalg" in sys.modules).limit(limits=smallest, user_api="blas")
+        self._holds = smallest
 
 
-_ONE_THREAD: Final = _OneThread()
+_LIMITS: Final = _Limits()
 
 
 @functools.cache
