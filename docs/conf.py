@@ -24,6 +24,7 @@ extensions = [
     "numpydoc",
     "myst_nb",
     "sphinx_copybutton",
+    "console",
     "mathml",
 ]
 exclude_patterns = ["_build", "learn/notebooks"]
@@ -39,7 +40,10 @@ nb_execution_raise_on_error = True
 nb_execution_timeout = 120
 nb_merge_streams = True
 os.environ["COLUMNS"] = "88"  # as wide as a page of the site is
+os.environ["IPYTHONDIR"] = str(DOCS / "_build" / "ipython")
+_KERNEL = "c.IPKernelApp.log_level = 40  # that it talks over TCP is no news here\n"
 
+templates_path = ["_templates"]
 autosummary_generate = True
 autodoc_typehints = "none"
 autodoc_member_order = "bysource"
@@ -79,6 +83,23 @@ def _lessons() -> None:
         _write(DOCS / "learn" / notebook, lesson.notebook())
 
 
+def _bars(app: Any, what: str, name: str, obj: Any, options: Any, lines: list[str]) -> None:
+    """|x| in a docstring is an absolute value, and not reStructuredText's mark of a substitution."""
+    printed = False
+    for number, line in enumerate(lines):
+        printed = line.strip() != "" and (printed or line.lstrip().startswith(">>>"))
+        if not printed and "``" not in line:
+            lines[number] = line.replace("|", r"\|")
+
+
+def _leave_out(app: Any, what: str, name: str, obj: Any, skip: bool, options: Any) -> bool | None:
+    """What every estimator has from scikit-learn's metadata routing is told there."""
+    return True if name.endswith("_request") or name == "get_metadata_routing" else None
+
+
 def setup(app: Any) -> None:
     """Called by Sphinx before it looks for pages."""
     _lessons()
+    _write(Path(os.environ["IPYTHONDIR"]) / "profile_default" / "ipython_kernel_config.py", _KERNEL)
+    app.connect("autodoc-skip-member", _leave_out)
+    app.connect("autodoc-process-docstring", _bars, priority=900)  # after numpydoc

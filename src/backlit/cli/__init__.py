@@ -1,4 +1,4 @@
-"""The command line: train, evaluate, predict, explain, check, diagnose, inspect, export and demo."""
+"""The command line: train, evaluate, predict, explain, check, diagnose, inspect, export, learn and demo."""
 
 from __future__ import annotations
 
@@ -22,6 +22,7 @@ _COMMANDS: Final = {
     "inspect:inspect": "Say how a table will be read, column by column, before anything is trained on it.",
     "diagnose:diagnose": "Name the mistake in gradients of your own.",
     "export:export": "Write a saved model as ONNX, or as one plain NumPy script.",
+    "learn:learn": "Back-propagation in eight lessons, as notebooks with exercises that are checked.",
 }
 
 
