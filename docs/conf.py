@@ -39,6 +39,8 @@ nb_execution_cache_path = str(DOCS / "_build" / "jupyter_cache")
 nb_execution_raise_on_error = True
 nb_execution_timeout = 120
 nb_merge_streams = True
+nb_render_markdown_format = "myst"
+nb_execution_in_temp = True
 os.environ["COLUMNS"] = "88"  # as wide as a page of the site is
 os.environ["IPYTHONDIR"] = str(DOCS / "_build" / "ipython")
 _KERNEL = "c.IPKernelApp.log_level = 40  # that it talks over TCP is no news here\n"

@@ -5,8 +5,8 @@
     backlit inspect admissions.csv --target admit
     ```
 
-All blocks of a page run in one folder of their own, which holds admissions.csv. With `:code: 2` the last command has to end with
-that exit code; else with 0.
+All blocks of a page run in one folder of their own, which holds admissions.csv. With `:code: 2` the last command has to
+end with that exit code; else with 0.
 """
 
 from __future__ import annotations

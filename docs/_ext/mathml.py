@@ -1,4 +1,4 @@
-"""Formulas as MathML, made while the site is built: browsers draw it, screen readers say it, and no script is needed."""
+"""Formulas as MathML, made while the site is built: browsers draw it, screen readers say it, no script is needed."""
 
 from __future__ import annotations
 

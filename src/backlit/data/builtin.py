@@ -40,6 +40,9 @@ class Dataset:
     class_names: tuple[str, ...] | None
     description: str
 
+    def __repr__(self) -> str:
+        return f"Dataset(X {self.X.shape}, y {self.y.shape}: {self.description})"
+
 
 def load(name: str) -> Dataset:
     """A built-in data set.
@@ -59,6 +62,8 @@ def load(name: str) -> Dataset:
     >>> digits = load("digits")
     >>> digits.X.shape, digits.y[:5]
     ((1797, 64), array([0, 1, 2, 3, 4]))
+    >>> digits
+    Dataset(X (1797, 64), y (1797,): 1797 handwritten digits, 8×8 pixels of 0 to 16)
     """
     if name == "admissions":
         return _admissions()

@@ -11,7 +11,9 @@ from typing import Any, Final, final
 from ..exceptions import ConfigurationError, nearest
 
 _HEADER: Final = re.compile(r"\A---\n.*?\n---\n", re.DOTALL)
-_CELL: Final = re.compile(r"^```\{code-cell\}[^\n]*\n(?::tags: \[(?P<tags>[^\]\n]*)\]\n)?(?P<code>.*?)^```$", re.M | re.S)
+_CELL: Final = re.compile(
+    r"^```\{code-cell\}[^\n]*\n(?::tags: \[(?P<tags>[^\]\n]*)\]\n)?(?P<code>.*?)^```$", re.M | re.S
+)
 
 
 @final
