@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import os
 import sys
 from pathlib import Path
@@ -35,7 +36,10 @@ nitpicky = False
 myst_enable_extensions = ["deflist", "dollarmath"]
 myst_heading_anchors = 3
 nb_execution_mode = "cache"
-nb_execution_cache_path = str(DOCS / "_build" / "jupyter_cache")
+# What a page printed is kept until the page, or anything in the package, is another.
+_sources = sorted(path for path in (DOCS.parent / "src").rglob("*") if path.suffix in (".py", ".csv"))
+_state = hashlib.sha256(b"".join(path.read_bytes() for path in _sources)).hexdigest()[:16]
+nb_execution_cache_path = str(DOCS / "_build" / "printed" / _state)
 nb_execution_raise_on_error = True
 nb_execution_timeout = 120
 nb_merge_streams = True

@@ -12,6 +12,9 @@ QUOTED = re.findall(
     r"```python\n(.*?)```", (ROOT / "docs" / "adding-a-layer.md").read_text(encoding="utf-8"), re.DOTALL
 )
 
+# What building the site writes beside its pages.
+MADE = re.compile(r"docs/(_build|api/generated|learn/(\d|notebooks))")
+
 
 def unindented(text: str) -> str:
     return "\n".join(line.strip() for line in text.strip().splitlines())
@@ -26,8 +29,52 @@ def test_the_page_on_layers_is_scale_itself(code: str) -> None:
 
 def test_every_link_of_the_pages_leads_somewhere() -> None:
     broken = []
-    for page in [ROOT / "README.md", *(ROOT / "docs").glob("*.md")]:
+    written = [page for page in (ROOT / "docs").rglob("*.md") if not MADE.search(page.as_posix())]
+    assert len(written) > 20
+    for page in [ROOT / "README.md", ROOT / "CONTRIBUTING.md", ROOT / "SECURITY.md", *written]:
         for link in re.findall(r"\]\(([^)#]+)(?:#[^)]*)?\)", page.read_text(encoding="utf-8")):
-            if not link.startswith(("http://", "https://")) and not (page.parent / link).exists():
+            place = (page.parent / link).resolve()
+            if place.parent == ROOT / "docs" / "learn":  # made of the lessons when the site is built
+                place = next(iter(ROOT.glob(f"src/backlit/lessons/{place.name}")), place)
+            if not link.startswith(("http://", "https://")) and not place.exists():
                 broken.append(f"{page.name}: {link}")
     assert broken == []
+
+
+def test_every_public_name_is_in_the_reference() -> None:
+    """The page of names has all that `backlit` and `backlit.data` export, and nothing that is not there."""
+    import backlit
+    from backlit import data, estimators, exceptions
+
+    page = (ROOT / "docs" / "api" / "index.md").read_text(encoding="utf-8")
+    listed = set(re.findall(r"^   ([\w.]+)$", page, re.MULTILINE))
+    wanted = set(backlit.__all__) - {"data"}
+    wanted |= {f"data.{name}" for name in data.__all__ if callable(getattr(data, name))}
+    wanted |= {f"estimators.{name}" for name in estimators.__all__ if name not in backlit.__all__}
+    errors = {
+        name for name, value in vars(exceptions).items() if getattr(value, "__module__", "") == exceptions.__name__
+    }
+    wanted |= {f"exceptions.{name}" for name in errors - wanted if isinstance(vars(exceptions)[name], type)}
+    assert wanted - listed == set()
+    for name in listed:
+        found: object = backlit
+        for part in name.split("."):
+            found = getattr(found, part)
+        assert getattr(found, "__doc__", None), name
+
+
+def test_the_tables_of_kinds_have_every_name() -> None:
+    from backlit.kinds.initializers import NAMES
+    from backlit.kinds.losses import LOSSES
+
+    page = (ROOT / "docs" / "api" / "kinds.md").read_text(encoding="utf-8")
+    assert [name for name in [*LOSSES, *NAMES] if f"| `{name}`" not in page and f", `{name}` |" not in page] == []
+
+
+def test_the_page_of_errors_has_every_error() -> None:
+    from backlit import exceptions
+
+    page = (ROOT / "docs" / "use" / "errors.md").read_text(encoding="utf-8")
+    named = [name for name, value in vars(exceptions).items() if isinstance(value, type) and name.endswith("Error")]
+    assert len(named) > 10
+    assert [name for name in named if f"`{name}`" not in page and f"backlit.{name}`" not in page] == []

@@ -32,6 +32,11 @@ class Dataset:
         What the class numbers 0, 1, … stand for; None where the target is a value.
     description : str
         One sentence on what it is.
+
+    Examples
+    --------
+    >>> load("iris")
+    Dataset(X (150, 4), y (150,): 150 flowers: four lengths in cm, three species)
     """
 
     X: Array
@@ -62,8 +67,6 @@ def load(name: str) -> Dataset:
     >>> digits = load("digits")
     >>> digits.X.shape, digits.y[:5]
     ((1797, 64), array([0, 1, 2, 3, 4]))
-    >>> digits
-    Dataset(X (1797, 64), y (1797,): 1797 handwritten digits, 8×8 pixels of 0 to 16)
     """
     if name == "admissions":
         return _admissions()
