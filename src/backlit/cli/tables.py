@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING, Any, final
 
 import numpy as np
 
-from ..data.columns import find_kinds, looks_like_data, resolve_column
-from ..data.leaving import column_remarks, columns_left_out
+from ..data.choosing import EMPTY, choose_columns
+from ..data.columns import looks_like_data, resolve_column
 from ..data.measures import baseline_measures
 from ..data.model import Reading, TableModel
 from ..data.preparation import Preparation
@@ -102,26 +102,19 @@ def target_name(columns: list[str], target: str | None, file: str) -> str:
 
 def kinds_of(features: pl.DataFrame, reading: Reading, choice: Choice, file: str, target: str) -> dict[str, Any]:
     """The columns that are learnt from, with their kinds; what is left out or read in its own way is said."""
-    names = features.columns
-    numeric, categorical, keep, drop = (
-        [resolve_column(names, column) for column in given]
-        for given in (reading.numeric, reading.categorical, choice.keep, choice.drop)
+    kinds, left_out, remarks = choose_columns(
+        features,
+        numeric=reading.numeric,
+        categorical=reading.categorical,
+        keep=choice.keep,
+        drop=choice.drop,
     )
-    for column in drop:
-        if column in (*numeric, *categorical, *keep):
-            raise ConfigurationError(f"column {column!r} is to be dropped and to be used: choose one")
-    kinds = find_kinds(features.drop(drop), numeric=numeric, categorical=categorical)
-    for column in [c for c, kind in kinds.items() if kind == "empty"]:
-        show.remark(f"the column {column!r} is left out: every value in it is missing")
-    kinds = {c: kind for c, kind in kinds.items() if kind != "empty"}
-    said = {*numeric, *categorical, *keep}
-    judged = {c: kind for c, kind in kinds.items() if c not in said}
-    for column, why in columns_left_out(features, judged).items():
-        show.remark(f"the column {column!r} is left out: {why} (pass --keep {column!r} to learn from it)")
-        del kinds[column]
+    for column, why in left_out.items():
+        hint = "" if why == EMPTY else f" (pass --keep {column!r} to learn from it)"
+        show.remark(f"the column {column!r} is left out: {why}{hint}")
     if not kinds:
         raise TableError(f"{file!r} has no column to learn from besides the target {target!r}")
-    for text in column_remarks(features, kinds, said=said):
+    for text in remarks:
         show.remark(text)
     return dict(kinds)
 

@@ -2,7 +2,8 @@
 
 They are those of TensorFlow Playground (Smilkov et al., "Direct-manipulation visualization of deep networks", 2017),
 and the moons of scikit-learn. Coordinates lie within about ±6. `noise`, from 0 to 0.5, says how much of the shape is
-lost: in `circle`, `xor`, `plane` and `multi_gauss` it moves the place whose label a point gets, in the others the point.
+lost: in `circle`, `xor`, `plane` and `multi_gauss` it moves the place that a point has its label of, in the others the
+point itself.
 """
 
 from __future__ import annotations
