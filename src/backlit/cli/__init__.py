@@ -1,4 +1,4 @@
-"""The command line: train, evaluate, predict, explain, check, diagnose, inspect, export and demo."""
+"""The command line: train, evaluate, predict, explain, check, diagnose, inspect, lab, export and demo."""
 
 from __future__ import annotations
 
@@ -21,6 +21,7 @@ _COMMANDS: Final = {
     "apply:check": "Check back-propagation of a saved model against finite differences.",
     "inspect:inspect": "Say how a table will be read, column by column, before anything is trained on it.",
     "diagnose:diagnose": "Name the mistake in gradients of your own.",
+    "lab:lab": "Open a page on which a network trains live, and every number can be opened.",
     "export:export": "Write a saved model as ONNX, or as one plain NumPy script.",
 }
 

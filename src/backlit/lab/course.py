@@ -140,6 +140,13 @@ class Course:
     def learning_rate(self) -> float:
         return rate_at(self.optimizer.learning_rate, self.time)
 
+    def values_at(self, step: int) -> Array:
+        """The parameters before a step that has been reached."""
+        if step == self.step:
+            return self.net.parameters.values
+        values: Array = self.recording.before(min(step, self.recording.last_step))[0]
+        return values
+
     def rows(self) -> Array:
         """The numbers of the rows of the batch that comes next."""
         found: Array = self.recording.rows_of(self.step)
