@@ -316,6 +316,7 @@ def test_bad_data(call: Call, error: type[BacklitError], fragment: str) -> None:
         "HistoryNameError": KeyError,
         "DivergenceError": ArithmeticError,
         "NotFittedError": AttributeError,
+        "OwnCodeError": RuntimeError,
         "MissingExtraError": ImportError,
     }.items(),
 )
