@@ -112,16 +112,19 @@ def template(trace: Trace, layer: int) -> Template:
         loss = network_loss(net)
         value = loss.gradient.format(z=f"z{layer}", a=f"a{layer + 1}")
         lines += [("", f"the output: {loss.slope}"), (f"delta{layer} = {value}", f"(n, {net.outputs})")]
-    lines += [*text.backward, *_penalty(net, layer)]
-    parts = [source.strip("\n") for source in text.helpers if more or _calls(source, text.backward)]
-    body = "\n".join(block([(_renamed(code, layer), _renamed(comment, layer)) for code, comment in lines], 0))
-    head = f"FLOAT = np.{net.dtype.name}\n" if any("FLOAT" in part for part in parts) else ""
+    lines += text.backward
+    renamed = [(_renamed(code, layer), _renamed(comment, layer)) for code, comment in lines]
+    body = "\n".join(block([*renamed, *_penalty(net, layer)], 0))
+    parts = [source.strip("\n") for source in _called(text.helpers, body)]
+    whole = "\n\n".join([*parts, body]) + "\n"
+    head = "import math\n\n" if re.search(r"(?<![\w.])math\.", whole) else ""
+    head += f"FLOAT = np.{net.dtype.name}\n\n" if re.search(r"\bFLOAT\b", whole) else ""
     shapes = {f"d{_short(name)}": net.parameters.shapes[name] for name in net.parameters.names_of(layer)}
     asked: list[Named] = [(name, shape, f"the gradient of {name[1:]}") for name, shape in shapes.items()]
     if below:
         asked.append((_BELOW, trace.layers[layer].a_in.shape, "what goes to the layer below, row by row"))
     given = tuple((name, np.shape(array), _WHAT.get(name, f"its {name}")) for name, array in arrays.items())
-    return Template(head + "\n\n".join([*parts, body]) + "\n", given, tuple(asked), arrays)
+    return Template(head + whole, given, tuple(asked), arrays)
 
 
 def judge(trace: Trace, layer: int, source: str, *, seconds: float = SECONDS, megabytes: int = MEGABYTES) -> Judged:
@@ -230,7 +233,7 @@ def _kept(passed: LayerPass) -> dict[str, Array]:
 
 def _penalty(net: Network, layer: int) -> list[Line]:
     """What the penalties add to the gradients of the layer's weights."""
-    names = [script_name(name) for name in net.parameters.weight_names if name in net.parameters.names_of(layer)]
+    names = [_short(name) for name in net.parameters.weight_names if name in net.parameters.names_of(layer)]
     over = " / n" if net.divide_penalty else ""
     lines: list[Line] = []
     for w in names:
@@ -264,7 +267,14 @@ def _renamed(text: str, layer: int) -> str:
     return re.sub(r"\bY\b", "y", _NAME.sub(short, text))
 
 
-def _calls(source: str, lines: list[Line]) -> bool:
-    """Whether lines call a function that a helper's source defines."""
-    names = re.findall(r"^def (\w+)", source, re.MULTILINE)
-    return any(re.search(rf"\b{name}\(", code) for code, _ in lines for name in names)
+def _called(helpers: tuple[str, ...], body: str) -> list[str]:
+    """The sources of the functions that the body calls, and of those that these call."""
+    found: list[str] = []
+    while more := [source for source in helpers if source not in found and _calls(source, "\n".join([body, *found]))]:
+        found += more
+    return [source for source in helpers if source in found]
+
+
+def _calls(source: str, body: str) -> bool:
+    """Whether a text calls a function that a source defines."""
+    return any(re.search(rf"\b{name}\(", body) for name in re.findall(r"^def (\w+)", source, re.MULTILINE))

@@ -20,7 +20,6 @@ from ..lens.step.ledger import Ledger
 from ..network import Network
 from ..parameters import Array
 from . import views
-from .building import build_network, build_optimizer, numbered
 from .building import build_network, build_optimizer, numbered, settings_of
 from .catalogue import catalogue
 from .course import Course
