@@ -1,0 +1,61 @@
+// Changing the settings: the server builds data and network anew and says what it understood.
+
+import { complain, calm } from "./say.js";
+import { get, set } from "./store.js";
+import { ask, pull } from "./wire.js";
+
+/** Change a copy of the settings and have it built; where that cannot be, everything stays and the reason is shown. */
+export async function change(edit, near = null) {
+  const settings = structuredClone(get("settings"));
+  if (settings.network.given) delete settings.network.given;
+  edit(settings);
+  return configure(settings, near);
+}
+
+/** Have these settings built. */
+export async function configure(settings, near = null) {
+  try {
+    const result = await ask("configure", { settings });
+    built(result);
+    calm();
+    return true;
+  } catch (error) {
+    set({ settings: structuredClone(get("settings")) });
+    complain(error, near);
+    return false;
+  }
+}
+
+/** Take over what the server built. */
+export function built({ settings, layout }) {
+  set({
+    settings, layout, history: [], points: null, frame: null, stage: null, unit: null, hovered: null, findings: [],
+    marks: [], weight: kept(get("weight"), layout),
+  });
+  pull(true);
+  commandLine();
+}
+
+function kept(weight, layout) {
+  const all = layout.layers.flatMap((layer) => layer.parameters);
+  const found = all.find(({ name }) => name === weight?.name);
+  if (found && weight.index.every((i, axis) => i < found.shape[axis])) return weight;
+  return all.length ? { name: all[0].name, index: all[0].shape.map(() => 0) } : null;
+}
+
+/** The settings as a command and as the part of the address after #, which is kept up to date. */
+export async function commandLine() {
+  try {
+    const command = await ask("command");
+    set({ command });
+    history.replaceState(null, "", command.fragment || location.pathname);
+  } catch (error) {
+    complain(error);
+  }
+}
+
+/** The settings that the address holds, or null. */
+export function fromAddress() {
+  const text = decodeURIComponent(location.hash.slice(1));
+  return text ? JSON.parse(text) : null;
+}
