@@ -1,6 +1,12 @@
 """The lab: a local page on which a network trains live, and every number can be opened down to its arithmetic.
 
-``backlit.lab(net, X, y)`` opens it; see `backlit.lab.launch.lab`.
+``backlit.lab(net, X, y)`` opens it, with the arguments of `backlit.lab.launch.lab`:
+
+>>> import backlit as bl
+>>> net = bl.Network([bl.Dense(3, "tanh"), bl.Dense(1, "sigmoid")], inputs=2, loss="cross_entropy")
+>>> opened = bl.lab(net, [[0, 0], [0, 1], [1, 0], [1, 1]], [0, 1, 1, 0], browser=False, block=False)
+The lab is open at http://127.0.0.1:.../?token=...
+>>> opened.close()
 """
 
 from __future__ import annotations

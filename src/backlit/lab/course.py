@@ -1,7 +1,8 @@
 """A course: one training run that can be stopped, stepped, changed by hand, and taken back to any step.
 
-The steps are the reference engine's, on the job that `fit` would make of the same settings; what has been is the lens's
-`Recording`. Order of rows and dropout masks are keyed by epoch and step, so going back and on again gives the same bits.
+The steps are the reference engine's, on the job that `fit` would make of the same settings; what has been is the
+lens's `Recording`. Order of rows and dropout masks are keyed by epoch and step, so going back and on again gives the
+same bits.
 """
 
 from __future__ import annotations

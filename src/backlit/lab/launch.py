@@ -146,9 +146,7 @@ def lab(
     return start(given, port=port, browser=browser, allow_code=allow_code, block=block)
 
 
-def start(
-    given: Given | None, *, port: int | None, browser: bool, allow_code: bool, block: bool | None = True
-) -> Lab:
+def start(given: Given | None, *, port: int | None, browser: bool, allow_code: bool, block: bool | None = True) -> Lab:
     """Start the lab and say where it is."""
     running = Lab(given, port=port, allow_code=allow_code)
     print(f"The lab is open at {running.address}", flush=True)

@@ -43,7 +43,7 @@ _RUNNER: Final = r"""
 import io, json, os, resource, signal, struct, sys
 answers = int(sys.argv[1])
 sys.path.append(sys.argv[2])
-import numpy as np
+import math, numpy as np, numpy.fft, numpy.linalg, numpy.random  # loaded while every file can be read
 
 def main(np, io, json, os, struct, sys, BaseException=BaseException, str=str, len=len, type=type, set=set):
     size = struct.unpack("<I", sys.stdin.buffer.read(4))[0]
@@ -69,7 +69,7 @@ def main(np, io, json, os, struct, sys, BaseException=BaseException, str=str, le
         if kind is not None:
             resource.setrlimit(kind, (value, value))
     try:
-        if os.geteuid() == 0:  # root has no limit to its processes
+        if os.geteuid() == 0:  # root has no limit to its processes: nobody has
             os.setgroups([]); os.setgid(65534); os.setuid(65534)
         used = resource.getrusage(resource.RUSAGE_SELF)
         limit("RLIMIT_CPU", int(used.ru_utime + used.ru_stime + request["seconds"]) + 1)
@@ -221,9 +221,9 @@ def _answer(request: bytes, seconds: float, most: int) -> bytes:
         try:
             return _read(reading, process, seconds, most)
         finally:
-            # Before `wait`: until then no other process can have its number.
-            os.killpg(process.pid, signal.SIGKILL)
-            process.wait()
+            if process.returncode is None:  # until it is waited for, no other process can have its number
+                os.killpg(process.pid, signal.SIGKILL)
+                process.wait()
     finally:
         os.close(reading)
         if writing >= 0:

@@ -20,6 +20,7 @@ from starlette.routing import Route, WebSocketRoute
 from starlette.websockets import WebSocket, WebSocketDisconnect
 
 from ..exceptions import BacklitError, ConfigurationError
+from ..files import library_version
 from . import changing, looking, moving, writing
 from .asking import Asked
 from .exports import EXPORTS, export
@@ -222,8 +223,8 @@ class Connection:
 
     async def _hello(self, asked: Asked) -> dict[str, Any]:
         wanted, settings = asked.get("session"), asked.get("settings")
-        self.session, resumed = await asyncio.to_thread(self.server.open, wanted, settings)
-        session = self.session
+        session, resumed = await asyncio.to_thread(self.server.open, wanted, settings)
+        self.session = session
         self._started.set()
         return {
             "session": session.id,
@@ -233,7 +234,7 @@ class Connection:
             "allow_code": self.server.allow_code,
             "resumed": resumed,
             "given": self.server.given is not None,
-            "version": _version(),
+            "version": library_version(),
         }
 
     async def train(self) -> None:
@@ -275,16 +276,23 @@ class Connection:
             points = None
             if self._points_of is not session.material or asked.get("fresh"):
                 points, self._points_of, self._epochs = session.points(), session.material, 0
-            layer, unit = (asked.get("zoom") or {}).get("layer"), (asked.get("zoom") or {}).get("unit")
-            net = session.course.net
-            known = isinstance(layer, int) and isinstance(unit, int) and 0 <= layer < len(net.layers)
-            zoom = (layer, unit) if known and 0 <= unit < net.layers[layer].outputs else None
-            frame = session.frame(asked.texts("views"), self._epochs, zoom)
+            frame = session.frame(asked.texts("views"), self._epochs, _zoom(session, asked.get("zoom")))
             self._epochs = session.course.epochs_done
             return points, frame
 
     async def _send(self, message: dict[str, Any]) -> None:
         await self.socket.send_text(json.dumps(finite(message), ensure_ascii=False))
+
+
+def _zoom(session: Session, asked: Any) -> tuple[int, int] | None:
+    """The unit that is looked at closely; None for none, and for one that the network no longer has."""
+    layers = session.course.net.layers
+    if not isinstance(asked, dict):
+        return None
+    layer, unit = asked.get("layer"), asked.get("unit")
+    if not isinstance(layer, int) or not isinstance(unit, int) or not 0 <= layer < len(layers):
+        return None
+    return (layer, unit) if 0 <= unit < layers[layer].outputs else None
 
 
 def page_files() -> dict[str, bytes]:
@@ -326,10 +334,3 @@ async def _body(request: Request) -> bytes:
             )
         parts.append(part)
     return b"".join(parts)
-
-
-def _version() -> str:
-    from .. import __version__
-
-    return __version__
-

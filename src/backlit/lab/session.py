@@ -128,16 +128,16 @@ class Session:
         self.settings, self.material, self.course = settings, material, self._course(settings, material)
         self.other: Course | None = None
         self.other_settings: Settings | None = None
-        self.row, self.chosen, self.what_if = 0, None, WhatIf()
+        self.row, self.what_if = 0, WhatIf()
+        self.chosen: int | None = None
         self.undone: list[Change] = []
         self.done: list[Change] = []
         self._sample: tuple[Any, Sample] | None = None
-        self._shared = ""
         self.version += 1
 
-    def _course(self, settings: Settings, material: Material) -> tuple[Course, Settings]:
+    def _course(self, settings: Settings, material: Material) -> Course:
         given = self.given
-        if settings.network.given and given is not None and given.net is not None and settings.data.name == "file":
+        if settings.network.given and given is not None and given.net is not None and settings.data.name == FILE:
             net = numbered(given.net)
             optimizer = given.optimizer or build_optimizer(settings)
         else:

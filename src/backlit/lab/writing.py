@@ -64,7 +64,7 @@ def _told(diagnosis: Diagnosis) -> dict[str, Any]:
 def _pasted(asked: Asked) -> dict[str, Array]:
     given = asked.get("gradients")
     if not isinstance(given, dict) or not given:
-        raise asked.refuse("gradients", "an object of arrays by name, such as {\"0.weight\": [[…]]}, as")
+        raise asked.refuse("gradients", 'an object of arrays by name, such as {"0.weight": [[…]]}, as')
     return {str(name): _array(str(name), value) for name, value in given.items()}
 
 

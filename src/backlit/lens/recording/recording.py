@@ -192,7 +192,7 @@ class Recording:
         return nearest.values.copy(), self._state(nearest)
 
     def stays(self, checkpoint: Checkpoint) -> bool:
-        """Whether a checkpoint that is not the newest is kept: the first, those at a multiple of the interval, edits."""
+        """Whether a checkpoint that is not the newest is kept: the first, a multiple of the interval, an edit."""
         step = checkpoint.step
         return step == self.first_step or step % self.interval == 0 or step in self._kept
 
