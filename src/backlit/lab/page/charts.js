@@ -80,7 +80,8 @@ function spanOf(columns, positive = false) {
   if (low > high) return null;
   if (positive) low = Math.max(low, high / 10 ** DECADES);
   if (low < high) return [low, high];
-  return positive ? [low / 2, high * 2] : [low - 0.5, high + 0.5];
+  const room = positive || low !== 0 ? Math.abs(low) / 2 : 0.5;
+  return [low - room, high + room];
 }
 
 function roomy([low, high], log) {
@@ -111,7 +112,7 @@ function axes(xs, ys, log, px, py, width, height, words) {
   for (const value of ticks(...xs, Math.max(2, Math.floor(width / 80)))) {
     parts.push(s("text", { x: px(value), y: bottom + 13, class: "tick middle", text: tickText(value) }));
   }
-  const marks = log ? decades(...ys) : ticks(...ys, Math.max(2, Math.floor(height / 42)));
+  const marks = log ? decades(...ys) : ticks(...ys, Math.max(2, Math.floor(height / 36)));
   for (const value of marks) {
     const y = py(value);
     parts.push(s("path", { class: "grid", d: `M${EDGE.left} ${y}H${width - EDGE.right}` }));
@@ -148,7 +149,7 @@ export function bars(centres, counts, kind, label) {
   const step = (width - 8) / centres.length;
   const rects = Array.from(counts, (count, i) =>
     s("rect", { x: 4 + i * step, width: Math.max(1, step - 1), y: height - 14 - (count / most) * (height - 18),
-      height: (count / most) * (height - 18), class: `bar ${centres[i] < 0 ? "negative" : "positive"}` }));
+      height: (count / most) * (height - 18), class: `stick ${centres[i] < 0 ? "negative" : "positive"}` }));
   const zero = centres[0] < 0 && centres.at(-1) > 0
     ? s("path", { class: "axis", d: `M${4 + ((0 - centres[0]) / (centres.at(-1) - centres[0]) * (centres.length - 1) + 0.5) * step} 2V${height - 14}` })
     : null;

@@ -32,7 +32,7 @@ function flow() {
   });
   byId("panel-flow").replaceChildren(
     h("div", { class: "flow" }, columns),
-    h("p", { class: "dim", text: `Bars are logarithmic: from the largest down to 10⁻${DECADES} of it. Even bars are healthy; bars that shrink towards the input vanish.` }),
+    h("p", { class: "dim", text: `Bars are logarithmic: from the largest down over ${DECADES} powers of ten. Even bars are healthy; bars that shrink towards the input vanish.` }),
   );
 }
 

@@ -7,7 +7,7 @@ import { array, get, header, on } from "./store.js";
 const EVERY = 100; // milliseconds between two drawings while running
 const [EPOCH, LOSS, LOWEST, HIGHEST, TEST, METRIC, RATE] = [0, 1, 2, 3, 4, 5, 6];
 
-const main = makeChart({ label: "Loss by epoch", x: "epoch", y: "loss" });
+const main = makeChart({ label: "Loss by epoch", x: "epoch", y: "loss", empty: "Space begins to train" });
 const large = makeChart({ label: "Loss by epoch", x: "epoch", y: "loss" });
 const metric = makeChart({ label: "Test accuracy or R² by epoch", x: "epoch", y: "accuracy / R²" });
 const rate = makeChart({ label: "Learning rate by epoch", x: "epoch", y: "learning rate" });

@@ -26,8 +26,8 @@ export function startNetwork() {
   new ResizeObserver(rebuild).observe(byId("drawing"));
   on(["layout"], rebuild);
   on(["settings"], () => columns.length && heads(columns));
-  on(["frame", "show", "theme"], draw);
-  on(["weight", "unit", "hovered", "stage", "findings", "marks"], decorate);
+  on(["frame", "show", "theme", "stage"], draw);
+  on(["weight", "unit", "findings", "marks"], decorate);
   nodes.addEventListener("pointerleave", () => tell(null));
 }
 

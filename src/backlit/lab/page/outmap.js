@@ -1,7 +1,7 @@
 // What the network says over the whole plane, with the points it learns from; elsewhere, what it says of the sample.
 
 import { classText, styled } from "./colours.js";
-import { byId, fixed, h, number, put, write } from "./dom.js";
+import { byId, h, number, put, write } from "./dom.js";
 import { paintOutput, paintUnit, range, sharp } from "./maps.js";
 import { array, get, header, on } from "./store.js";
 import { attempt } from "./say.js";
@@ -18,6 +18,7 @@ export function startOutput() {
     byId("plane").hidden = !plane;
     byId("answer").hidden = plane;
     byId("answer").replaceChildren();
+    byId("scale").replaceChildren(...scaleOf(get("layout")));
   });
   for (const id of ["show-test", "show-wrong"]) byId(id).addEventListener("change", () => (pull(true), draw()));
   canvas.addEventListener("click", chosen);
@@ -159,10 +160,16 @@ const answerRow = (name) =>
   h("div", { class: "answer-row" }, h("span", { text: name, title: name }), h("meter", { min: 0, max: 1, "aria-label": name }),
     h("output"), h("small"));
 
-/** The text below the map: what the colours mean. */
-export function outputWords() {
-  const layout = get("layout");
-  if (!layout?.plane) return "";
-  const count = layout.classes?.length;
-  return count ? layout.classes.join(" · ") : `values, −${fixed(1, 0)} to 1`;
+function scaleOf({ classes, outputs }) {
+  if (classes?.length > 2) {
+    return classes.map((name, i) => h("span", { title: name }, dot(classText(i, classes.length)), name));
+  }
+  const [low, high] = classes ?? ["negative", "positive"];
+  return [h("span", { text: low, title: low }), h("i"), h("span", { text: high, title: `${outputs[0]}: ${high}` })];
+}
+
+function dot(colour) {
+  const mark = h("b");
+  mark.style.background = colour;
+  return mark;
 }

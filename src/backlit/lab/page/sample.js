@@ -56,7 +56,7 @@ function follow() {
 
 function fillIn(control, value) {
   if (!control || document.activeElement === control) return;
-  const text = String(Number(value.toPrecision(6)));
+  const text = String(Number(value.toPrecision(5)));
   if (control.value !== text) control.value = text;
 }
 

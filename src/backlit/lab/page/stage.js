@@ -44,7 +44,7 @@ function show() {
   byId("stage-leave").hidden = !stage;
   byId("stage-previous").disabled = !stage;
   byId("stage-next").disabled = Boolean(stage && stage.at >= stage.count - 1);
-  document.body.classList.toggle("inside", Boolean(stage));
+  document.body.classList.toggle("in-pass", Boolean(stage));
   const layer = stage?.layer ?? null;
   const title = layer === null ? "" : ` · ${get("layout").layers[layer].title}`;
   write(byId("stage-text"), stage ? `${stage.at + 1}/${stage.count} ${SAID[stage.direction]}${stage.direction === "loss" ? "" : title}` : "Inside the pass");

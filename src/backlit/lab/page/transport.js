@@ -64,7 +64,7 @@ export async function takeBack(what) {
 }
 
 function speed(value) {
-  write(byId("speed-text"), value === null ? "as fast as it can" : `${value} steps/s`);
+  write(byId("speed-text"), value === null ? "unbounded" : `${value} steps/s`);
   attempt(ask("speed", { steps_per_second: value }));
 }
 

@@ -9,7 +9,7 @@ import { get, on, parameters, set, weightKey } from "./store.js";
 import { ask } from "./wire.js";
 
 const along = makeChart({ label: "Loss along this weight", x: "this weight", y: "loss" });
-const past = makeChart({ label: "This weight by step", x: "step", y: "value", legend: false });
+const past = makeChart({ label: "This weight by step", x: "step", y: "value", legend: false, empty: "not trained yet" });
 
 /** Build the panel. */
 export function startWeight() {
@@ -82,7 +82,7 @@ function show(result) {
     "weight-penalty": result.penalty_gradient,
     "weight-after": result.after ?? result.curve.landing,
   };
-  for (const [id, value] of Object.entries(numbers)) showNumber(byId(id), value, 7);
+  for (const [id, value] of Object.entries(numbers)) showNumber(byId(id), value, 6);
   byId("weight-value").parentElement.classList.toggle("negative", result.value < 0);
   const parts = [byId("weight-data"), byId("weight-penalty")].map((element) => element.parentElement);
   for (const part of parts) part.hidden = !result.penalty_gradient;
@@ -116,7 +116,7 @@ function curves({ curve, history }) {
       { x: landing, y: landing_loss, kind: "landing", text: Math.abs(landing - at) > reach / 3 ? "after the step" : "" },
     ],
   });
-  past.update({ lines: [{ name: "", kind: "train", x: history.steps, y: history.values }] });
+  past.update({ lines: history.steps.length > 1 ? [{ name: "", kind: "train", x: history.steps, y: history.values }] : [] });
 }
 
 function rows({ rows: all }) {
