@@ -14,7 +14,7 @@ from ..data.columns import looks_like_data, resolve_column
 from ..data.model import TableModel
 from ..data.tables import SUFFIXES, read_table
 from ..data.targets import target_column
-from ..exceptions import BacklitError, ConfigurationError, ModelFileError, TableError
+from ..exceptions import BacklitError, ModelFileError, TableError
 from ..io import load
 from ..network import Network
 from ..parameters import Array
@@ -30,7 +30,6 @@ if TYPE_CHECKING:
 
 MODEL: Final = ".backlit"
 _MADE_UP: Final = 200  # rows for a network that came without any
-_NAMED: Final = 8  # columns that a sentence names
 _LONGEST_NAME: Final = 100
 
 
@@ -42,14 +41,15 @@ def read_given(path: str, target: str | None = None, *, shown: str | None = None
     path : str
         A file that `backlit train` takes, or one that `backlit.save` wrote (``.backlit``).
     target : str, optional
-        The column of a table to predict: a name or a number. Of an ``.npz`` file it is y.
+        The column of a table to predict: a name or a number. Unless given, y of an ``.npz`` file, and else the last
+        column that can be learnt.
     shown : str, optional
         What the file is called; its path unless given.
 
     Raises
     ------
     BacklitError
-        Whatever the readers refuse; and a table without a target.
+        Whatever the readers refuse; and a table in which nothing can be predicted.
 
     Examples
     --------
@@ -103,7 +103,7 @@ def _table(frame: pl.DataFrame, target: str | None, name: str) -> Material:
     noticed = looks_like_data(frame.columns, frame)
 
     def again(data: DataSettings) -> Material:
-        chosen = _target(columns, data.target or target, name)
+        chosen, why = _target(frame, data.target or target, name)
         y, task, keep, remarks = target_column(frame, chosen)
         features = frame.drop(chosen).filter(keep)
         kinds, left_out, more = choose_columns(features)
@@ -114,19 +114,26 @@ def _table(frame: pl.DataFrame, target: str | None, name: str) -> Material:
         material = prepared(features, y, kinds, labels, chosen, data)
         parts = None if material.table is None else replace(material.table, columns=columns)
         facts = f"{len(y):,} rows of {len(kinds)} columns, from which {chosen!r} is learnt"
-        said = [facts, *([noticed] if noticed else []), *remarks]
+        said = [facts, *filter(None, [why, noticed]), *remarks]
         return replace(material, title=name, description="; ".join(said), table=parts, columns=columns, again=again)
 
     return again(DataSettings())
 
 
-def _target(columns: tuple[str, ...], target: str | None, name: str) -> str:
-    if target is not None:
-        return resolve_column(columns, target)
+def _target(frame: pl.DataFrame, wanted: str | None, name: str) -> tuple[str, str]:
+    """The column to predict, and what is to be said about the choice."""
+    columns = frame.columns
+    if wanted is not None:
+        return resolve_column(columns, wanted), ""
     if name.endswith(".npz") and "y" in columns:
-        return "y"
-    shown = ", ".join(columns[:_NAMED]) + (f", … ({len(columns)} in all)" if len(columns) > _NAMED else "")
-    raise ConfigurationError(f"{name!r} needs the column to predict as its target: it has {shown}")
+        return "y", ""
+    for column in reversed(columns):
+        try:
+            target_column(frame, column)
+        except BacklitError:  # nothing can be learnt from it: one value, text between numbers
+            continue
+        return column, f"{column!r} is the last column that can be learnt, for none was named as the target"
+    raise TableError(f"{name!r} has no column that can be predicted: name one as the target to see why")
 
 
 # ── models ───────────────────────────────────────────────────────────────────────────────────────────────────

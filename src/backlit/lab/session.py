@@ -178,7 +178,9 @@ class Session:
             "steps_per_epoch": course.job.steps,
             "optimizer": repr(course.optimizer),
             "loss": net.loss_function.name,
-            "plane": None if material.raw_train is None else {"extent": list(material.extent)},
+            "plane": None
+            if material.raw_train is None
+            else {"extent": list(material.extent), "crossed": bool(material.features)},
             "image": None if material.image is None else list(material.image),
             "full": net.parameters.size <= views.MOST_PARAMETERS,
             "data_title": material.title,

@@ -108,15 +108,8 @@ class Settings:
     training: TrainingSettings = field(default_factory=TrainingSettings)
 
     @classmethod
-    def from_json(cls, wanted: Any, *, given: bool = False) -> Settings:
+    def from_json(cls, wanted: Any) -> Settings:
         """Settings from what JSON holds; what is not there has its default.
-
-        Parameters
-        ----------
-        wanted : dict
-            Parts of the settings, by name.
-        given : bool, default=False
-            Whether the page was opened on data or a network of its own, which are then the default.
 
         Raises
         ------
@@ -124,8 +117,6 @@ class Settings:
             An unknown name, a value of another type or out of bounds; the sentence names it.
         """
         parts = _settings("the settings", wanted, dict.fromkeys(_PARTS))
-        if given:
-            parts = {"data": {"name": FILE}, "network": {"given": True}, **parts}
         made = cls(*(kind(**_settings(part, parts.get(part, {}), checks)) for part, (kind, checks) in _PARTS.items()))
         if made.training.momentum and not takes_momentum(made.training.optimizer):
             raise ConfigurationError(

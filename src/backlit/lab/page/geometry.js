@@ -27,7 +27,7 @@ export function placed(layout, settings, catalogue, width, height) {
 }
 
 function inputColumn(layout, settings, catalogue) {
-  const crossed = layout.plane && !settings.network.given;
+  const crossed = Boolean(layout.plane?.crossed) && !settings.network.given;
   const names = crossed ? catalogue.features : layout.inputs;
   const units = names.map((name, i) => {
     const unit = crossed ? layout.inputs.indexOf(name) : i;
