@@ -8,6 +8,7 @@ same bits.
 from __future__ import annotations
 
 import math
+import time
 from array import array
 from typing import Any, Final, final
 
@@ -29,6 +30,9 @@ from ..training.history import History
 from ..training.job import EpochSoFar, Job
 from ..training.reference import ReferenceEngine
 from ..training.threads import blas_threads
+
+#: Loss and metric of the training rows, and of the test rows.
+Measured = tuple[dict[str, float], dict[str, float]]
 
 _MEMORY: Final = 128 * 2**20  # of the recording: parameters at the recorded steps, and the rows
 _MEASURED_ROWS: Final = 2000  # on which loss and accuracy are measured between epochs
@@ -104,6 +108,7 @@ class Course:
         self._recorder.on_fit_begin(self._training)
         self._engine = ReferenceEngine()
         self._scene: tuple[int, Scene] | None = None
+        self._measured: tuple[int, float, Measured] = (-1, 0.0, ({}, {}))
         self.stages: list[Stage] = stages_of(net)
         self.in_training = any(layer.random or layer.mixes_rows for layer in net.layers)
         self.losses: array[float] = array("d")
@@ -172,15 +177,20 @@ class Course:
             self._scene = self.version, Scene(self.recording, self.step, trace, self.take(trace), self.stages)
         return self._scene[1]
 
-    def measured(self) -> tuple[dict[str, float], dict[str, float]]:
-        """Loss and metric of the training rows and of the test rows as the network is now; of many rows, the first."""
-        sets = (self._training.data, self.test)
-        with np.errstate(all="ignore"):
-            train, test = [
-                {} if rows is None else evaluate(self.net, rows[0][:_MEASURED_ROWS], rows[1][:_MEASURED_ROWS])
-                for rows in sets
-            ]
-        return train, test
+    def measured(self, seconds: float = 0.0) -> Measured:
+        """Loss and metric of the training rows and of the test rows as the network is now; of many rows, the first.
+
+        Where the last measure is not older than so many seconds, it is given again.
+        """
+        version, when, known = self._measured
+        if version != self.version and time.perf_counter() - when >= seconds:
+            with np.errstate(all="ignore"):
+                known = self._measure(self._training.data), self._measure(self.test)
+            self._measured = self.version, time.perf_counter(), known
+        return known
+
+    def _measure(self, rows: Rows | None) -> dict[str, float]:
+        return {} if rows is None else evaluate(self.net, rows[0][:_MEASURED_ROWS], rows[1][:_MEASURED_ROWS])
 
     # ── moving it ────────────────────────────────────────────────────────────────────────────────────────
 

@@ -19,6 +19,7 @@ from ..lens.recording.scene import Scene
 from ..lens.step.ledger import Ledger
 from ..network import Network
 from ..parameters import Array
+from ..training.threads import blas_limit
 from . import views
 from .building import build_network, build_optimizer, numbered, settings_of
 from .catalogue import catalogue
@@ -28,6 +29,7 @@ from .material import Material, material_of
 from .settings import FILE, DataSettings, NetworkSettings, Settings, TrainingSettings
 
 _LONGEST_PIECE: Final = 0.02  # seconds of training between two looks at what the page wants
+_MEASURE_EVERY: Final = 0.2  # seconds, while it runs: a person cannot read faster
 _LONGEST_JUMP: Final = 5.0  # seconds that a "go to" may train
 
 
@@ -283,6 +285,10 @@ class Session:
 
     def frame(self, open_views: Iterable[str], known_epochs: int, zoom: tuple[int, int] | None = None) -> bytes:
         """What the page draws now; it knows the rows of so many epochs already."""
+        with blas_limit(1):
+            return self._frame(set(open_views), known_epochs, zoom)
+
+    def _frame(self, open_views: set[str], known_epochs: int, zoom: tuple[int, int] | None) -> bytes:
         course, sample = self.course, self.sample()
         start = min(known_epochs, course.epochs_done)
         trace = sample.scene.trace
@@ -290,16 +296,16 @@ class Session:
         arrays["flow"] = views.flow(sample.scene)
         arrays["history"] = views.history_rows(course, start)
         arrays["steps"] = views.step_losses(course)
-        arrays |= views.opened(set(open_views), self.material, course, sample.scene, zoom)
+        arrays |= views.opened(open_views, self.material, course, sample.scene, zoom)
         header = self._header(sample, start)
         if self.other is not None:
-            arrays |= views.of_other(set(open_views), self.material, self.other)
+            arrays |= views.of_other(open_views, self.material, self.other)
             header["other"] = self._of_other(self.other)
         return pack(header, arrays)
 
     def _header(self, sample: Sample, start: int) -> dict[str, Any]:
         course, material, trace = self.course, self.material, sample.scene.trace
-        train, test = course.measured()
+        train, test = course.measured(_MEASURE_EVERY if self.running else 0.0)
         metric = "accuracy" if "accuracy" in train else "r2"
         outputs = trace.layers[-1].a[sample.row]
         return {
@@ -332,7 +338,7 @@ class Session:
         }
 
     def _of_other(self, other: Course) -> dict[str, Any]:
-        train, test = other.measured()
+        train, test = other.measured(_MEASURE_EVERY if self.running else 0.0)
         metric = "accuracy" if "accuracy" in train else "r2"
         parted, parted_loss = views.parted(self.course, other)
         return {
