@@ -4,25 +4,39 @@ import { complain, calm } from "./say.js";
 import { get, set } from "./store.js";
 import { ask, pull } from "./wire.js";
 
+let wanted = null; // settings that were asked for and are not built yet
+let building = null; // the promise of those that are being built
+
 /** Change a copy of the settings and have it built; where that cannot be, everything stays and the reason is shown. */
 export async function change(edit, near = null) {
-  const settings = structuredClone(get("settings"));
-  if (settings.network.given) delete settings.network.given;
+  const settings = structuredClone(wanted ?? get("settings"));
+  delete settings.network.given;
   edit(settings);
   return configure(settings, near);
 }
 
-/** Have these settings built. */
+/** Have these settings built, after those that are being built; of several that wait only the last. */
 export async function configure(settings, near = null) {
+  wanted = settings;
+  while (building) await building.catch(() => {});
+  if (wanted !== settings) return false;
+  document.body.classList.add("busy");
+  building = ask("configure", { settings });
   try {
-    const result = await ask("configure", { settings });
+    const result = await building;
+    building = null;
+    if (wanted === settings) wanted = null;
     built(result);
     calm();
     return true;
   } catch (error) {
+    building = null;
+    wanted = null;
     set({ settings: structuredClone(get("settings")) });
     complain(error, near);
     return false;
+  } finally {
+    document.body.classList.remove("busy");
   }
 }
 

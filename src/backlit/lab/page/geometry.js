@@ -3,6 +3,7 @@
 const WIDE = 16; // inputs from which a column is drawn as a strip
 const LARGEST = 40; // side of a neuron in pixels
 const SMALLEST = 13;
+const PICTURE = 88; // side of inputs that are an image
 const MARGIN = { left: 62, right: 64, top: 64, bottom: 14 };
 
 /** Columns with the place of every unit, for a drawing of this size. */
@@ -33,7 +34,8 @@ function inputColumn(layout, settings, catalogue) {
     const unit = crossed ? layout.inputs.indexOf(name) : i;
     return { name, unit, active: unit >= 0 };
   });
-  return { kind: "input", layer: null, gate: false, wide: names.length > WIDE, units, crossed };
+  const wide = names.length > WIDE;
+  return { kind: "input", layer: null, gate: false, wide, units, crossed, image: wide ? layout.image : null };
 }
 
 function layerColumn(layer) {
@@ -46,6 +48,14 @@ function spread(column, height) {
   const top = MARGIN.top;
   const room = height - MARGIN.top - MARGIN.bottom;
   const count = column.units.length;
+  if (column.image) {
+    const [rows, columns] = column.image;
+    const tall = Math.min(room, (PICTURE * rows) / columns);
+    const start = top + (room - tall) / 2;
+    Object.assign(column, { top: start, bottom: start + tall, half: PICTURE / 2, step: tall / rows, least: tall });
+    column.units.forEach((unit, i) => (unit.y = start + column.step * (Math.floor(i / columns) + 0.5)));
+    return;
+  }
   if (column.wide) {
     Object.assign(column, { top, bottom: top + room, half: column.gate ? 5 : 17, step: room / count, least: 120 });
     column.units.forEach((unit, i) => (unit.y = top + column.step * (i + 0.5)));

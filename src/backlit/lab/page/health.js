@@ -41,7 +41,7 @@ async function look(force = false) {
 
 function show() {
   const findings = get("findings");
-  const grave = findings.filter(({ severity }) => severity !== "note" && severity !== "info").length;
+  const grave = findings.filter(({ severity }) => severity === "warning").length;
   write(byId("health-count"), findings.length ? String(findings.length) : "");
   put(byId("health-count"), "class", `count ${grave ? "grave" : ""}`);
   const items = findings.map((found) =>

@@ -207,7 +207,7 @@ function draw() {
   const context = canvas.getContext("2d");
   context.clearRect(0, 0, canvas.width, canvas.height);
   for (const column of columns) {
-    if (column.wide) drawStrip(context, column, get("layout"));
+    if (column.wide) drawStrip(context, column);
     else if (what === "maps") drawMaps(context, column);
   }
   for (const neuron of neurons) drawUnit(neuron, what);

@@ -6,10 +6,10 @@ import { largest, paint } from "./maps.js";
 import { array } from "./store.js";
 
 /** Draw the strip of a column; inputs that are an image are drawn as one. */
-export function drawStrip(context, column, layout) {
+export function drawStrip(context, column) {
   const { layer, units, x, half, top, bottom } = column;
   if (!layer) {
-    drawInputs(context, column, layout);
+    drawInputs(context, column);
     return;
   }
   const [a, delta] = ["a", "delta"].map((what) => array(`${what}.${layer.index}`)?.data);
@@ -23,20 +23,12 @@ function band(context, data, count, place) {
   paint(context, [count, 1], (i) => shade(data[i] / scale), place, false);
 }
 
-function drawInputs(context, column, layout) {
+function drawInputs(context, column) {
   const data = array("input")?.data;
   if (!data) return;
-  if (!layout.image) {
-    band(context, data, column.units.length, [column.x - column.half, column.top, 2 * column.half, column.bottom - column.top]);
-    return;
-  }
-  const [rows, columns] = layout.image;
-  const side = 88;
-  const height = (side * rows) / columns;
+  const place = [column.x - column.half, column.top, 2 * column.half, column.bottom - column.top];
   const scale = Math.max(largest(data), 1e-12);
-  const middle = (column.top + column.bottom) / 2;
-  paint(context, layout.image, (i) => shade(data[i] / scale),
-    [column.x + column.half - side, middle - height / 2, side, height], false);
+  paint(context, column.image ?? [column.units.length, 1], (i) => shade(data[i] / scale), place, false);
 }
 
 /** Hover and keys of a strip: up and down choose a unit, a click or Enter looks at it. */
@@ -52,7 +44,9 @@ export function stripUnit(group, column, look, tell) {
   };
   const under = (event) => {
     const box = group.querySelector("rect").getBoundingClientRect();
-    return Math.floor(((event.clientY - box.top) / box.height) * column.units.length);
+    const [rows, columns] = column.image ?? [column.units.length, 1];
+    const row = Math.floor(((event.clientY - box.top) / box.height) * rows);
+    return row * columns + Math.min(columns - 1, Math.floor(((event.clientX - box.left) / box.width) * columns));
   };
   group.addEventListener("pointermove", (event) => {
     move(under(event));

@@ -38,6 +38,7 @@ function show() {
     byId(`tab-${name}`).tabIndex = chosen ? 0 : -1;
     byId(`panel-${name}`).hidden = !chosen;
   }
+  byId("tabs").scrollLeft = byId(`tab-${open}`).offsetLeft - byId("tabs").offsetLeft - 60;
   pull(true);
 }
 

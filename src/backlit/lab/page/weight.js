@@ -36,7 +36,7 @@ function question() {
 
 function arrays() {
   byId("weight-array").replaceChildren(
-    ...parameters().map(({ name, shape }) => new Option(`${name}  ${shape.join(" × ")}`, name)),
+    ...parameters().map(({ name }) => new Option(name, name)),
   );
   picked();
 }
