@@ -76,7 +76,7 @@ def read_upload(data: bytes, name: str, target: str | None = None) -> Given:
     ------
     BacklitError
     """
-    shown = Path(name.replace("\\", "/")).name[:_LONGEST_NAME] or "upload"
+    shown = Path(name.replace("\\", "/")).name[-_LONGEST_NAME:] or "upload"
     suffix = Path(shown).suffix.lower()
     if suffix not in (*SUFFIXES, MODEL):
         raise TableError(
