@@ -9,6 +9,7 @@ A 64-32-10 network trains on handwritten digits; the page asks for 30 frames a s
 from __future__ import annotations
 
 import argparse
+import itertools
 import json
 import multiprocessing
 import os
@@ -69,7 +70,7 @@ def measure(seconds: float) -> dict[str, float]:
         wall = time.perf_counter() - started
         result["server, % of one core"] = 100.0 * (ours.recv() - cost) / wall
         drawn = page.evaluate("window.drawn")
-        waits = sorted(b - a for a, b in zip(drawn, drawn[1:], strict=False))
+        waits = sorted(b - a for a, b in itertools.pairwise(drawn))
         result["frames a second"] = len(drawn) / wall
         result["between frames, median ms"] = statistics.median(waits)
         result["between frames, p99 ms"] = waits[int(0.99 * (len(waits) - 1))]

@@ -120,7 +120,9 @@ class Session:
         given = self.given
         if given is None:
             return Settings()
-        network = NetworkSettings() if given.net is None else settings_of(given.net) or NetworkSettings(given=True)
+        network = NetworkSettings()
+        if given.net is not None:  # what the settings cannot say is shown, and changed only as a whole
+            network = settings_of(given.net) or NetworkSettings(hidden=(), given=True)
         training = TrainingSettings() if given.batch_size is None else TrainingSettings(batch_size=given.batch_size)
         return Settings(DataSettings(FILE), network, training)
 
