@@ -221,11 +221,11 @@ def test_layers_and_neurons_come_and_go_with_a_click(open_page: Any) -> None:
     assert [layer.units for layer in watched.session.course.net.layers][0] == 5
     for _ in range(2):
         watched.page.locator("#remove-layer").click()
-    sync_api.expect(watched.page.locator("#layer-count")).to_have_text("no hidden layer")
+    sync_api.expect(watched.page.locator("#layer-count")).to_have_text("0 hidden layers")
     fragment = json.loads(unquote(watched.page.evaluate("location.hash")[1:]))
     assert fragment["network"]["hidden"] == []
     watched.page.reload()
-    sync_api.expect(watched.page.locator("#layer-count")).to_have_text("no hidden layer")
+    sync_api.expect(watched.page.locator("#layer-count")).to_have_text("0 hidden layers")
 
 
 def test_a_backward_step_of_ones_own_gets_its_mistake_named(open_page: Any) -> None:
@@ -333,7 +333,8 @@ def test_a_network_from_python_is_looked_at(browser: Any) -> None:
     running = bl.lab(net, rng.normal(size=(60, 5)), rng.integers(0, 3, 60), browser=False, block=False)
     watched = Watched(browser, running)
     try:
-        sync_api.expect(watched.page.locator("#heads input").first).to_have_value("40")
+        sync_api.expect(watched.page.locator("#layer-count")).to_have_text("a network of your own")
+        sync_api.expect(watched.page.locator("#heads")).to_contain_text("40 relu")
         watched.page.locator("#step-epoch").click()
         sync_api.expect(watched.page.locator("#step")).not_to_have_text("0")
         assert watched.problems == []

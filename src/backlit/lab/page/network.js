@@ -8,7 +8,6 @@ import { largest, paintUnit, range, sharp } from "./maps.js";
 import { array, get, header, ofParameter, on, set, weightKey } from "./store.js";
 import { shadeText } from "./colours.js";
 import { drawStrip, stripUnit } from "./strips.js";
-import { pull } from "./wire.js";
 
 const SHOWN = { a: "a", z: "z", slope: "f′(z)", delta: "δ" };
 const lines = byId("lines");
@@ -16,6 +15,7 @@ const nodes = byId("nodes");
 const canvas = byId("unit-maps");
 const tip = byId("tip");
 
+let drawn = null; // the layout that the columns stand for
 let columns = [];
 let edges = []; // {parameter, at, line, key}
 let neurons = []; // {column, unit, group, box, text}
@@ -25,7 +25,7 @@ let strips = [];
 export function startNetwork() {
   new ResizeObserver(rebuild).observe(byId("drawing"));
   on(["layout"], rebuild);
-  on(["settings"], () => columns.length && heads(columns));
+  on(["settings"], () => drawn && drawn === get("layout") && heads(columns));
   on(["frame", "show", "theme", "stage"], draw);
   on(["weight", "unit", "findings", "marks"], decorate);
   nodes.addEventListener("pointerleave", () => tell(null));
@@ -34,6 +34,7 @@ export function startNetwork() {
 function rebuild() {
   const layout = get("layout");
   if (!layout) return;
+  drawn = layout;
   const area = byId("drawing");
   const found = placed(layout, get("settings"), get("catalogue"), area.clientWidth, area.clientHeight);
   columns = found.columns;
@@ -225,7 +226,7 @@ function drawLines() {
     const value = data ? data[at] : 0;
     put(line, "class", `${bias ? "bias" : "line"} ${value < 0 ? "negative" : "positive"}`);
     if (!bias) put(line, "stroke-width", (0.5 + 4.5 * Math.min(1, Math.abs(value) / scale)).toFixed(1));
-    else put(line, "fill-opacity", (0.25 + 0.75 * Math.min(1, Math.abs(value) / scale)).toFixed(2));
+    else put(line, "opacity", (0.45 + 0.55 * Math.min(1, Math.abs(value) / scale)).toFixed(2));
   }
 }
 
@@ -288,7 +289,7 @@ function decorate() {
 function reached(stage, layer) {
   if (!stage || stage.layer === null) return true;
   if (stage.direction === "forward") return layer <= stage.layer;
-  return stage.direction !== "backward" || layer >= stage.layer || layer < 0;
+  return stage.direction === "loss" || layer >= stage.layer || layer < 0;
 }
 
 /** The switch of what neurons show. */
@@ -301,8 +302,9 @@ export function startShowSwitch() {
       input, h("span", { text }));
   });
   byId("show").append(...inputs);
-  on(["show"], () => {
-    byId(`show-${get("show")}`).checked = true;
-    pull(true);
+  on(["show", "layout"], () => {
+    byId("show-maps").disabled = !get("layout")?.plane;
+    const now = get("show") === "maps" && !get("layout")?.plane ? "a" : get("show");
+    byId(`show-${now}`).checked = true;
   });
 }
