@@ -83,6 +83,12 @@ def test_memory_is_limited(source: str) -> None:
     assert "MemoryError" in str(refused(source, megabytes=64, seconds=30))
 
 
+def test_an_error_is_told_when_there_is_no_memory_left() -> None:
+    fill = "kept = [None] * 10**6\ni = 0\nfor size in (2**20, 2**16, 2**12, 500, 100, 40, 1):\n    try:\n"
+    fill += "        while True:\n            kept[i] = bytes(size)\n            i += 1\n    except MemoryError:\n"
+    assert "IndexError" in str(refused(fill + "        pass\nkept[10**6]", megabytes=64, seconds=30))
+
+
 def test_what_fits_into_the_limit_of_memory_runs() -> None:
     assert run("y = np.ones(2**22).sum()", {}, {"y": 1}, megabytes=64).arrays["y"] == 2**22
 
@@ -236,6 +242,30 @@ def test_several_at_once() -> None:
     for thread in threads:
         thread.join()
     assert sorted(found) == list(range(6))
+
+
+def forged(dtype: str, shape: tuple[int, ...], packed: bool) -> str:
+    """Code that answers by itself, with an array that claims to be of that dtype and shape."""
+    return f"""
+import io, json, os, struct, sys, zipfile
+head = json.dumps({{"error": None, "line": None, "printed": "", "cut": False}}).encode()
+npy = io.BytesIO()
+np.lib.format.write_array_header_1_0(npy, {{"descr": {dtype!r}, "fortran_order": False, "shape": {shape}}})
+whole = io.BytesIO()
+with zipfile.ZipFile(whole, "w", zipfile.ZIP_DEFLATED) as archive:
+    archive.writestr("y.npy", npy.getvalue() + bytes({150 * 2**20 if packed else 8}))
+os.write(int(sys.argv[1]), struct.pack("<I", len(head)) + head + whole.getvalue())
+os._exit(0)
+"""
+
+
+@pytest.mark.parametrize(
+    ("dtype", "shape", "packed"), [("<f8", (150 * 2**17,), True), ("<f8", (2**50,), False), ("|O", (1,), False)]
+)
+def test_an_answer_is_not_trusted(dtype: str, shape: tuple[int, ...], packed: bool) -> None:
+    """Bytes that unpack to a multiple, an array larger than any memory, and one that only pickle could read."""
+    error = refused(forged(dtype, shape, packed), seconds=30, megabytes=1024)
+    assert "answer cannot be read" in str(error), error
 
 
 # ── a layer's backward step ──────────────────────────────────────────────────────────────────────────────────

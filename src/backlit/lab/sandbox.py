@@ -20,13 +20,13 @@ import subprocess
 import sys
 import tempfile
 import time
-import zipfile
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Final, final
 
 import numpy as np
 
+from ..archives import read_archive
 from ..exceptions import ConfigurationError, OwnCodeError
 from ..parameters import Array
 
@@ -107,7 +107,6 @@ def main(np, io, json, os, struct, sys, BaseException=BaseException, str=str, le
                 line = trace.tb_lineno
             trace = trace.tb_next
         answer["line"] = line
-    space.clear()  # what filled the memory is not needed to say so
     answer["printed"], answer["cut"] = printed.text, printed.cut
     arrays = BytesIO()
     savez(arrays, **found)
@@ -278,11 +277,12 @@ def _result(answer: bytes, asked: Mapping[str, int]) -> Result:
             raise ConfigurationError(str(told["refused"]))
         printed = str(told["printed"])[:MOST_PRINTED] + (" … (more was printed)" if told["cut"] else "")
         error, line, odd, large = told["error"], told["line"], told.get("odd", ()), told.get("large", ())
+        read_archive(body)  # refuses what unpacks to more than it may
         with np.load(io.BytesIO(body), allow_pickle=False) as file:
             arrays = {name: file[name] for name in file.files if name in asked}
     except ConfigurationError:
         raise
-    except (ValueError, KeyError, TypeError, AttributeError, OSError, EOFError, zipfile.BadZipFile) as wrong:
+    except (ValueError, KeyError, TypeError, AttributeError, OSError, EOFError, MemoryError) as wrong:
         raise OwnCodeError("the code's answer cannot be read: leave the open files of its process alone") from wrong
     if error is not None:
         where = f"line {line}: " if isinstance(line, int) else ""

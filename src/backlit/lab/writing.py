@@ -5,11 +5,11 @@ from __future__ import annotations
 import base64
 import binascii
 import io
-import zipfile
 from typing import Any
 
 import numpy as np
 
+from ..archives import read_archive
 from ..exceptions import ConfigurationError
 from ..lens.diagnosis.diagnose import diagnose as find_mistakes
 from ..lens.diagnosis.results import Diagnosis
@@ -44,7 +44,8 @@ def diagnose(session: Session, asked: Asked) -> dict[str, Any]:
     """Compare gradients that were pasted, or the arrays of an .npz file, with the library's, and name the mistake."""
     trace = session.ledger("batch").trace
     gradients = _of_file(asked) if asked.get("npz") is not None else _pasted(asked)
-    return {"printed": "", **_told(find_mistakes(trace.net, trace.data[0], trace.data[1], gradients))}
+    found = find_mistakes(trace.net, trace.data[0], trace.data[1], gradients, step=trace.step)
+    return {"printed": "", **_told(found)}
 
 
 def _layer(session: Session, asked: Asked) -> int:
@@ -78,7 +79,8 @@ def _array(name: str, value: Any) -> Array:
 def _of_file(asked: Asked) -> dict[str, Array]:
     try:
         data = base64.b64decode(asked.text("npz"), validate=True)
+        read_archive(data)  # refuses what unpacks to more than it may
         with np.load(io.BytesIO(data), allow_pickle=False) as arrays:
             return {name: np.asarray(arrays[name], np.float64) for name in arrays.files}
-    except (binascii.Error, ValueError, OSError, KeyError, EOFError, AttributeError, zipfile.BadZipFile) as error:
+    except (binascii.Error, ValueError, OSError, KeyError, EOFError, AttributeError, MemoryError) as error:
         raise ConfigurationError(f"the .npz file cannot be read: {error}") from error
