@@ -10,9 +10,12 @@ export function makeChart({ label, x, y, log = false, legend = true, empty = "no
   const svg = s("svg", { class: "chart", role: "img", "aria-label": label });
   const key = h("div", { class: "legend" });
   const element = h("figure", { class: "chart-box" }, svg, legend ? key : null);
-  const chart = { element, log, drawn: { lines: [], bands: [], marks: [] } };
+  const chart = { element, log, size: [0, 0], drawn: { lines: [], bands: [], marks: [] } };
   const redraw = () => draw(chart, svg, key, { label, x, y, empty });
-  new ResizeObserver(redraw).observe(element);
+  new ResizeObserver(() => {
+    chart.size = [svg.clientWidth, svg.clientHeight];
+    redraw();
+  }).observe(svg);
   chart.update = (drawn) => {
     chart.drawn = { lines: [], bands: [], marks: [], ...drawn };
     redraw();
@@ -21,8 +24,7 @@ export function makeChart({ label, x, y, log = false, legend = true, empty = "no
 }
 
 function draw(chart, svg, key, words) {
-  const box = chart.element.getBoundingClientRect();
-  const [width, height] = [box.width, svg.clientHeight || box.height];
+  const [width, height] = chart.size;
   if (width < 60 || height < 60) return;
   svg.setAttribute("viewBox", `0 0 ${width} ${height}`);
   const { lines, bands, marks } = chart.drawn;

@@ -9,6 +9,7 @@ probe.hidden = true;
 let table = null; // RGBA of −1 … +1, as the bytes lie in an ImageData
 let classes = [];
 let zero = null;
+const texts = new Map(); // of custom properties, as a canvas can use them
 
 function colour(name) {
   probe.style.color = `var(${name})`;
@@ -35,7 +36,10 @@ function read() {
   classes = Array.from({ length: 10 }, (_, i) => colour(`--class-${i}`));
 }
 
-on(["theme"], () => (table = null));
+on(["theme"], () => {
+  table = null;
+  texts.clear();
+});
 
 /** The packed colour of a value from −1 to 1. */
 export function shade(value) {
@@ -50,10 +54,10 @@ export function shadeText(value) {
   return `rgb(${bits & 255} ${(bits >> 8) & 255} ${(bits >> 16) & 255})`;
 }
 
-/** The colour of a class, as CSS; two classes have the two hues. */
+/** The colour of a class, as CSS and canvas know it; two classes have the two hues. */
 export function classText(index, count) {
   if (table === null) read();
-  if (count <= 2) return index > 0 ? "var(--positive)" : "var(--negative)";
+  if (count <= 2) return styled(index > 0 ? "--positive" : "--negative");
   return `rgb(${classes[index % 10].join(" ")})`;
 }
 
@@ -66,7 +70,8 @@ export function classShade(index, share) {
 /** A custom property of the style, as a canvas can use it. */
 export function styled(name) {
   if (table === null) read();
-  return `rgb(${colour(name).join(" ")})`;
+  if (!texts.has(name)) texts.set(name, `rgb(${colour(name).join(" ")})`);
+  return texts.get(name);
 }
 
 /** Whether the page is dark now. */

@@ -86,7 +86,7 @@ export const fixed = (value, places = 4) =>
   value === null || value === undefined ? "–" : Math.abs(value) >= 1000 ? number(value, 4) : value.toFixed(places);
 
 /** A whole number with separators. */
-export const whole = (value) => Math.round(value).toLocaleString("en-US");
+export const whole = (value) => String(Math.round(value)).replace(/\B(?=(\d{3})+$)/g, ",");
 
 /** A show of a number that tests and copying can read: the text for eyes, the value whole in `data-value`. */
 export function showNumber(element, value, digits = 6) {

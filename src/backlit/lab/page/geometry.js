@@ -4,7 +4,7 @@ const WIDE = 16; // inputs from which a column is drawn as a strip
 const LARGEST = 40; // side of a neuron in pixels
 const SMALLEST = 13;
 const PICTURE = 88; // side of inputs that are an image
-const MARGIN = { left: 62, right: 64, top: 64, bottom: 14 };
+const MARGIN = { left: 62, right: 80, top: 64, bottom: 14 };
 
 /** Columns with the place of every unit, for a drawing of this size. */
 export function placed(layout, settings, catalogue, width, height) {

@@ -6,15 +6,18 @@ import { get, header, on, set } from "./store.js";
 import { ask } from "./wire.js";
 
 const EVERY = 2000; // milliseconds between two looks while running
+const SOON = 300; // and while standing still
 
 let busy = false;
 let known = null;
 let last = 0;
+let later = 0;
 
 /** Look again whenever an epoch is over, or the network stands still somewhere else. */
 export function startHealth() {
   byId("health-now").addEventListener("click", () => look(true));
   on(["frame", "tab"], () => look());
+  on(["layout"], () => (known = null));
   on(["findings"], show);
 }
 
@@ -22,7 +25,13 @@ async function look(force = false) {
   if (!get("frame") || busy) return;
   const { running, epoch, step, undo, redo } = header();
   const mark = running ? `epoch ${Math.floor(epoch)}` : `${step} ${undo} ${redo}`;
-  if (!force && (mark === known || performance.now() - last < (running ? EVERY : 300))) return;
+  if (!force && mark === known) return;
+  const wait = last + (running ? EVERY : SOON) - performance.now();
+  if (!force && wait > 0) {
+    clearTimeout(later);
+    later = setTimeout(look, wait);
+    return;
+  }
   busy = true;
   known = mark;
   const layout = get("layout");
@@ -36,6 +45,7 @@ async function look(force = false) {
   } finally {
     busy = false;
     last = performance.now();
+    if (layout !== get("layout")) look();
   }
 }
 

@@ -20,6 +20,7 @@ const KEYS = [
   ["Shift+S", "Shift s", "one sample back", () => back("sample")],
   ["]", "]", "into the pass: the next stage", () => stageBy(1)],
   ["[", "[", "the stage before", () => stageBy(-1)],
+  ["Escape", "Esc", "leave the pass", () => set({ stage: null })],
   ["g", "g", "go to a step", focus("goto")],
   ["z", "z", "undo a change made by hand", () => takeBack("undo")],
   ["Shift+Z", "Shift z", "do it again", () => takeBack("redo")],
@@ -40,6 +41,10 @@ export function startKeys() {
     event.preventDefault();
     action();
   });
+  document.addEventListener("pointerup", () => setTimeout(release));
+  document.addEventListener("keydown", ({ key, target }) => {
+    if (key === "Enter" && target.matches("input[type=number]") && !target.form) target.blur();
+  });
   byId("help").addEventListener("click", dialog("help-dialog"));
   byId("export").addEventListener("click", dialog("export-dialog"));
   byId("keys").replaceChildren(...KEYS.map(([, shown, what]) => h("div", null, h("kbd", { text: shown }), h("span", { text: what }))));
@@ -48,10 +53,18 @@ export function startKeys() {
   }
 }
 
+/** What a pointer pressed gives the keys back to the page: Space trains, the arrows step. */
+function release() {
+  const { activeElement } = document;
+  const pressed = "button, input[type=radio], input[type=checkbox], input[type=range]";
+  if (activeElement?.matches(pressed) && !activeElement.closest("dialog")) activeElement.blur();
+}
+
 function takesKeys({ target, key }) {
   if (target.closest("dialog")) return key !== "?" && key !== "e";
   if (target.matches("input[type=range], input[type=radio]")) return key.startsWith("Arrow");
   if (target.matches("input[type=checkbox]")) return key === " ";
+  if (target.matches("input[type=number]")) return key !== " ";
   if (target.matches("input, select, textarea, [contenteditable]")) return true;
   return key === " " && target.matches("button, summary, a");
 }

@@ -91,13 +91,13 @@ function drawSet(context, layout, at, [X, y, out], test) {
   const count = layout.classes?.length ?? 0;
   const most = Math.max(1e-9, ...y.map(Math.abs));
   const wrong = byId("show-wrong").checked && layout.task === "classification" && out && layout.outputs.length === 1;
+  const ground = styled("--ground");
   context.lineWidth = 1;
   for (let i = 0; i < y.length; i++) {
     const [cx, cy] = at(X, i);
-    const colour = count ? classText(y[i], count) : classText(y[i] > 0 ? 1 : 0, 2);
-    context.fillStyle = colour.startsWith("var") ? styled(colour.slice(4, -1)) : colour;
+    context.fillStyle = count ? classText(y[i], count) : classText(y[i] > 0 ? 1 : 0, 2);
     context.globalAlpha = count ? 1 : 0.3 + 0.7 * Math.abs(y[i] / most);
-    context.strokeStyle = styled("--ground");
+    context.strokeStyle = ground;
     context.beginPath();
     if (test) context.rect(cx - 2.4, cy - 2.4, 4.8, 4.8);
     else context.arc(cx, cy, 3, 0, 7);
@@ -157,7 +157,7 @@ function drawAnswer(layout) {
 }
 
 const answerRow = (name) =>
-  h("div", { class: "answer-row" }, h("span", { text: name, title: name }), h("meter", { min: 0, max: 1, "aria-label": name }),
+  h("div", { class: `answer-row ${get("layout").task === "regression" ? "value" : ""}` }, h("span", { text: name, title: name }), h("meter", { min: 0, max: 1, "aria-label": name }),
     h("output"), h("small"));
 
 function scaleOf({ classes, outputs }) {

@@ -7,6 +7,7 @@ import { get, on, set } from "./store.js";
 import { ask } from "./wire.js";
 
 const AGREES = 1e-6; // relative error below which a line is called equal where the server does not say
+const HINT = "Run, or paste gradients: they are compared with the library's, and a mistake is named.";
 let known = null; // layout and layer whose code is shown
 
 /** Build the panel. */
@@ -32,6 +33,7 @@ async function code(force = false) {
   if (known !== layout) {
     const learning = layout.layers.filter(({ parameters }) => parameters.length);
     byId("own-layer").replaceChildren(...learning.map(({ index, title }) => new Option(`${index}  ${title}`, index)));
+    byId("own-result").replaceChildren(h("p", { class: "empty", text: HINT }));
     byId("own-layer").value = String(learning.at(-1)?.index ?? "");
   }
   known = layout;

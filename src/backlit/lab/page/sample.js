@@ -4,8 +4,8 @@ import { byId, h, number, showNumber, write } from "./dom.js";
 import { keepFresh } from "./fresh.js";
 import { paintImage } from "./maps.js";
 import { pageOf } from "./pages.js";
-import { attempt, complain } from "./say.js";
-import { array, get, header, on } from "./store.js";
+import { attempt, complain, tell } from "./say.js";
+import { array, get, header, on, set } from "./store.js";
 import { ask } from "./wire.js";
 
 const MOST = 40; // inputs that have a field of their own
@@ -28,17 +28,22 @@ function build() {
       type: "number", step: "any", id: `${what}-${column}`, on: {
         change: (event) => {
           const value = event.target.valueAsNumber;
-          if (!Number.isNaN(value)) attempt(ask("edit", { what, column, value }), byId("sample-fields"));
+          if (!Number.isNaN(value)) edit({ what, column, value });
         },
       },
     }));
   byId("sample-fields").replaceChildren(
     h("h4", { text: inputs.length > MOST ? `Inputs, the first ${MOST} of ${inputs.length}` : "Inputs" }),
-    h("div", { class: "fields" }, inputs.slice(0, MOST).map((name, i) => field("input", name, i))),
+    h("div", { class: `fields ${inputs.some((name) => name.length > 6) ? "long" : ""}` }, inputs.slice(0, MOST).map((name, i) => field("input", name, i))),
     h("h4", { text: "Target" }),
     h("div", { class: "fields" }, outputs.slice(0, MOST).map((name, i) => field("target", name, i))),
   );
   byId("neuron").replaceChildren(h("p", { class: "empty", text: "Click a neuron: its sums appear here." }));
+}
+
+async function edit(fields) {
+  const result = await attempt(ask("edit", fields), byId("sample-fields"));
+  if (result) tell(result.said);
 }
 
 function follow() {
@@ -69,12 +74,18 @@ function showNeuron(result) {
   const box = byId("neuron");
   const { scrollTop } = box;
   const parts = [pageOf({ ...result.page, title: result.title })];
+  const open = (columns) => (event) => {
+    const { width, height } = event.target.getBoundingClientRect();
+    const rows = result.weights.length / columns;
+    const i = Math.floor((event.offsetY / height) * rows) * columns + Math.floor((event.offsetX / width) * columns);
+    if (i >= 0 && i < result.weights.length) set({ weight: { name: `${result.layer}.weight`, index: [i, result.unit] }, tab: "weight" });
+  };
   if (result.image && result.weights) {
-    const canvas = h("canvas", { role: "img", "aria-label": "Incoming weights as a picture of the input" });
+    const canvas = h("canvas", { role: "img", "aria-label": "Incoming weights as a picture of the input", title: "Click a weight to unfold it", on: { click: open(result.image[1]) } });
     paintImage(canvas, result.weights, result.image, 120);
     parts.unshift(h("figure", { class: "picture" }, canvas, h("figcaption", { text: "incoming weights" })));
   } else if (result.weights?.length) {
-    const canvas = h("canvas", { role: "img", "aria-label": "Incoming weights" });
+    const canvas = h("canvas", { role: "img", "aria-label": "Incoming weights", title: "Click a weight to unfold it", on: { click: open(result.weights.length) } });
     paintImage(canvas, result.weights, [1, result.weights.length], 240);
     canvas.style.height = "14px";
     parts.unshift(h("figure", { class: "picture" }, canvas,

@@ -6,7 +6,7 @@ import { attempt } from "./say.js";
 import { get, header, on, set } from "./store.js";
 import { ask } from "./wire.js";
 
-const SAID = { forward: "forwards", backward: "backwards", loss: "the loss", update: "the update" };
+const SAID = { forward: "forwards", backward: "backwards", gradient: "gradients", loss: "the loss", update: "the update" };
 let place = ""; // step and sample that the stage belongs to
 
 /** Wire the buttons. */

@@ -18,9 +18,8 @@ export function startTransport() {
   byId("back").addEventListener("click", (event) => back(event.shiftKey ? "epoch" : "batch"));
   byId("restart").addEventListener("click", () => goto({ step: 0 }));
   byId("speed").addEventListener("input", () => speed(SPEEDS[byId("speed").value]));
-  byId("goto").addEventListener("change", () => byId("goto").value !== "" && goto({ step: Number(byId("goto").value) }));
-  byId("goto-epoch").addEventListener("change", () =>
-    byId("goto-epoch").value !== "" && goto({ epoch: Number(byId("goto-epoch").value) }));
+  typed("goto", "step");
+  typed("goto-epoch", "epoch");
   const scrub = byId("scrubber");
   const send = settled(40, () => goto({ step: Number(scrub.value) }));
   scrub.addEventListener("input", () => {
@@ -32,6 +31,14 @@ export function startTransport() {
   for (const [id, what] of [["undo", "undo"], ["redo", "redo"]]) byId(id).addEventListener("click", () => takeBack(what));
   on(["frame"], follow);
   on(["layout"], () => (byId("loss-test").title = `${get("layout").loss} on ${get("layout").test} test rows`));
+}
+
+function typed(id, unit) {
+  byId(id).addEventListener("change", ({ target }) => {
+    if (target.value !== "") goto({ [unit]: Number(target.value) });
+    target.value = "";
+    target.blur();
+  });
 }
 
 /** Train, or stand still. */

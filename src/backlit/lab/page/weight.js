@@ -4,7 +4,7 @@ import { makeChart } from "./charts.js";
 import { byId, h, number, put, showNumber, write } from "./dom.js";
 import { keepFresh } from "./fresh.js";
 import { pageOf, plainTable } from "./pages.js";
-import { attempt, calm, complain } from "./say.js";
+import { attempt, calm, complain, tell } from "./say.js";
 import { get, on, parameters, set, weightKey } from "./store.js";
 import { ask } from "./wire.js";
 
@@ -64,8 +64,11 @@ function choose(name, index = [Number(byId("weight-i").value), Number(byId("weig
 async function edit() {
   const value = byId("weight-new").valueAsNumber;
   if (Number.isNaN(value)) return;
-  if (await attempt(ask("edit", { what: "parameter", ...get("weight"), value }), byId("weight-edit"))) {
+  const result = await attempt(ask("edit", { what: "parameter", ...get("weight"), value }), byId("weight-edit"));
+  if (result) {
+    tell(result.said);
     byId("weight-new").value = "";
+    byId("weight-new").blur();
   }
 }
 

@@ -85,12 +85,13 @@ function keep(frame) {
   waiting = false;
   drawing ||= requestAnimationFrame(() => {
     drawing = 0;
-    const { header, arrays } = latest;
+    const frame = latest;
+    const { header, arrays } = frame;
+    pull(); // the server makes the next one while this one is drawn
     const rows = arrays.get("history");
     const history = get("history").slice(0, header.history_from ?? 0);
     for (let at = 0; rows && at < rows.data.length; at += 7) history.push(rows.data.subarray(at, at + 7));
-    set({ frame: latest, history });
-    pull();
+    set({ frame, history });
   });
 }
 
