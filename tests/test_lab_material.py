@@ -103,7 +103,8 @@ def test_the_plane_holds_every_point() -> None:
         assert material.extent == (-reach, reach, -reach, reach)
         assert np.abs(material.raw_train).max() < reach
         assert reach >= 6.0
-    assert of("circle").extent == (-6.0, 6.0, -6.0, 6.0)
+    for name in ("circle", "plane"):
+        assert of(name).extent == (-6.0, 6.0, -6.0, 6.0)
 
 
 def test_a_table_is_prepared_by_its_training_rows() -> None:

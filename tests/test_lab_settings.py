@@ -134,6 +134,8 @@ def test_a_fragment_of_the_defaults_is_empty() -> None:
         ("network", "output", "sigmiod", "network.output cannot be 'sigmiod': did you mean 'sigmoid'?"),
         ("network", "loss", "crossentropy", "network.loss cannot be 'crossentropy': did you mean 'cross_entropy'?"),
         ("network", "init", "constant", "network.init cannot be 'constant'"),
+        ("network", "l1", True, "network.l1 must be a number from 0"),
+        ("data", "rows", True, "data.rows must be a whole number"),
         ("network", "l1", -1, "network.l1 must be a number from 0"),
         ("network", "l2", 10**400, "network.l2 must be a number from 0"),
         ("network", "seed", 1.5, "network.seed: the seed must be a whole number"),

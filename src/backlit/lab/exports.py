@@ -198,7 +198,7 @@ def _unsaid(settings: Settings, material: Material) -> list[str]:
     data, network, training = settings.data, settings.network, settings.training
     notes = ["backlit train standardises every column, and ends when the validation loss no longer falls"]
     if network.given:
-        notes.append("the network was given: the command begins with fresh initial values")
+        notes.append("the network was given: the command makes one of these settings, with fresh initial values")
     if not network.hidden:
         notes.append("it has one hidden layer of 64 units at least")
     if len({(layer.activation, layer.dropout) for layer in network.hidden}) > 1:

@@ -175,7 +175,8 @@ def material_of(settings: Settings, given: Material | None = None) -> Material:
 
 def _plane(held: Dataset, data: DataSettings, title: str) -> Material:
     """Points as they are, or crossed: the network takes coordinates, as in the Playground."""
-    reach = max(_PLAYGROUND, 1.05 * float(np.abs(held.X).max()))
+    largest = float(np.abs(held.X).max())
+    reach = _PLAYGROUND if largest <= _PLAYGROUND else 1.05 * largest
     train, test = division(held.y, held.class_names is not None, data)
     raw_train, raw_test = held.X[train], held.X[test]
     return Material(
