@@ -76,6 +76,11 @@ def test_rows_are_divided_by_the_seed_and_no_row_is_on_both_sides() -> None:
     np.testing.assert_array_equal(np.sort(both, axis=0), np.sort(load("digits").X / 16, axis=0))
 
 
+def test_every_class_has_its_share_of_the_test() -> None:
+    assert np.bincount(of("circle", held_out=0.25).y_test).tolist() == [50, 50]
+    assert np.bincount(of("iris", held_out=0.2).y_test).tolist() == [10, 10, 10]
+
+
 def test_none_held_out() -> None:
     material = of("circle", held_out=0)
     assert (len(material.X_train), len(material.X_test)) == (400, 0)
@@ -193,6 +198,13 @@ def test_without_a_target_the_last_column_that_can_be_learnt_is_taken() -> None:
     assert "'b' is the last column that can be learnt, for none was named as the target" in material.description
     with pytest.raises(TableError, match=r"'t.csv' has no column that can be predicted"):
         read_upload(b"a,b\n1,1\n1,1\n", "t.csv")
+
+
+def test_rows_without_a_target_are_left_out() -> None:
+    rows = "".join(f"{i},{i % 7},{'' if i % 4 == 0 else i % 2}\n" for i in range(40))
+    material = read_upload(("u,v,y\n" + rows).encode(), "t.csv", "y").material
+    assert "10 of 40 rows have no target ('y') and are left out" in material.description
+    assert len(material.X_train) + len(material.X_test) == 30
 
 
 def test_columns_of_places_are_shown_in_the_plane() -> None:
