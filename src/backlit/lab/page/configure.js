@@ -7,11 +7,15 @@ import { ask, pull } from "./wire.js";
 let wanted = null; // settings that were asked for and are not built yet
 let building = null; // the promise of those that are being built
 
-/** Change a copy of the settings and have it built; where that cannot be, everything stays and the reason is shown. */
+/**
+ * Change a copy of the settings and have it built; where that cannot be, everything stays and the reason is shown.
+ * A network that was given stays until it is changed itself, or the data.
+ */
 export async function change(edit, near = null) {
   const settings = structuredClone(wanted ?? get("settings"));
-  delete settings.network.given;
+  const [network, data] = [JSON.stringify(settings.network), settings.data.name];
   edit(settings);
+  if (JSON.stringify(settings.network) !== network || settings.data.name !== data) delete settings.network.given;
   return configure(settings, near);
 }
 
@@ -21,7 +25,7 @@ export async function configure(settings, near = null) {
   while (building) await building.catch(() => {});
   if (wanted !== settings) return false;
   document.body.classList.add("busy");
-  building = ask("configure", { settings });
+  building = ask("configure", { settings }).then(withCommand);
   try {
     const result = await building;
     building = null;
@@ -40,14 +44,17 @@ export async function configure(settings, near = null) {
   }
 }
 
+/** What was built, and with it the settings as a command and as the part of an address after #. */
+export const withCommand = async (result) => ({ ...result, command: await ask("command") });
+
 /** Take over what the server built. */
-export function built({ settings, layout }) {
+export function built({ settings, layout, command }) {
+  history.replaceState(null, "", command.fragment);
   set({
-    settings, layout, history: [], points: null, frame: null, stage: null, unit: null, hovered: null, findings: [],
+    settings, layout, command, history: [], points: null, frame: null, stage: null, unit: null, hovered: null, findings: [],
     marks: [], weight: kept(get("weight"), layout),
   });
   pull(true);
-  commandLine();
 }
 
 function kept(weight, layout) {
@@ -55,17 +62,6 @@ function kept(weight, layout) {
   const found = all.find(({ name }) => name === weight?.name);
   if (found && weight.index.every((i, axis) => i < found.shape[axis])) return weight;
   return all.length ? { name: all[0].name, index: all[0].shape.map(() => 0) } : null;
-}
-
-/** The settings as a command and as the part of the address after #, which is kept up to date. */
-export async function commandLine() {
-  try {
-    const command = await ask("command");
-    set({ command });
-    history.replaceState(null, "", command.fragment || location.pathname);
-  } catch (error) {
-    complain(error);
-  }
 }
 
 /** The settings that the address holds, or null. */

@@ -119,6 +119,7 @@ function follow() {
   byId("row-noise").hidden = !about?.noise;
   byId("row-rows").hidden = !about?.rows;
   byId("row-momentum").hidden = !get("catalogue").optimizers.find(({ name }) => name === settings.training.optimizer)?.momentum;
+  byId("network-given").hidden = !settings.network.given;
   write(byId("data-about"), `${layout.data_title}. ${layout.train} training and ${layout.test} test rows.`);
   byId("data-about").title = layout.description;
 }

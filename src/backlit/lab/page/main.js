@@ -1,7 +1,7 @@
 // The page's beginning: everything is wired, then the line to the server opened.
 
 import { startCompare } from "./compare.js";
-import { built, commandLine, configure, fromAddress } from "./configure.js";
+import { built, configure, fromAddress, withCommand } from "./configure.js";
 import { startControls } from "./controls.js";
 import { byId, write } from "./dom.js";
 import { startExport } from "./export.js";
@@ -25,20 +25,22 @@ import { ask, connect } from "./wire.js";
 import { startWeight } from "./weight.js";
 
 const KEPT = "backlit-session";
-const SAID = { connecting: "connecting", open: "connected", lost: "connection lost – trying again" };
+const SAID = { connecting: "connecting", open: "connected", lost: "connection lost – trying again",
+  shut: "connection lost – the lab was started again: open the address that it printed" };
 
 async function hello() {
   const address = location.hash;
   const wanted = wantedSettings();
   const before = get("session") ?? sessionStorage.getItem(KEPT);
-  const result = await greeted(before, get("settings") ?? wanted);
+  const result = await withCommand(await greeted(before, get("settings") ?? wanted));
   sessionStorage.setItem(KEPT, result.session);
   const first = get("catalogue") === null;
   set({ session: result.session, allowCode: result.allow_code, catalogue: result.catalogue });
   write(byId("version"), result.version);
   built(result);
   sendSpeed();
-  if (first && result.resumed && wanted) await takeOver(wanted, address);
+  const another = address !== result.command.fragment;
+  if (first && result.resumed && wanted && another) await configure(wanted); // this session, with another address
 }
 
 async function greeted(session, settings) {
@@ -61,17 +63,11 @@ function wantedSettings() {
   }
 }
 
-/** A page that came back to its session with another address: the address counts. */
-async function takeOver(wanted, address) {
-  await commandLine();
-  if (address !== get("command")?.fragment) await configure(wanted);
-}
-
 function showConnection() {
   const state = get("connection");
   write(byId("connection"), SAID[state]);
   byId("connection").dataset.state = state;
-  document.body.classList.toggle("lost", state === "lost");
+  document.body.classList.toggle("lost", state === "lost" || state === "shut");
 }
 
 function heard({ event, error, text }) {

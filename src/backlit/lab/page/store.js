@@ -2,7 +2,7 @@
 
 const state = {
   session: null, // its name
-  connection: "connecting", // connecting, open, lost
+  connection: "connecting", // connecting, open, lost, shut (the server has another token)
   catalogue: null,
   settings: null,
   layout: null,

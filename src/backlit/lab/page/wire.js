@@ -35,11 +35,18 @@ async function opened() {
 }
 
 function closed() {
-  set({ connection: "lost" });
+  set({ connection: get("connection") === "shut" ? "shut" : "lost" });
+  probe();
   waiting = false;
   for (const { reject } of asked.values()) reject(new Error("the connection was lost"));
   asked.clear();
   setTimeout(() => connect({}), AGAIN);
+}
+
+/** A server that is there and refuses was started anew: this page needs its new address. */
+async function probe() {
+  const answer = await fetch("/").catch(() => null);
+  if (answer?.status === 403) set({ connection: "shut" });
 }
 
 /** Ask the server to do something; the promise has its result, or fails with its sentence. */
