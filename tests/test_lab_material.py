@@ -205,6 +205,10 @@ def test_rows_without_a_target_are_left_out() -> None:
     material = read_upload(("u,v,y\n" + rows).encode(), "t.csv", "y").material
     assert "10 of 40 rows have no target ('y') and are left out" in material.description
     assert len(material.X_train) + len(material.X_test) == 30
+    assert material.table is not None
+    learnt = material.table.preparation.numbers
+    u = np.rint(material.X_train[:, 0] * learnt.scale[0] + learnt.mean[0]).astype(int)
+    np.testing.assert_array_equal(u % 2, material.y_train)  # each row still has its own target
 
 
 def test_columns_of_places_are_shown_in_the_plane() -> None:
