@@ -126,10 +126,16 @@ function axes(xs, ys, log, px, py, width, height, words) {
   return parts;
 }
 
-const tickText = (value) => number(Number(value.toPrecision(6)), 3).replace(/(\.\d*?)0+$/, "$1").replace(/\.$/, "");
+function tickText(value) {
+  const size = Math.abs(value);
+  if (size >= 1e4 || (size > 0 && size < 1e-3)) {
+    return value.toExponential(1).replace(".0", "").replace("e+", "e").replace(/-/g, "−");
+  }
+  return String(Number(value.toPrecision(4))).replace("-", "−");
+}
 
-/** Round numbers within a span, about so many. */
-export function ticks(low, high, count) {
+// Round numbers within a span, about so many.
+function ticks(low, high, count) {
   const rough = (high - low) / count;
   const power = 10 ** Math.floor(Math.log10(rough));
   const step = [1, 2, 5, 10].map((factor) => factor * power).find((size) => size >= rough) ?? rough;

@@ -92,6 +92,7 @@ export const whole = (value) => String(Math.round(value)).replace(/\B(?=(\d{3})+
 export function showNumber(element, value, digits = 6) {
   write(element, number(value, digits));
   put(element, "data-value", value ?? "");
+  put(element, "title", value ?? "");
 }
 
 /** Wait until calls stop coming before the last one is done. */

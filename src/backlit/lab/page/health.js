@@ -56,7 +56,8 @@ function show() {
   put(byId("health-count"), "class", `count ${grave ? "grave" : ""}`);
   const items = findings.map((found) =>
     h("li", null, h("button", { class: `finding ${found.severity}`, on: { click: () => lead(found) } },
-      h("b", { text: found.name }), h("span", { text: found.place })),
+      h("b", { text: found.name.replaceAll("_", " ") }),
+      h("span", { text: found.place.replace(found.name, "").replace(/^, /, "") })),
     h("p", { text: found.cause }), h("p", { class: "dim", text: found.advice })));
   byId("health-findings").replaceChildren(
     ...(items.length ? items : [h("li", { class: "empty", text: "Nothing is found wrong where the network stands." })]),

@@ -195,7 +195,7 @@ function tell(event, text = () => "") {
 }
 
 /** What neurons show now: maps only over the plane, and inside a pass what has been computed. */
-export function shown() {
+function shown() {
   const stage = get("stage");
   if (stage) return stage.direction === "forward" || stage.direction === "loss" ? "a" : "delta";
   return get("show") === "maps" && !get("layout")?.plane ? "a" : get("show");
@@ -269,14 +269,13 @@ function decorate() {
   const [weight, unit, stage] = [get("weight"), get("unit"), get("stage")];
   const key = weight ? weightKey(weight.name, weight.index) : "";
   for (const edge of edges) edge.line.classList.toggle("open", edge.key === key);
-  const wrong = new Map(get("findings").map((found) => [found.layer, found]));
+  const wrong = Map.groupBy(get("findings"), (found) => found.layer);
   const mistaken = new Set(get("marks").map(({ layer }) => layer));
   for (const { column, unit: own, group } of neurons) {
     const layer = column.layer?.index ?? -1;
-    const found = wrong.get(layer);
-    const bad = found && (found.units.length === 0 || found.units.includes(own.unit));
+    const found = wrong.get(layer)?.find(({ units }) => units.length === 0 || units.includes(own.unit));
     put(group, "class", ["unit", own.active ? "" : "off", column.crossed ? "feature" : "",
-      unit?.layer === layer && unit.unit === own.unit ? "chosen" : "", bad ? `found ${found.severity}` : "",
+      unit?.layer === layer && unit.unit === own.unit ? "chosen" : "", found ? `found ${found.severity}` : "",
       mistaken.has(layer) ? "mistaken" : "", reached(stage, layer) ? "" : "unreached",
       stage && stage.layer === layer ? "current" : ""].filter(Boolean).join(" "));
   }

@@ -20,7 +20,7 @@ function wordsOf({ text, tone, indent }) {
 }
 
 /** A table with columns aligned as a text of l and r says. */
-export function tableOf({ columns, align, rows }) {
+function tableOf({ columns, align, rows }) {
   const side = (i) => (align?.[i] === "r" ? "right" : "left");
   const head = columns.some(Boolean)
     ? h("thead", null, h("tr", null, columns.map((name, i) => h("th", { scope: "col", class: side(i), text: name }))))

@@ -7,6 +7,7 @@ import { get, header, on, set } from "./store.js";
 import { ask } from "./wire.js";
 
 const SAID = { forward: "forwards", backward: "backwards", gradient: "gradients", loss: "the loss", update: "the update" };
+let whole = false; // whether the whole step is shown
 let place = ""; // step and sample that the stage belongs to
 
 /** Wire the buttons. */
@@ -14,6 +15,7 @@ export function startStage() {
   byId("stage-next").addEventListener("click", () => stageBy(1));
   byId("stage-previous").addEventListener("click", () => stageBy(-1));
   byId("stage-leave").addEventListener("click", () => set({ stage: null }));
+  byId("ledger").addEventListener("click", ledger);
   on(["stage"], show);
   on(["frame"], leaveWhenMoved);
 }
@@ -35,11 +37,24 @@ export async function stageBy(by) {
   set({ stage: result, tab: "sample" });
 }
 
+/** The whole step on one page, until the network or the stage moves. */
+async function ledger() {
+  set({ stage: null });
+  const result = await attempt(ask("ledger", { scope: "sample" }));
+  if (!result) return;
+  place = here();
+  whole = true;
+  byId("stage-page").replaceChildren(pageOf(result.page));
+}
+
 function leaveWhenMoved() {
-  if (get("stage") && (header().running || here() !== place)) set({ stage: null });
+  if (!header().running && here() === place) return;
+  if (get("stage")) set({ stage: null });
+  else if (whole) show();
 }
 
 function show() {
+  whole = false;
   const stage = get("stage");
   byId("stage-leave").hidden = !stage;
   byId("stage-previous").disabled = !stage;

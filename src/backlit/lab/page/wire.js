@@ -103,7 +103,7 @@ function keep(frame) {
 }
 
 /** Header and arrays of a binary message. */
-export function parse(buffer) {
+function parse(buffer) {
   const length = new DataView(buffer).getUint32(0, true);
   const header = JSON.parse(new TextDecoder().decode(new Uint8Array(buffer, 4, length)));
   const arrays = new Map();
