@@ -1,4 +1,4 @@
-"""The page's files hold together: every name that is imported or looked up is there, and nothing comes from elsewhere."""
+"""The page's files hold together: every name that is imported or looked up is there; nothing comes from elsewhere."""
 
 from __future__ import annotations
 

@@ -34,7 +34,8 @@ const KEYS = [
 export function startKeys() {
   const actions = new Map(KEYS.map(([key, , , action]) => [key, action]));
   document.addEventListener("keydown", (event) => {
-    if (event.ctrlKey || event.metaKey || event.altKey || takesKeys(event)) return;
+    const bracket = event.key === "[" || event.key === "]"; // on many keyboards only with AltGr
+    if (((event.ctrlKey || event.metaKey || event.altKey) && !bracket) || takesKeys(event)) return;
     const letter = /^[a-zA-Z]$/.test(event.key) || event.key.startsWith("Arrow");
     const action = actions.get(event.shiftKey && letter ? `Shift+${event.key}` : event.key);
     if (!action) return;

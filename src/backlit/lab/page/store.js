@@ -62,6 +62,14 @@ export function ofParameter(what, parameter) {
   return array(`${what}.${parameter.name}`)?.data ?? null;
 }
 
+/** Whether a frame is of the network that the layout describes. */
+export function fits({ arrays }) {
+  const { layout } = state;
+  const size = (name) => arrays.get(name)?.shape[0];
+  if (!layout || size("input") !== layout.inputs.length || arrays.has(`a.${layout.layers.length}`)) return false;
+  return layout.layers.every(({ index, units }) => size(`a.${index}`) === units);
+}
+
 /** Every parameter array of the layout, in order. */
 export const parameters = () => (state.layout?.layers ?? []).flatMap((layer) => layer.parameters);
 

@@ -41,6 +41,7 @@ async function send(file, target) {
 
 async function post(address, body) {
   const answer = await fetch(address, { method: "POST", body });
+  if (!answer.headers.get("content-type")?.includes("json")) throw new Error(await answer.text());
   const result = await answer.json();
   if (result.error) throw new Error(result.error);
   return result;

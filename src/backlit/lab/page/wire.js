@@ -1,13 +1,15 @@
 // The line to the server: requests as promises, frames of numbers, and coming back after a lost connection.
 
-import { get, set } from "./store.js";
+import { fits, get, set } from "./store.js";
 
 const AGAIN = 1000; // milliseconds before another attempt
+const MOST = 2 ** 20; // characters of a message that the server takes
 
 let socket = null;
 let next = 1;
 let waiting = false; // for a frame
 let latest = null; // came in, not drawn yet
+let history = []; // rows of epochs, with those of frames that were never drawn
 let drawing = 0;
 const asked = new Map();
 const hooks = { hello: async () => {}, views: () => ({}), event: () => {} };
@@ -53,7 +55,9 @@ async function probe() {
 export function ask(what, fields = {}) {
   if (socket?.readyState !== WebSocket.OPEN) return Promise.reject(new Error("there is no connection to the lab"));
   const id = next++;
-  socket.send(JSON.stringify({ ...fields, id, do: what }));
+  const message = JSON.stringify({ ...fields, id, do: what });
+  if (message.length > MOST) return Promise.reject(new Error("this is too large for the lab: it takes 1 MB at a time"));
+  socket.send(message);
   return new Promise((resolve, reject) => asked.set(id, { resolve, reject }));
 }
 
@@ -77,8 +81,8 @@ function received(message) {
     return;
   }
   const answer = JSON.parse(message.data);
-  if (answer.event) {
-    hooks.event(answer);
+  if (answer.event || (answer.error && answer.id === null)) {
+    hooks.event({ event: "error", ...answer });
     return;
   }
   const known = asked.get(answer.id);
@@ -88,17 +92,20 @@ function received(message) {
 }
 
 function keep(frame) {
-  latest = frame;
   waiting = false;
+  if (!fits(frame)) {
+    pull(); // it was on its way while the network was built anew
+    return;
+  }
+  const rows = frame.arrays.get("history");
+  history = history.slice(0, frame.header.history_from ?? 0);
+  for (let at = 0; rows && at < rows.data.length; at += 7) history.push(rows.data.subarray(at, at + 7));
+  latest = frame;
   drawing ||= requestAnimationFrame(() => {
     drawing = 0;
     const frame = latest;
-    const { header, arrays } = frame;
     pull(); // the server makes the next one while this one is drawn
-    const rows = arrays.get("history");
-    const history = get("history").slice(0, header.history_from ?? 0);
-    for (let at = 0; rows && at < rows.data.length; at += 7) history.push(rows.data.subarray(at, at + 7));
-    set({ frame, history });
+    if (fits(frame)) set({ frame, history });
   });
 }
 
