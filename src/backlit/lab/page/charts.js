@@ -50,6 +50,9 @@ function draw(chart, svg, key, words) {
     if (there && back) parts.push(s("path", { class: `band ${band.kind}`, d: `${there}L${back.slice(1)}Z` }));
   }
   for (const line of lines) parts.push(s("path", { class: `curve ${line.kind}`, d: pathOf(line.x, line.y, px, py) }));
+  for (const { kind, x, y } of lines) {
+    if (x.length === 1) parts.push(s("circle", { class: `curve ${kind}`, cx: px(x[0]), cy: py(y[0]), r: 2.5 }));
+  }
   for (const mark of marks) parts.push(...markOf(mark, px, py, width));
   svg.replaceChildren(...parts);
   key.replaceChildren(...[...lines, ...bands].filter(({ name }) => name).map(keyOf));

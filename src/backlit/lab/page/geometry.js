@@ -3,6 +3,7 @@
 const WIDE = 16; // inputs from which a column is drawn as a strip
 const LARGEST = 40; // side of a neuron in pixels
 const SMALLEST = 13;
+const GATE = 5; // half the width of a layer that changes its units one by one
 const PICTURE = 88; // side of inputs that are an image
 const MARGIN = { left: 62, right: 80, top: 64, bottom: 14 };
 
@@ -56,8 +57,8 @@ function spread(column, height) {
     column.units.forEach((unit, i) => (unit.y = start + column.step * (Math.floor(i / columns) + 0.5)));
     return;
   }
-  if (column.wide) {
-    Object.assign(column, { top, bottom: top + room, half: column.gate ? 5 : 17, step: room / count, least: 120 });
+  if (column.wide && (!column.gate || count > WIDE)) {
+    Object.assign(column, { top, bottom: top + room, half: column.gate ? GATE : 17, step: room / count, least: 120 });
     column.units.forEach((unit, i) => (unit.y = top + column.step * (i + 0.5)));
     return;
   }
@@ -65,7 +66,7 @@ function spread(column, height) {
   const half = Math.min(LARGEST, step - 4) / 2;
   const start = top + Math.max(0, (room - step * count) / 2);
   column.units.forEach((unit, i) => (unit.y = start + step * (i + 0.5)));
-  Object.assign(column, { top: start, bottom: start + step * count, half, step, least: count * (SMALLEST + 4) });
+  Object.assign(column, { top: start, bottom: start + step * count, half: column.gate ? GATE : half, step, least: count * (SMALLEST + 4) });
 }
 
 /** The path of a weight from one unit to the next. */

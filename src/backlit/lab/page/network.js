@@ -58,7 +58,7 @@ function buildLines(column) {
   const { source } = column;
   if (!source) return;
   if (!weight || column.wide || source.wide) {
-    ribbon(source, column);
+    if (!column.gate) ribbon(source, column);
     return;
   }
   const [, wide] = weight.shape;
