@@ -3,11 +3,12 @@
 import { byId, h, number, write } from "./dom.js";
 import { pageOf, plainTable } from "./pages.js";
 import { complain, calm } from "./say.js";
-import { get, on, set } from "./store.js";
+import { get, header, on, set } from "./store.js";
 import { ask } from "./wire.js";
 
 const AGREES = 1e-6; // relative error below which a line is called equal where the server does not say
 const HINT = "Run, or paste gradients: they are compared with the library's, and a mistake is named.";
+let judged = null; // the step whose gradients were judged
 let known = null; // layout and layer whose code is shown
 
 /** Build the panel. */
@@ -19,6 +20,7 @@ export function startOwn() {
   byId("own-reset").addEventListener("click", () => code(true));
   byId("own-paste").addEventListener("click", paste);
   byId("own-npz").addEventListener("change", archive);
+  on(["frame"], () => get("marks").length && header().step !== judged && set({ marks: [] }));
   on(["tab", "layout"], () => get("tab") === "own" && code());
 }
 
@@ -57,7 +59,10 @@ async function judge(question) {
     const result = await question;
     calm();
     set({ marks: result.findings.filter(({ layer }) => layer !== null).map(({ layer, explanation }) => ({ layer, text: explanation })) });
+    judged = header().step;
     byId("own-result").replaceChildren(
+      ...result.findings.map(({ name, layer, explanation }) => h("p", null,
+        h("b", { class: "tone-bad", text: `${name.replaceAll("_", " ")}${layer === null ? "" : `, layer ${layer}`}: ` }), explanation)),
       result.compared?.length
         ? plainTable(["array", "relative error", ""], "lrl", result.compared.map(([name, error, ok]) =>
           [name, number(error, 3), (ok ?? error < AGREES) ? "agrees" : "differs"]))
