@@ -295,12 +295,18 @@ def test_a_network_from_outside_is_shown_and_trained_as_a_copy() -> None:
     kept = net.parameters.values.copy()
     session = Session(None, Given(from_arrays(net, X, y), net, bl.Adam(0.01), 5))
     assert session.settings.network.given
+    assert session.settings.training.optimizer == "Adam"
+    assert repr(session.course.optimizer) == repr(bl.Adam(0.01))
     ask(session, moving.step, unit="epoch")
     header, arrays = seen(session, "confusion", "histograms", "maps", "points")
     assert np.array_equal(net.parameters.values, kept)
     assert session.layout()["layers"][1]["wide"]
     assert arrays["confusion.train"].sum() == session.layout()["train"]
     assert header["label"] in "abc"
+    changed = session.settings.to_json()
+    changed["training"]["optimizer"] = "RMSprop"
+    ask(session, changing.configure, settings=changed)
+    assert repr(session.course.optimizer) == repr(bl.RMSprop(0.01))
 
 
 def test_a_frame_is_read_as_it_was_packed_and_what_is_not_finite_is_none() -> None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import MISSING, fields
+from dataclasses import MISSING, fields, replace
 from typing import Any, Final
 
 from ..kinds import ACTIVATIONS, Dense, Dropout, Layer
@@ -21,6 +21,7 @@ from .settings import (
     HiddenLayer,
     NetworkSettings,
     Settings,
+    TrainingSettings,
     takes_momentum,
 )
 
@@ -157,6 +158,28 @@ def settings_of(net: Network) -> NetworkSettings | None:
         l2=net.l2,
         seed=net.seed,
         given=True,
+    )
+
+
+def training_of(optimizer: Optimizer | None, batch_size: int | None) -> TrainingSettings:
+    """How a given network is trained, in the settings of the page as far as they can say it.
+
+    Examples
+    --------
+    >>> from ..kinds.optimizers import SGD
+    >>> training_of(SGD(0.5, momentum=0.9), 20)
+    TrainingSettings(optimizer='SGD', learning_rate=0.5, schedule='constant', batch_size=20, momentum=0.9)
+    """
+    found = TrainingSettings() if batch_size is None else TrainingSettings(batch_size=batch_size)
+    name = type(optimizer).__name__
+    if optimizer is None or name not in OPTIMIZER_NAMES:
+        return found
+    rate = getattr(optimizer, "learning_rate", None)
+    return replace(
+        found,
+        optimizer=name,
+        learning_rate=float(rate) if isinstance(rate, int | float) else found.learning_rate,
+        momentum=float(getattr(optimizer, "momentum", 0.0)) if takes_momentum(name) else 0.0,
     )
 
 

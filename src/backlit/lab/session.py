@@ -21,12 +21,12 @@ from ..network import Network
 from ..parameters import Array
 from ..training.threads import blas_limit
 from . import views
-from .building import build_network, build_optimizer, numbered, settings_of
+from .building import build_network, build_optimizer, numbered, settings_of, training_of
 from .catalogue import catalogue
 from .course import Course
 from .frames import pack
 from .material import Material, material_of
-from .settings import FILE, DataSettings, NetworkSettings, Settings, TrainingSettings
+from .settings import FILE, DataSettings, NetworkSettings, Settings
 
 _LONGEST_PIECE: Final = 0.02  # seconds of training between two looks at what the page wants
 _MEASURE_EVERY: Final = 0.2  # seconds, while it runs: a person cannot read faster
@@ -123,8 +123,7 @@ class Session:
         network = NetworkSettings()
         if given.net is not None:  # what the settings cannot say is shown, and changed only as a whole
             network = settings_of(given.net) or NetworkSettings(hidden=(), given=True)
-        training = TrainingSettings() if given.batch_size is None else TrainingSettings(batch_size=given.batch_size)
-        return Settings(DataSettings(FILE), network, training)
+        return Settings(DataSettings(FILE), network, training_of(given.optimizer, given.batch_size))
 
     def begin(self, settings: Settings) -> None:
         """Make data and network anew; nothing changes where that cannot be done."""
@@ -143,7 +142,8 @@ class Session:
         given = self.given
         if settings.network.given and given is not None and given.net is not None and settings.data.name == FILE:
             net = numbered(given.net)
-            optimizer = given.optimizer or build_optimizer(settings)
+            untouched = settings.training == self.first_settings().training
+            optimizer = given.optimizer if given.optimizer and untouched else build_optimizer(settings)
         else:
             net, optimizer = build_network(settings, material), build_optimizer(settings)
         train = encoded(net, material.X_train, material.y_train)
