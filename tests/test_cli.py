@@ -228,7 +228,7 @@ def test_what_images_are_trained_with_unless_told(
         seen.update(settings, net=net)
         return bl.fit(net, X, y, **settings)
 
-    monkeypatch.setattr("backlit.cli.images.fit", fit)
+    monkeypatch.setattr("backlit.cli.keeping.fit", fit)
     assert run(["train", "pictures", "--epochs", "4", "--out", "m", *options]) == 0
     assert seen["batch_size"] == batch_size
     schedule = seen["optimizer"].learning_rate
@@ -395,12 +395,12 @@ def test_bad_input_later(here: Path, capsys: pytest.CaptureFixture[str]) -> None
 def test_an_unexpected_error_is_one_line_too(
     here: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    from backlit.cli import train
+    from backlit.cli import keeping
 
     def fail(*args: Any) -> None:
         raise RuntimeError("first\nsecond")
 
-    monkeypatch.setattr(train, "save", fail)
+    monkeypatch.setattr(keeping, "save", fail)
     file = write("shop.csv", shop())
     assert run(["train", file, "--target", "sold", "--epochs", "1"]) == 2
     last = capsys.readouterr().err.splitlines()[-1]
