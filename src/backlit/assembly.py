@@ -10,7 +10,7 @@ from typing import Any, Final
 import numpy as np
 
 from .checks import positive_whole
-from .exceptions import ConfigurationError, ShapeError
+from .exceptions import ConfigurationError, RebindingError, ShapeError
 from .kinds import LAYERS, Activation, Dense, Layer, layer_from_spec
 from .kinds.activations import ACTIVATIONS
 from .kinds.loss import Loss
@@ -101,7 +101,29 @@ def _is_list_of_classes(value: Any) -> bool:
     return len(set(value)) == len(value)
 
 
-def copied_layers(layers: Sequence[Layer]) -> tuple[Layer, ...]:
+class Layers(tuple[Layer, ...]):
+    """The layers of a network: as a tuple, and what would change a list says why it does not."""
+
+    __slots__ = ()
+
+    def __setitem__(self, index: Any, layer: Any) -> None:
+        raise layers_are_fixed()
+
+    def __delitem__(self, index: Any) -> None:
+        raise layers_are_fixed()
+
+    def __getattr__(self, name: str) -> Any:
+        raise layers_are_fixed() if hasattr(list, name) else AttributeError(f"the layers have no attribute {name!r}")
+
+
+def layers_are_fixed() -> RebindingError:
+    return RebindingError(
+        "the layers of a network cannot be changed, as its one vector is made for them: make a new "
+        "Network([*net.layers, …], …); a layer's parameters are written through, net.layers[0].weight = W"
+    )
+
+
+def copied_layers(layers: Sequence[Layer]) -> Layers:
     """Copies of the layers, so that one description can serve several networks."""
     kept = tuple(layers) if isinstance(layers, Sequence) else (layers,)
     if not kept:
@@ -111,7 +133,7 @@ def copied_layers(layers: Sequence[Layer]) -> tuple[Layer, ...]:
             raise ConfigurationError(f"a layer is one of {', '.join(LAYERS)} or your own Layer, received {layer!r}")
     if not isinstance(kept[-1], Dense):
         raise ConfigurationError(f"the last layer must be Dense, received {kept[-1]!r}")
-    return tuple(copy.copy(layer) for layer in kept)
+    return Layers(copy.copy(layer) for layer in kept)
 
 
 def is_own(layer: Layer) -> bool:

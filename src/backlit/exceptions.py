@@ -19,6 +19,7 @@ A message is one sentence: what was wrong, what was received, what to do.
     ├── HistoryNameError     (KeyError)         no column of that name in a history
     ├── DivergenceError      (ArithmeticError)  training whose loss left the finite numbers
     ├── NotFittedError       (AttributeError)   a result asked for before training
+    ├── RebindingError       (AttributeError, TypeError)   another array, or layer, in the place of a network's own
     └── MissingExtraError    (ImportError)      an optional package that is not installed
 
     BacklitWarning           (UserWarning)      something that is done otherwise than was asked
@@ -109,6 +110,10 @@ class DivergenceError(BacklitError, ArithmeticError):
 
 class NotFittedError(BacklitError, AttributeError):
     """A result asked for before training."""
+
+
+class RebindingError(BacklitError, AttributeError, TypeError):
+    """Another array, or another layer, in the place of one that a network holds."""
 
 
 class MissingExtraError(BacklitError, ImportError):

@@ -18,6 +18,8 @@ from numba.core.caching import FunctionCache, IndexDataCacheFile
 from ..exceptions import BacklitWarning
 
 _DIGEST: Final = 16  # bytes
+_Cache: Any = FunctionCache  # without types
+_Files: Any = IndexDataCacheFile
 
 
 def keep_on_disk(dispatcher: Any) -> None:
@@ -32,7 +34,7 @@ def keep_on_disk(dispatcher: Any) -> None:
 
 
 @final
-class CheckedCache(FunctionCache):  # type: ignore[misc]
+class CheckedCache(_Cache):  # type: ignore[misc]
     """The machine code of one function."""
 
     def __init__(self, function: Callable[..., Any]) -> None:
@@ -50,7 +52,7 @@ class CheckedCache(FunctionCache):  # type: ignore[misc]
 
 
 @final
-class _CheckedFiles(IndexDataCacheFile):  # type: ignore[misc]
+class _CheckedFiles(_Files):  # type: ignore[misc]
     """An index of what is kept, and the data of each, in the form that is checked."""
 
     def _load_index(self) -> dict[Any, str]:
