@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import sys
 import warnings
@@ -80,9 +81,15 @@ def run(arguments: Sequence[str]) -> int:
     except Exception as error:
         if os.environ.get("BACKLIT_TRACEBACK"):
             raise
-        return _fail([f"unexpected {type(error).__name__}: {error} (BACKLIT_TRACEBACK=1 shows where)"])
+        return _fail([_unexpected(error)])
     show.release()
     return 0
+
+
+def _unexpected(error: Exception) -> str:
+    if isinstance(error, OSError) and error.errno in (errno.ENOSPC, errno.EFBIG):
+        return f"what is to be shown cannot be written: {error.strerror}"
+    return f"unexpected {type(error).__name__}: {error} (BACKLIT_TRACEBACK=1 shows where)"
 
 
 def _fail(lines: Sequence[str], code: int = 2) -> int:
