@@ -26,6 +26,7 @@ LAYER_LIMIT: Final = 4096
 SIZE_LIMIT: Final = 2**40  # of inputs and units, and of all parameters together
 CLASS_LIMIT: Final = 2**22
 TEXT_LIMIT: Final = 2**24  # characters that the classes take as an array: their number times the longest
+_DRAWN: Final = 2**18  # initial values that are drawn at once
 _NAME_LIMIT: Final = 100
 _ENTRY_LIMIT: Final = 20
 _NEEDED: Final = {"layers", "inputs", "loss"}
@@ -202,7 +203,12 @@ def set_initial_values(layers: Sequence[Layer], parameters: ParameterVector, see
         for which, name in enumerate(parameters.names_of(index)):
             view = parameters.view(name)
             rng = keyed_generator(seed, "initial values", index, which)
-            view[...] = layer.initial_value(name.split(".", 1)[1], view.shape, rng)
+            # Ours are drawn number after number, so some rows at a time are the same, and no second array of the whole
+            # is made; a layer of the user's own may need to know the whole shape.
+            some = max(1, _DRAWN // math.prod(view.shape[1:])) if layer.builtin else max(1, len(view))
+            for start in range(0, len(view), some):
+                part = view[start : start + some]
+                part[...] = layer.initial_value(name.split(".", 1)[1], part.shape, rng)
         for name in parameters.buffer_names_of(index):
             view = parameters.buffer(name)
             view[...] = layer.initial_value(name.split(".", 1)[1], view.shape, keyed_generator(seed, "initial values"))

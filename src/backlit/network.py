@@ -468,10 +468,14 @@ class Network:
     # and the views are bound again.
     def __getstate__(self) -> dict[str, Any]:
         state: dict[str, Any] = {"spec": self.spec(), "values": self.parameters.state.copy()}
-        own = {i: layer for i, layer in enumerate(self.layers) if is_own(layer)}
-        if own or not self.loss_function.builtin:
+        if self.has_own():
+            own = {i: layer for i, layer in enumerate(self.layers) if is_own(layer)}
             state["own"] = {"layers": own, "loss": self.loss_function}
         return state
+
+    def has_own(self) -> bool:
+        """Whether a layer, an activation or the loss is of the user's own making, which no file can hold."""
+        return not self.loss_function.builtin or any(is_own(layer) for layer in self.layers)
 
     def __setstate__(self, state: dict[str, Any]) -> None:
         own = state.get("own", {"layers": {}, "loss": state["spec"]["loss"]})

@@ -184,12 +184,13 @@ class SavedRun:
                     "resume with the network, data and settings that it began with"
                 )
         arrays, about, net = self.arrays, self.about, job.net
-        expected = {"values": net.parameters.state, "best": best.values, "start": best.start, "slots": job.state.slots}
-        for what, array in expected.items():
-            found = arrays.get(what, np.empty((0, net.parameters.size), net.dtype))
+        state, slots = net.parameters.state, job.state.slots
+        for what, array in {"values": state, "best": state, "start": state, "slots": slots}.items():
+            found = arrays.setdefault(what, np.empty((0, net.parameters.size), net.dtype))
             if found.shape != array.shape or found.dtype != array.dtype or not np.isfinite(found).all():
                 raise ModelFileError(f"the checkpoint {self.name} is damaged: its {what} do not fit the network")
-            array[...] = found
+        state[:], slots[:] = arrays["values"], arrays["slots"]
+        best.put(arrays["best"], arrays["start"])
         job.state.step, job.loss_limit = about["step"], about["loss_limit"]
         best.epoch, best.loss, best.start_epoch = about["best_epoch"], about["best_loss"], self.history.epochs
         if about["rate_given"] == training.given_rate and about["rate"] is not None:

@@ -199,7 +199,7 @@ def _run_epoch(run: Running, job: Job, engine: Engine, best: BestParameters, int
     started = time.perf_counter() - so_far.seconds
     order, done, steps = job.order(epoch), so_far.done, job.steps
     if not done:
-        best.begin_epoch(epoch)
+        best.begin_epoch(epoch, keep=training.validation is None)
     while done < steps:
         chunk_started = time.perf_counter()
         last = run.next_look(done, min(done + job.pace, steps))
