@@ -196,6 +196,17 @@ def write_images(folder: Path, n: int = 60) -> None:
         (folder / f"{stem}-labels-idx1-ubyte").write_bytes(names)
 
 
+def test_a_test_image_of_an_unknown_class_is_refused_before_training(
+    here: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    write_images(here / "pictures")
+    labels = here / "pictures" / "t10k-labels-idx1-ubyte"
+    labels.write_bytes(labels.read_bytes()[:-1] + b"\x05")
+    assert run(["train", "pictures", "--epochs", "1", "--out", "m"]) == 2
+    assert "the label 5 of image 19 is not among the 2 known classes" in capsys.readouterr().err
+    assert not (here / "m").exists()
+
+
 def test_images(here: Path, capsys: pytest.CaptureFixture[str]) -> None:
     write_images(here / "pictures")
     trained = result(

@@ -267,13 +267,16 @@ def test_a_second_ctrl_c_ends_at_once(capsys: pytest.CaptureFixture[str], monkey
     assert read_checkpoint("run").about["step"] == 0
 
 
+@pytest.mark.parametrize(
+    "where", ["backlit.training.checkpoint.Checkpoint.on_fit_begin", "backlit.training.fit._run_epochs"]
+)
 def test_ctrl_c_before_the_first_step_leaves_nothing(
-    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+    where: str, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def press_at_once(*arguments: Any) -> None:
         raise KeyboardInterrupt
 
-    monkeypatch.setattr("backlit.training.checkpoint.Checkpoint.on_fit_begin", press_at_once)
+    monkeypatch.setattr(where, press_at_once)
     err = ended(capsys, *TABLE, "--checkpoint", "run", code=130)[1]
     assert err.splitlines()[-1] == "backlit: interrupted"
     assert not Path("model.backlit.partial").exists()
@@ -371,11 +374,17 @@ def test_a_program_that_may_not_be_interrupted_is_not() -> None:
     assert (done.returncode, done.stderr) == (0, "")
 
 
-def test_a_reader_that_has_gone_is_no_error() -> None:
+@pytest.mark.parametrize("buffered", [True, False])
+def test_a_reader_that_has_gone_is_no_error(buffered: bool) -> None:
+    environment = {name: value for name, value in os.environ.items() if name != "PYTHONUNBUFFERED"}
+    if not buffered:
+        environment["PYTHONUNBUFFERED"] = "1"
     for command in (["demo"], ["inspect", "t.csv"], ["train", "--help"], [*TABLE, "--epochs", "1", "--json"]):
         reader, writer = os.pipe()
         os.close(reader)
-        done = subprocess.run([*PROGRAM, *command], stdout=writer, stderr=subprocess.PIPE, text=True, check=False)
+        done = subprocess.run(
+            [*PROGRAM, *command], stdout=writer, stderr=subprocess.PIPE, text=True, env=environment, check=False
+        )
         os.close(writer)
         assert done.returncode == 0, done.stderr
         assert "BrokenPipe" not in done.stderr
