@@ -20,6 +20,7 @@ A message is one sentence: what was wrong, what was received, what to do.
     ├── DivergenceError      (ArithmeticError)  training whose loss left the finite numbers
     ├── NotFittedError       (AttributeError)   a result asked for before training
     ├── OwnCodeError         (RuntimeError)     code of the reader's that failed or was stopped
+    ├── RebindingError       (AttributeError, TypeError)   another array, or layer, in the place of a network's own
     └── MissingExtraError    (ImportError)      an optional package that is not installed
 
     BacklitWarning           (UserWarning)      something that is done otherwise than was asked
@@ -127,6 +128,10 @@ class OwnCodeError(BacklitError, RuntimeError):
         super().__init__(message)
         self.line = line
         self.printed = printed
+
+
+class RebindingError(BacklitError, AttributeError, TypeError):
+    """Another array, or another layer, in the place of one that a network holds."""
 
 
 class MissingExtraError(BacklitError, ImportError):

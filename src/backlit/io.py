@@ -106,7 +106,7 @@ def _network_file(
     net: Network, arrays: Mapping[str, Array] = MappingProxyType({}), more: Mapping[str, str] = MappingProxyType({})
 ) -> list[bytes | memoryview]:
     """The pieces of a network's file, with further arrays and metadata in it."""
-    if "own" in net.__getstate__():
+    if net.has_own():
         raise ConfigurationError(
             "the network has a layer, an activation or a loss of your own, which no file can hold: "
             "save net.parameters.values with numpy.save, and make the network anew"

@@ -39,6 +39,15 @@ _SHOWN: Final = {
 }
 
 
+class Ended(Exception):
+    """The command ends early, with these words on stderr, a line each, and this exit code."""
+
+    def __init__(self, code: int, *lines: str) -> None:
+        super().__init__(*lines)
+        self.code = code
+        self.lines = lines
+
+
 def plain(text: str) -> str:
     """Text of others on one line, its control characters and those that turn the direction of writing made visible.
 

@@ -20,7 +20,6 @@ from ..kinds.optimizers import OPTIMIZERS
 from ..network import Network
 from ..parameters import Array
 from ..training.callbacks import Callback, EarlyStopping
-from ..training.fit import fit
 from ..training.history import History
 from . import show
 from .rows import measured, read_labelled, read_rows
@@ -83,7 +82,7 @@ def train_on_table(file: str, choice: Choice, reading: Reading, settings: Settin
         rows, y_val = read_labelled(model, str(held), loose_labels=choice.loose_labels)
         X_val = preparation.apply(rows, None, dtype)
     _check_classes(model, y)
-    model.history = _fit(model, X, y, X_val, y_val, settings, balanced=choice.balanced)
+    _fit(model, X, y, X_val, y_val, settings, balanced=choice.balanced)
     metrics = {"train": measured(model, X, y)}
     if len(y_val):
         metrics["validation"] = measured(model, X_val, y_val)
@@ -150,7 +149,7 @@ def _network(preparation: Preparation, classes: Array | None, settings: Settings
 
 def _fit(
     model: TableModel, X: Array, y: Array, X_val: Array, y_val: Array, settings: Settings, *, balanced: bool
-) -> History:
+) -> None:
     from ..lens.healthcheck.health import HealthMonitor
 
     weight, weight_val = (_balanced(model, labels, y) if balanced else None for labels in (y, y_val))
@@ -161,7 +160,13 @@ def _fit(
         validation = (X_val, model.encode(y_val), weight_val)
     if model.network.parameters.size <= MOST_WATCHED:
         callbacks.append(HealthMonitor(show=True))
-    return fit(
+
+    def finished(history: History) -> TableModel:
+        model.history = history
+        return model
+
+    history = settings.keeping.fit(
+        finished,
         model.network,
         X,
         model.encode(y),
@@ -173,6 +178,7 @@ def _fit(
         callbacks=callbacks,
         engine=settings.engine,
     )
+    finished(history)
 
 
 def _balanced(model: TableModel, labels: Array, trained: Array) -> Array:
