@@ -225,7 +225,9 @@ def print_json(result: Mapping[str, Any]) -> None:
 
 
 def write(text: str) -> None:
-    """Data for other programs on stdout: UTF-8, whatever the terminal shows."""
+    """Data for other programs on stdout: UTF-8, as it is; on a terminal, as what can be shown there."""
+    if sys.stdout.isatty():
+        text = "\n".join(plain(part) for part in text.split("\n"))
     raw = getattr(sys.stdout, "buffer", None)
     if raw is None or "utf" in (sys.stdout.encoding or "").lower():
         sys.stdout.write(text)

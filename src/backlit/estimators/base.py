@@ -134,6 +134,11 @@ class BaseMLP(TransformerMixin, CallbackSupport, auto_wrap_output_keys=None):  #
             and (len(classes) == net.outputs if net.outputs > 1 else 1 <= len(classes) <= 2)
         ):
             raise ModelFileError("the classes do not fit the outputs")
+        if classes is not None:
+            if classes.dtype.kind == "f" and not np.isfinite(classes).all():
+                raise ModelFileError("a class is not a finite number")
+            if len(np.unique(classes)) != len(classes):
+                raise ModelFileError("a class stands twice")
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # that the row has no feature names
             self.predict(np.zeros((1, features)))
