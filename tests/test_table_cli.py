@@ -448,3 +448,17 @@ def test_what_takes_long_is_said_on_a_terminal(
     write("t.csv", noise())
     ended(capsys, "train", "t.csv", "--target", "y", *QUICK, "--out", "m")
     assert "skops" not in ended(capsys, "predict", "m", "t.csv")[1]
+
+
+def test_predictions_are_data_in_a_pipe_and_can_be_shown_on_a_terminal(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    data = noise()
+    pl.DataFrame({**data, "y": ["\x1b[31mup" if v == "up" else "down" for v in data["y"]]}).write_parquet("t.parquet")
+    ended(capsys, "train", "t.parquet", "--target", "y", *QUICK, "--out", "m")
+    piped = ended(capsys, "predict", "m", "t.parquet")[0]
+    assert "\x1b[31mup" in piped
+    monkeypatch.setattr(sys.stdout, "isatty", lambda: True, raising=False)
+    shown = ended(capsys, "predict", "m", "t.parquet")[0]
+    assert "\x1b" not in shown
+    assert shown == piped.replace("\x1b", "\\x1b")
