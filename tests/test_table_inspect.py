@@ -128,6 +128,13 @@ def test_a_histogram_of_any_numbers(values: list[float]) -> None:
     assert sum(facts[0].histogram) == 24
 
 
+def test_infinities_are_in_no_bin() -> None:
+    table = pl.DataFrame({"x": [np.inf, 1.0, 2.0, -np.inf], "y": [np.inf] * 4})
+    facts = survey(table, {"x": "numeric", "y": "numeric"}, {}, {})
+    assert facts[0].histogram == (1, *[0] * 10, 1)
+    assert facts[1].histogram == (0,) * 12
+
+
 def test_a_range_beyond_all_numbers_has_its_ends_in_the_outer_bins() -> None:
     facts = survey(pl.DataFrame({"x": [1e308, -1e308, -1e308]}), {"x": "numeric"}, {}, {})
     assert facts[0].histogram == (2, *[0] * 10, 1)
