@@ -220,12 +220,26 @@ def test_other_ways_to_pack(tmp_path: Path, method: int, classifier: Any) -> Non
     refused(buffer.getvalue(), tmp_path, "packed in a way that save does not use")
 
 
-@pytest.mark.parametrize(("old", "new"), [(b'"n_features_in_"', b'"n_features_on_"'), (b'"spec"', b'"spek"')])
+@pytest.mark.parametrize(
+    ("old", "new"),
+    [
+        (b'"n_features_in_"', b'"n_features_on_"'),
+        (b'"spec"', b'"spek"'),
+        (b'"impute_missing"', b'"impute_nothing"'),  # asked for only when a row is refused
+    ],
+)
 def test_an_estimator_that_cannot_predict(tmp_path: Path, old: bytes, new: bytes, classifier: Any) -> None:
     members = read_archive(saved(classifier, tmp_path))
     assert old in members["schema.json"]
     members["schema.json"] = members["schema.json"].replace(old, new)
     refused(stored_archive(members), tmp_path, "damaged")
+
+
+def test_an_estimator_that_is_not_fitted_needs_its_settings(tmp_path: Path) -> None:
+    members = read_archive(saved(bl.MLPClassifier((4,)), tmp_path))
+    assert bl.load(tmp_path / "good").hidden_layer_sizes == (4,)
+    members["schema.json"] = members["schema.json"].replace(b'"impute_missing"', b'"impute_nothing"')
+    refused(stored_archive(members), tmp_path, "lacks its setting 'impute_missing'")
 
 
 def test_a_long_history_keeps_its_values_in_a_small_file(tmp_path: Path) -> None:

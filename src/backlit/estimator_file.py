@@ -211,5 +211,5 @@ def _check_model(model: Any) -> None:
             if not np.isfinite(part.parameters.state).all():
                 raise ValueError("a network in it has parameters that are not finite")
             check_state(part.layers)
-        if isinstance(part, BaseMLP) and "network_" in vars(part):
+        if isinstance(part, BaseMLP):
             part.check_loaded()

@@ -122,6 +122,11 @@ class BaseMLP(TransformerMixin, CallbackSupport, auto_wrap_output_keys=None):  #
 
     def check_loaded(self) -> None:
         """Refuse what came out of a file and cannot predict: sizes that do not fit, or values of another type."""
+        missing = [name for name in self._get_param_names() if not hasattr(self, name)]
+        if missing:
+            raise ModelFileError(f"the estimator lacks its setting {missing[0]!r}")
+        if "network_" not in vars(self):
+            return  # it was saved before it was fitted
         net, features = self.network_, self.n_features_in_
         if not isinstance(net, Network) or type(features) is not int or features != net.inputs:
             raise ModelFileError("the estimator and its network have different numbers of features")
