@@ -40,7 +40,9 @@ from backlit.training.checkpoint import _digest
 
 SHORT, LONG = 50, 3400  # files of each of the six kinds
 SECONDS = 2.0  # of a processor
-TIMES, FLOOR = 10, ALWAYS  # what memory may be taken: times the size of the file, and bytes beyond
+# What memory may be taken: times the size of the file, and bytes beyond. Parts no larger than `ALWAYS` together
+# may be held five times while they are read: unpacked, in the archive for skops (twice), by skops, and as arrays.
+TIMES, FLOOR = 10, 5 * ALWAYS
 
 _rng = np.random.default_rng(0)
 X = _rng.normal(size=(24, 3))
@@ -290,7 +292,12 @@ def bomb(data: bytes, rng: Rng, canary: Path) -> bytes:
     buffer = io.BytesIO()
     with zipfile.ZipFile(buffer, "w", zipfile.ZIP_DEFLATED) as archive, warnings.catch_warnings():
         warnings.simplefilter("ignore")  # zipfile remarks on names that stand twice
-        what = int(rng.integers(5))
+        what = int(rng.integers(6))
+        large = io.BytesIO()
+        np.save(large, np.zeros(ALWAYS // 8 - 2**14))
+        arrays = [name for name, _ in members if name.endswith(".npy")]
+        if what == 5:
+            members = [(name, large.getvalue() if name == arrays[0] else content) for name, content in members]
         for name, content in members:
             archive.writestr(name, content)
             if what == 0 and rng.random() < 0.3:
@@ -304,7 +311,7 @@ def bomb(data: bytes, rng: Rng, canary: Path) -> bytes:
             archive.writestr("more.npy", data)
         elif what == 4:
             header = b"\x93NUMPY\x01\x00v\x00{'descr': '<f8', 'fortran_order': False, 'shape': (1099511627776,), }"
-            archive.writestr(next(name for name, _ in members if name.endswith(".npy")), header.ljust(127) + b"\n")
+            archive.writestr(arrays[0], header.ljust(127) + b"\n")
     return buffer.getvalue()
 
 

@@ -57,7 +57,7 @@ def command(*arguments: str, what: str = "") -> int:
     told = f"{what}: backlit {' '.join(arguments)}\n{said[-1000:]}\n{remarks[-1000:]}"
     assert code in (0, 2), told
     assert seconds < SECONDS, told
-    for text in ("Traceback", "unexpected", "Warning"):
+    for text in ("Traceback", "backlit: unexpected", "Warning"):
         assert text not in remarks, told
     if code == 2:
         assert said == "", told
