@@ -197,6 +197,12 @@ def check_values(values: Any, size: int) -> Array:
     return array
 
 
+def check_state(layers: Sequence[Layer]) -> None:
+    """Refuse values that came out of a file and that no training leaves, with a `ConfigurationError`."""
+    for layer in layers:
+        layer.check_state()
+
+
 def set_initial_values(layers: Sequence[Layer], parameters: ParameterVector, seed: int) -> None:
     """Draw every parameter, each from its own stream: keyed by seed, layer, and its number in the layer."""
     for index, layer in enumerate(layers):

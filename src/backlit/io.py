@@ -19,7 +19,7 @@ from typing import Any, Final
 import numpy as np
 
 from .archives import ZIP_MARK
-from .assembly import check_spec, number_of_values, parameter_shapes
+from .assembly import check_spec, check_state, number_of_values, parameter_shapes
 from .estimator_file import TRUSTED_TYPES, check_finite, estimator_bytes, read_estimator
 from .exceptions import BacklitError, ConfigurationError, ModelFileError
 from .files import (
@@ -161,6 +161,7 @@ def _fill(net: Network, tensors: Mapping[str, Array]) -> None:
         if tensors[key].dtype != net.dtype or not np.isfinite(tensors[key]).all():
             raise ModelFileError(f"{key!r} is not made of finite {net.dtype} numbers")
         view[...] = tensors[key]
+    check_state(net.layers)
 
 
 def _network_spec(metadata: Any, name: str) -> Spec:

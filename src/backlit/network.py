@@ -40,7 +40,7 @@ from .assembly import (
     set_initial_values,
 )
 from .checks import cast_weight, check_reach, check_reached, float_dtype, not_negative, positive, positive_whole
-from .exceptions import ConfigurationError, RebindingError
+from .exceptions import ConfigurationError, NonFiniteError, RebindingError
 from .kinds import Dense, Layer, layer_from_spec
 from .kinds.layer import Moment
 from .kinds.losses import LossLike, check_own_loss, get_loss, loss_from_spec
@@ -322,15 +322,24 @@ class Network:
         """The outputs for X, shape (n, outputs), in inference mode (no dropout).
 
         Works through X in pieces, so that no array of n rows but the result is made.
+
+        Raises
+        ------
+        NonFiniteError
+            If an output is not finite.
         """
         X = check_inputs(X, self.inputs)
-        if X.dtype == self.dtype and self.input_scale == 1.0:
-            return self._forward(X)
         with np.errstate(over="ignore", invalid="ignore"):
             result = self._forward(X)
         # Looked for in the outputs, which are few: the limit of tanh at infinity, say, is right as it is.
-        if not np.isfinite(result).all():
+        finite = np.isfinite(result)
+        if not finite.all():
             check_reach(X, self.dtype, "X", self.input_scale)
+            row, unit = np.argwhere(~finite)[0]
+            raise NonFiniteError(
+                f"output {unit} of row {row} is {result[row, unit]}: the numbers grow beyond {self.dtype} on their way "
+                "through the network; train it again with a smaller learning rate, or with inputs of a smaller range"
+            )
         return result
 
     def _forward(self, X: Array) -> Array:

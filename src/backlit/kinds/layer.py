@@ -180,6 +180,14 @@ class Layer:
         """The description, in values that JSON can hold: the arguments that make it, with its kind."""
         return {"kind": type(self).__name__}
 
+    def check_state(self) -> None:
+        """Refuse parameters or buffers, from a file say, that no training leaves.
+
+        Raises
+        ------
+        ConfigurationError
+        """
+
     # ── the passes ───────────────────────────────────────────────────────────────────────────────────────
 
     def room(self, n: int, dtype: np.dtype[Any], training: bool) -> dict[str, Array]:
