@@ -2,8 +2,9 @@
 
     python scripts/recording.py
 
-Nothing of it is typed in by hand but the commands: they are run, and their lines, with the terminal's colours, are written
-into an SVG that moves by style sheet alone. It needs no player and no script, and stands still for those who want that.
+Nothing of it is typed in by hand but the commands: they are run, and their lines, with the terminal's colours, are
+written into an SVG that moves by style sheet alone. It needs no player and no script, and stands still for those who
+want that.
 """
 
 from __future__ import annotations
@@ -165,8 +166,8 @@ text{font:14px ui-monospace,SFMono-Regular,Menlo,Consolas,"DejaVu Sans Mono",mon
 """
     return (
         f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {width:g} {height:g}" width="{width:g}" '
-        f'height="{height:g}" role="img"><title>Backlit in a terminal</title><desc>A weight unfolded down to the loss; the '
-        f"mistake in somebody's gradients named; a network trained on a table.</desc>"
+        f'height="{height:g}" role="img"><title>Backlit in a terminal</title><desc>A weight unfolded '
+        f"down to the loss; the mistake in somebody's gradients named; a network trained on a table.</desc>"
         f'<style>{look}{"".join(styles)}</style><rect width="100%" height="100%" rx="8" fill="#151b23"/>{dots}'
         f"{''.join(body)}</svg>\n"
     )

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import ast
 import html
-import re
 import io
+import re
 from pathlib import Path
 from typing import Any
 

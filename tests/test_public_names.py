@@ -68,6 +68,7 @@ NAMES = [
     "fit",
     "health",
     "huber",
+    "lab",
     "load",
     "loss_account",
     "plot_boundary",

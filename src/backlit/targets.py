@@ -152,7 +152,23 @@ def encode_targets(
     check_finite(Y, "y")
     if loss.check_targets is not None:
         loss.check_targets(Y, activation)
+    if loss.targets == "probabilities" and activation.sums_to_one:
+        Y = adding_up_to_one(Y)
     return Y.astype(dtype), classes
+
+
+def adding_up_to_one(Y: Array) -> Array:
+    """Rows of probabilities, divided by their sums where rounding to some digits left those beside 1.
+
+    delta = a − y is the gradient of the loss only for rows that add up to 1.
+
+    Examples
+    --------
+    >>> adding_up_to_one(np.array([[0.3333, 0.3333, 0.3333], [0.0, 1.0, 0.0]])).sum(axis=1)
+    array([1., 1.])
+    """
+    sums = Y.sum(axis=1, dtype=np.float64, keepdims=True)  # (n, 1)
+    return Y if (sums == 1.0).all() else Y / sums
 
 
 def _two_labels(array: Array, activation: Activation) -> bool:

@@ -10,6 +10,7 @@ import numpy as np
 from ..exceptions import ConfigurationError
 from ..network import Network
 from ..parameters import Array
+from ..targets import adding_up_to_one
 from ..workspace import Workspace
 
 EPSILON: Final = 1e-5  # near the cube root of float64's precision, where truncation and rounding balance
@@ -52,6 +53,9 @@ class FrozenBatch:
         self.work = Workspace(
             self.net.layers, self.net.inputs, X.shape[0], self.net.dtype, input_scale=self.net.input_scale
         )
+        Y = Y.astype(dtype)
+        if self.net.loss_function.targets == "probabilities" and self.net.output_layer.activation.sums_to_one:
+            Y = adding_up_to_one(Y)  # anew: what adds up to 1 in float32 does not quite in float64
         self.work.load(X, Y.astype(dtype), None if weight is None else weight.astype(dtype))
 
     def loss(self) -> float:

@@ -15,6 +15,7 @@ from ..kinds.optimizers import OPTIMIZERS
 from ..network import Network
 from ..randomness import check_seed
 from ..training.history import History
+from .keeping import Keeping
 
 PATIENCE: Final = 10  # epochs without a better validation loss, after which training ends
 TABLE_VALIDATION, IMAGE_VALIDATION = 0.2, 0.1  # fraction of the rows held out unless told
@@ -39,6 +40,7 @@ class Settings:
     validation: str | None
     seed: int
     engine: str
+    keeping: Keeping
 
     def check(self) -> None:
         """Refuse what no network and no run can be made of, before any file is read."""

@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING, Any, final
 
 import numpy as np
 
-from ..data.columns import find_kinds, looks_like_data, resolve_column
-from ..data.leaving import column_remarks, columns_left_out
+from ..data.choosing import EMPTY, choose_columns
+from ..data.columns import looks_like_data, resolve_column
 from ..data.measures import baseline_measures
 from ..data.model import Reading, TableModel
 from ..data.preparation import Preparation
@@ -20,7 +20,6 @@ from ..kinds.optimizers import OPTIMIZERS
 from ..network import Network
 from ..parameters import Array
 from ..training.callbacks import Callback, EarlyStopping
-from ..training.fit import fit
 from ..training.history import History
 from . import show
 from .rows import measured, read_labelled, read_rows
@@ -83,7 +82,7 @@ def train_on_table(file: str, choice: Choice, reading: Reading, settings: Settin
         rows, y_val = read_labelled(model, str(held), loose_labels=choice.loose_labels)
         X_val = preparation.apply(rows, None, dtype)
     _check_classes(model, y)
-    model.history = _fit(model, X, y, X_val, y_val, settings, balanced=choice.balanced)
+    _fit(model, X, y, X_val, y_val, settings, balanced=choice.balanced)
     metrics = {"train": measured(model, X, y)}
     if len(y_val):
         metrics["validation"] = measured(model, X_val, y_val)
@@ -102,26 +101,19 @@ def target_name(columns: list[str], target: str | None, file: str) -> str:
 
 def kinds_of(features: pl.DataFrame, reading: Reading, choice: Choice, file: str, target: str) -> dict[str, Any]:
     """The columns that are learnt from, with their kinds; what is left out or read in its own way is said."""
-    names = features.columns
-    numeric, categorical, keep, drop = (
-        [resolve_column(names, column) for column in given]
-        for given in (reading.numeric, reading.categorical, choice.keep, choice.drop)
+    kinds, left_out, remarks = choose_columns(
+        features,
+        numeric=reading.numeric,
+        categorical=reading.categorical,
+        keep=choice.keep,
+        drop=choice.drop,
     )
-    for column in drop:
-        if column in (*numeric, *categorical, *keep):
-            raise ConfigurationError(f"column {column!r} is to be dropped and to be used: choose one")
-    kinds = find_kinds(features.drop(drop), numeric=numeric, categorical=categorical)
-    for column in [c for c, kind in kinds.items() if kind == "empty"]:
-        show.remark(f"the column {column!r} is left out: every value in it is missing")
-    kinds = {c: kind for c, kind in kinds.items() if kind != "empty"}
-    said = {*numeric, *categorical, *keep}
-    judged = {c: kind for c, kind in kinds.items() if c not in said}
-    for column, why in columns_left_out(features, judged).items():
-        show.remark(f"the column {column!r} is left out: {why} (pass --keep {column!r} to learn from it)")
-        del kinds[column]
+    for column, why in left_out.items():
+        hint = "" if why == EMPTY else f" (pass --keep {column!r} to learn from it)"
+        show.remark(f"the column {column!r} is left out: {why}{hint}")
     if not kinds:
         raise TableError(f"{file!r} has no column to learn from besides the target {target!r}")
-    for text in column_remarks(features, kinds, said=said):
+    for text in remarks:
         show.remark(text)
     return dict(kinds)
 
@@ -157,7 +149,7 @@ def _network(preparation: Preparation, classes: Array | None, settings: Settings
 
 def _fit(
     model: TableModel, X: Array, y: Array, X_val: Array, y_val: Array, settings: Settings, *, balanced: bool
-) -> History:
+) -> None:
     from ..lens.healthcheck.health import HealthMonitor
 
     weight, weight_val = (_balanced(model, labels, y) if balanced else None for labels in (y, y_val))
@@ -168,7 +160,13 @@ def _fit(
         validation = (X_val, model.encode(y_val), weight_val)
     if model.network.parameters.size <= MOST_WATCHED:
         callbacks.append(HealthMonitor(show=True))
-    return fit(
+
+    def finished(history: History) -> TableModel:
+        model.history = history
+        return model
+
+    history = settings.keeping.fit(
+        finished,
         model.network,
         X,
         model.encode(y),
@@ -180,6 +178,7 @@ def _fit(
         callbacks=callbacks,
         engine=settings.engine,
     )
+    finished(history)
 
 
 def _balanced(model: TableModel, labels: Array, trained: Array) -> Array:

@@ -62,7 +62,12 @@ def describe(model: TableModel) -> tuple[str, dict[str, Array]]:
             for c in preparation.categories
         ],
         "history": {
-            "columns": {name: [_jsonable(v) for v in values] for name, values in model.history.to_dict().items()},
+            # without the seconds: the same run gives the same file
+            "columns": {
+                name: [_jsonable(v) for v in values]
+                for name, values in model.history.to_dict().items()
+                if name != "seconds"
+            },
             "stopped": model.history.stopped,
             "best_epoch": model.history.best_epoch,
         },

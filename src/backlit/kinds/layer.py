@@ -14,8 +14,8 @@ from typing import Any, ClassVar, NamedTuple, final
 
 import numpy as np
 
-from ..exceptions import ConfigurationError, ShapeError
-from ..parameters import Array, ParameterVector
+from ..exceptions import ConfigurationError, RebindingError
+from ..parameters import Array, ParameterVector, written
 from ..typing import Spec
 from .activation import Activation
 from .kernel import Kernel
@@ -164,12 +164,13 @@ class Layer:
             object.__setattr__(self, name, value)
             return
         view = self.__dict__[name]
-        if value is view:  # what `layer.weight *= 2` assigns
-            return
-        given = np.asarray(value)
-        if given.shape != view.shape:
-            raise ShapeError(f"{name} of {self!r} has shape {view.shape}, received {given.shape}")
-        view[...] = given
+        if value is not view:  # what `layer.weight *= 2` assigns
+            view[...] = written(value, view, f"{name} of {self!r}")
+
+    def __delattr__(self, name: str) -> None:
+        if name in self._bound:
+            raise RebindingError(f"{name} of {self!r} belongs to its network and cannot be deleted: make a new Network")
+        object.__delattr__(self, name)
 
     def __getstate__(self) -> dict[str, Any]:
         """The description without the views, which a copy would break."""
@@ -178,6 +179,14 @@ class Layer:
     def describe(self) -> Spec:
         """The description, in values that JSON can hold: the arguments that make it, with its kind."""
         return {"kind": type(self).__name__}
+
+    def check_state(self) -> None:
+        """Refuse parameters or buffers, from a file say, that no training leaves.
+
+        Raises
+        ------
+        ConfigurationError
+        """
 
     # ── the passes ───────────────────────────────────────────────────────────────────────────────────────
 
