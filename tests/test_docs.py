@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import pydoc
 import re
 from pathlib import Path
 
@@ -48,7 +49,7 @@ def test_every_public_name_is_in_the_reference() -> None:
 
     page = (ROOT / "docs" / "api" / "index.md").read_text(encoding="utf-8")
     listed = set(re.findall(r"^   ([\w.]+)$", page, re.MULTILINE))
-    wanted = set(backlit.__all__) - {"data"}
+    wanted = set(backlit.__all__) - {"data", "lab"} | {"lab.launch.lab"}  # two that are folders
     wanted |= {f"data.{name}" for name in data.__all__ if callable(getattr(data, name))}
     wanted |= {f"estimators.{name}" for name in estimators.__all__ if name not in backlit.__all__}
     errors = {
@@ -56,11 +57,7 @@ def test_every_public_name_is_in_the_reference() -> None:
     }
     wanted |= {f"exceptions.{name}" for name in errors - wanted if isinstance(vars(exceptions)[name], type)}
     assert wanted - listed == set()
-    for name in listed:
-        found: object = backlit
-        for part in name.split("."):
-            found = getattr(found, part)
-        assert getattr(found, "__doc__", None), name
+    assert [name for name in listed if not getattr(pydoc.locate(f"backlit.{name}"), "__doc__", None)] == []
 
 
 def test_the_tables_of_kinds_have_every_name() -> None:
