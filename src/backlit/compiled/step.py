@@ -24,6 +24,7 @@ from ..exceptions import BacklitWarning
 from ..kinds.kernel import DELTA, INPUTS, KERNEL, OUTPUTS, ROOM, A, matrix
 from ..parameters import Array
 from . import draws, products
+from .cache import keep_on_disk
 from .math import compiled
 from .plan import PLANS, Plan, compiled_activation, compiled_loss, compiled_slope, one_of
 
@@ -309,9 +310,11 @@ def steps_for(plan: int, kept: bool) -> Callable[..., int]:
         fingerprint  # noqa: B018
         return steps(plan, data, batch, chain, rule, order, rates, step, limit, losses, weights)
 
-    found: Callable[..., int]
+    found: Callable[..., int] = njit(run_steps, error_model="numpy", nogil=True)
+    if not kept:
+        return found
     try:
-        found = njit(run_steps, error_model="numpy", nogil=True, cache=kept)
+        keep_on_disk(found)
     except RuntimeError:  # Numba looks for a folder to write to: beside this file, or the user's own
         warnings.warn(
             "the compiled engine compiles anew in every process, as Numba finds no folder to keep its functions in: "
@@ -319,7 +322,6 @@ def steps_for(plan: int, kept: bool) -> Callable[..., int]:
             BacklitWarning,
             stacklevel=2,
         )
-        found = njit(run_steps, error_model="numpy", nogil=True)
     return found
 
 
