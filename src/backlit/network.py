@@ -45,7 +45,7 @@ from .kinds.losses import LossLike, check_own_loss, get_loss, loss_from_spec
 from .pages import Page, Table, Words, shown
 from .parameters import BLOCK, Array, ParameterVector, blocks
 from .randomness import check_seed
-from .targets import check_inputs, check_sample_weight, encode_targets
+from .targets import check_inputs, check_sample_weight, encode_targets, plain_inputs
 from .typing import Spec
 from .workspace import Workspace, takes_sparse
 
@@ -306,7 +306,8 @@ class Network:
 
         Works through X in pieces, so that no array of n rows but the result is made.
         """
-        X = check_inputs(X, self.inputs)
+        if not plain_inputs(X, self.inputs):
+            X = check_inputs(X, self.inputs)
         if X.dtype == self.dtype and self.input_scale == 1.0:
             return self._forward(X)
         with np.errstate(over="ignore", invalid="ignore"):
