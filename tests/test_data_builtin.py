@@ -13,8 +13,8 @@ import pytest
 from sklearn import datasets
 
 import backlit.data as data
-from backlit.data.builtin import BUILTIN, load
 from backlit.data import split
+from backlit.data.builtin import BUILTIN, load
 from backlit.data.split import keep_rows, split_rows
 from backlit.exceptions import ConfigurationError, DataError, ShapeError
 

@@ -5,7 +5,7 @@
     z of the layer above = z + (a_j(θ ± ε) − a_j) W[j]
 
 From there on the layers do what they always do, for the rows of many nudges below each other. For a layer of 784 inputs
-and 128 units that is some hundredths of a pass for each parameter, and the differences are those of whole passes but for
+and 128 units that is a tenth of a pass for each parameter, or less; the differences are those of whole passes but for
 rounding.
 """
 
@@ -86,7 +86,7 @@ class OneUnit:
         return np.asarray((sums[:count] - sums[count : 2 * count]) / self.weight_sum / (2.0 * epsilon))
 
     def _pass(self, index: int, unit: int, nudges: Array, room: Workspace) -> None:
-        """The forward pass from a layer on, with z_j + nudges in the place of z_j: (k, n) for k passes below each other."""
+        """The forward pass from a layer on, with z_j + nudges for z_j: (k, n) for k passes below each other."""
         layers: list[Layer] = self.net.layers
         layer: Any = layers[index]
         z, shape = self.work.room[index]["z"], (*nudges.shape, -1)
