@@ -85,7 +85,7 @@ class FrozenBatch:
         with np.errstate(all="ignore"):
             found = OneUnit(self.net, self.work, self.step is not None).central(positions, epsilon)
         for place in np.flatnonzero(~np.isfinite(found)):
-            found[place] = self.central(positions[place], epsilon)
+            found[place] = self.central(positions[int(place)], epsilon)
         return found
 
     def along(self, direction: Array, epsilon: float = EPSILON) -> float:

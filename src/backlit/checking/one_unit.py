@@ -87,7 +87,7 @@ class OneUnit:
 
     def _pass(self, index: int, unit: int, nudges: Array, room: Workspace) -> None:
         """The forward pass from a layer on, with z_j + nudges for z_j: (k, n) for k passes below each other."""
-        layers: list[Layer] = self.net.layers
+        layers: tuple[Layer, ...] = self.net.layers
         layer: Any = layers[index]
         z, shape = self.work.room[index]["z"], (*nudges.shape, -1)
         if layer.activation.slope is None or index == len(layers) - 1:  # f of a unit hangs on the others, or is the end
