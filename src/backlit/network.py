@@ -333,8 +333,8 @@ class Network:
         with np.errstate(over="ignore", invalid="ignore"):
             result = self._forward(X)
             total = np.add.reduce(result, axis=None)
-        # Looked for in the outputs, which are few: the limit of tanh at infinity, say, is right as it is. Their sum says
-        # whether there is anything to look for; it may leave the finite numbers by itself.
+        # Looked for in the outputs, which are few: the limit of tanh at infinity, say, is right as it is. Their sum
+        # says whether there is anything to look for; it may leave the finite numbers by itself.
         if not math.isfinite(total):
             self._check_outputs(X, result)
         return result
@@ -345,7 +345,7 @@ class Network:
             check_reach(X, self.dtype, "X", self.input_scale)
             raise NonFiniteError(
                 f"output {unit} of row {row} is {outputs[row, unit]}: the numbers grow beyond {self.dtype} on their "
-                "way through the network; train it again with a smaller learning rate, or with inputs of a smaller range"
+                "way through the network; train it again with a smaller learning rate, or with inputs of smaller range"
             )
 
     def _forward(self, X: Array) -> Array:
