@@ -13,9 +13,10 @@ import pytest
 from sklearn import datasets
 
 import backlit.data as data
+from backlit.data import split
 from backlit.data.builtin import ABOUT, BUILTIN, load
 from backlit.data.shapes import SHAPES
-from backlit.data.split import split_rows
+from backlit.data.split import keep_rows, split_rows
 from backlit.exceptions import ConfigurationError, DataError, ShapeError
 
 GOLDEN = Path(__file__).parent / "golden_systems.json"
@@ -251,3 +252,14 @@ def test_rows_that_cannot_be_divided() -> None:
         split_rows(10, 0.5, seed=0, labels=[0] * 9)
     with pytest.raises(ConfigurationError, match="the seed must be"):
         split_rows(10, 0.5, seed=-1)
+
+
+@pytest.mark.parametrize("at_once", [1, 3, 1000])
+def test_rows_that_are_kept_move_together_without_a_copy(at_once: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(split, "_ROWS_AT_ONCE", at_once)
+    X = np.random.default_rng(0).integers(0, 256, (50, 4)).astype(np.uint8)
+    rows, _ = split_rows(50, 0.3, seed=3)
+    expected = X[rows]
+    found = keep_rows(X, rows)
+    np.testing.assert_array_equal(found, expected)
+    assert np.shares_memory(found, X)

@@ -75,3 +75,28 @@ def test_the_page_of_errors_has_every_error() -> None:
     named = [name for name, value in vars(exceptions).items() if isinstance(value, type) and name.endswith("Error")]
     assert len(named) > 10
     assert [name for name in named if f"`{name}`" not in page and f"backlit.{name}`" not in page] == []
+
+
+def test_what_the_first_screen_shows_is_what_is_printed() -> None:
+    """The three results at the top of README, of the often-cited 2-2-2 network; `…` stands for lines left out."""
+    import numpy as np
+
+    import backlit as bl
+
+    net = bl.Network([bl.Dense(2, "sigmoid"), bl.Dense(2, "sigmoid")], inputs=2, dtype="float64")
+    W1, b1, W2, b2 = (net.parameters.view(name) for name in net.parameters.names)
+    W1[...], b1[...], W2[...], b2[...] = [[0.15, 0.25], [0.2, 0.3]], 0.35, [[0.4, 0.5], [0.45, 0.55]], 0.6
+    X, y = np.array([[0.05, 0.10]]), np.array([[0.01, 0.99]])
+    a1 = 1 / (1 + np.exp(-(X @ W1 + b1)))
+    a2 = 1 / (1 + np.exp(-(a1 @ W2 + b2)))
+    delta2 = (a2 - y) * a2 * (1 - a2)
+    delta1 = (delta2 @ W2) * a1 * (1 - a1)
+    mine = {"W1": X.T @ delta1, "b1": delta1[0], "W2": a1.T @ delta2, "b2": delta2[0]}
+    names = {"bl": bl, "net": net, "X": X, "y": y, "mine": mine}
+
+    shown = re.findall(r"```\n>>> print\((.*)\).*\n((?:.*\n)*?)```", (ROOT / "README.md").read_text(encoding="utf-8"))
+    assert len(shown) == 3
+    for call, lines in shown:
+        pattern = ".*".join(re.escape(part) for part in lines.strip("\n").split("…"))
+        printed = str(eval(call, dict(names)))
+        assert re.fullmatch(pattern, f"\n{printed}\n" if lines.startswith("…") else f"{printed}\n", re.DOTALL), call

@@ -47,7 +47,7 @@ from .kinds.losses import LossLike, check_own_loss, get_loss, loss_from_spec
 from .pages import Page, Table, Words, shown
 from .parameters import BLOCK, Array, ParameterVector, blocks
 from .randomness import check_seed
-from .targets import check_inputs, check_sample_weight, encode_targets
+from .targets import check_inputs, check_sample_weight, encode_targets, plain_inputs
 from .typing import Spec
 from .workspace import Workspace, takes_sparse
 
@@ -328,19 +328,25 @@ class Network:
         NonFiniteError
             If an output is not finite.
         """
-        X = check_inputs(X, self.inputs)
+        if not plain_inputs(X, self.inputs):
+            X = check_inputs(X, self.inputs)
         with np.errstate(over="ignore", invalid="ignore"):
             result = self._forward(X)
-        # Looked for in the outputs, which are few: the limit of tanh at infinity, say, is right as it is.
-        finite = np.isfinite(result)
-        if not finite.all():
-            check_reach(X, self.dtype, "X", self.input_scale)
-            row, unit = np.argwhere(~finite)[0]
-            raise NonFiniteError(
-                f"output {unit} of row {row} is {result[row, unit]}: the numbers grow beyond {self.dtype} on their way "
-                "through the network; train it again with a smaller learning rate, or with inputs of a smaller range"
-            )
+            total = np.add.reduce(result, axis=None)
+        # Looked for in the outputs, which are few: the limit of tanh at infinity, say, is right as it is. Their sum
+        # says whether there is anything to look for; it may leave the finite numbers by itself.
+        if not math.isfinite(total):
+            self._check_outputs(X, result)
         return result
+
+    def _check_outputs(self, X: Array, outputs: Array) -> None:
+        """Refuse outputs that are not finite: because X is out of reach, or the numbers grew on their way."""
+        for row, unit in np.argwhere(~np.isfinite(outputs))[:1]:
+            check_reach(X, self.dtype, "X", self.input_scale)
+            raise NonFiniteError(
+                f"output {unit} of row {row} is {outputs[row, unit]}: the numbers grow beyond {self.dtype} on their "
+                "way through the network; train it again with a smaller learning rate, or with inputs of smaller range"
+            )
 
     def _forward(self, X: Array) -> Array:
         if X.shape[0] <= self._piece:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import operator
+from collections.abc import Sequence
 from typing import Any, Final, final
 
 import numpy as np
@@ -12,6 +13,7 @@ from ..network import Network
 from ..parameters import Array
 from ..targets import adding_up_to_one
 from ..workspace import Workspace
+from .one_unit import OneUnit
 
 EPSILON: Final = 1e-5  # near the cube root of float64's precision, where truncation and rounding balance
 
@@ -80,6 +82,15 @@ class FrozenBatch:
         down = self.loss()
         self.values[position] = kept
         return (up - down) / (2.0 * epsilon)
+
+    def centrals(self, positions: Sequence[int], epsilon: float = EPSILON) -> Array:
+        """`central` at many positions; where one parameter changes one unit, only what stands above it is computed."""
+        self.loss()
+        with np.errstate(all="ignore"):
+            found = OneUnit(self.net, self.work, self.step is not None).central(positions, epsilon)
+        for place in np.flatnonzero(~np.isfinite(found)):
+            found[place] = self.central(positions[int(place)], epsilon)
+        return found
 
     def along(self, direction: Array, epsilon: float = EPSILON) -> float:
         """The slope of the loss along a direction v, shape (P,): (L(θ + ε v) − L(θ − ε v)) / 2ε."""

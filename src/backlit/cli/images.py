@@ -9,7 +9,7 @@ import numpy as np
 
 from ..data.arrays import read_arrays, read_features
 from ..data.images import read_image_folder
-from ..data.split import split_rows
+from ..data.split import keep_rows, split_rows
 from ..exceptions import ConfigurationError, LabelError
 from ..kinds import Dense, Dropout, get_activation
 from ..kinds.optimizers import OPTIMIZERS, Optimizer
@@ -48,7 +48,7 @@ def _train(X: Array, y: Array, test: tuple[Array, Array] | None, settings: Setti
     elif held:
         train, held_rows = split_rows(len(Y), held, seed=settings.seed, labels=Y)
         validation = (X[held_rows], Y[held_rows])
-        X, Y = X[train], Y[train]
+        X, Y = keep_rows(X, train), Y[train]
     if test is not None:
         test = test[0], known_labels(test[1], classes)
     layers: list[Dense | Dropout] = []

@@ -22,26 +22,32 @@ _Cache: Any = FunctionCache  # without types
 _Files: Any = IndexDataCacheFile
 
 
-def keep_on_disk(dispatcher: Any) -> None:
-    """Let a function that Numba compiles be kept.
+def keep_on_disk(dispatcher: Any, key: Any = None) -> None:
+    """Let a function that Numba compiles be kept; with a key of its own where its code does not tell it from others.
 
     Raises
     ------
     RuntimeError
         Where Numba finds no folder to write to.
     """
-    dispatcher._cache = CheckedCache(dispatcher.py_func)
+    dispatcher._cache = CheckedCache(dispatcher.py_func, key)
 
 
 @final
 class CheckedCache(_Cache):  # type: ignore[misc]
     """The machine code of one function."""
 
-    def __init__(self, function: Callable[..., Any]) -> None:
+    def __init__(self, function: Callable[..., Any], key: Any = None) -> None:
         super().__init__(function)
+        self._key = key
         # a name of its own: Numba's files have no digest
         name, stamp = self._impl.filename_base, self._impl.locator.get_source_stamp()
         self._cache_file = _CheckedFiles(self._cache_path, f"{name}.checked", stamp)
+
+    def _index_key(self, sig: Any, codegen: Any) -> Any:
+        if self._key is None:
+            return super()._index_key(sig, codegen)
+        return sig, codegen.magic_tuple(), self._key
 
     def save_overload(self, sig: Any, data: Any) -> None:
         """Keep it, where that can be done."""

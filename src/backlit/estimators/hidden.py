@@ -74,7 +74,8 @@ def in_container(estimator: Any, data: Array, X: Any, names: Array) -> Any:
 
 def outputs(estimator: Any, X: Any) -> Array:
     """The outputs of a fitted estimator's network for X, shape (n, n_outputs)."""
-    check_is_fitted(estimator, "network_")
+    if not hasattr(estimator, "network_"):  # at once, where scikit-learn would look through all that it knows of it
+        check_is_fitted(estimator, "network_")
     checked = check_X(estimator, X)
     with blas_limit(estimator.n_threads):
         return activations(estimator.network_, checked, -1)

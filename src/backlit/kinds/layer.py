@@ -97,6 +97,8 @@ class Layer:
         Whether its training is random: dropout.
     mixes_rows : bool
         Whether in training the rows of a batch depend on each other: batch norm.
+    affine : bool
+        Whether it is z = a_in W + b and a = f(z), with z in its room: what one parameter changes is then one unit.
     takes_sparse : bool
         Whether ``work.a[i]`` may be sparse rows, where layer i is the first: see `kinds.products`.
 
@@ -125,6 +127,7 @@ class Layer:
     same_in_inference: ClassVar[bool] = False
     random: ClassVar[bool] = False
     mixes_rows: ClassVar[bool] = False
+    affine: ClassVar[bool] = False
     takes_sparse: ClassVar[bool] = False
     _bound: tuple[str, ...] = ()
 

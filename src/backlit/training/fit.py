@@ -80,9 +80,9 @@ def fit(
     callbacks : sequence of Callback
     engine : {"auto", "reference", "compiled"}, default="auto"
         "compiled" needs ``backlit[fast]`` and is as much faster as the network is small; what it cannot run (your own
-        activation, loss or optimiser, say) runs on the reference, with a warning. The first time ever it is compiled,
-        for half a minute. "auto" takes it where the reference would need more than a few seconds. The two differ
-        in rounding: name one where every bit counts.
+        activation, loss or optimiser, say) runs on the reference, with a warning. The first time that these kinds of
+        layers, loss and optimiser meet it is compiled, for about four seconds. "auto" takes it where the reference
+        would need more than about a second. The two differ in rounding: name one where every bit counts.
     progress : bool, default=True
         A progress bar on stderr, where that is a terminal.
     resume : History, Checkpoint or path, optional

@@ -35,7 +35,7 @@ class ProgressBar(Callback):
         self._drawn = 0.0
         kind = _NotebookBar if "ipykernel" in sys.modules else _TerminalBar if sys.stderr.isatty() else None
         if kind is not None:
-            losses = "compiling (only the first time)" if training.engine == "compiled" else ""
+            losses = "compiling the fast engine, once: about 4 s" if training.engine == "compiled" else ""
             self._bar = kind(training.epochs - self._first, training.epoch, training.epochs, losses)
 
     def on_steps_end(self, training: Training, done: int, total: int) -> None:
