@@ -37,8 +37,17 @@ from .assembly import (
     parameter_shapes,
     set_initial_values,
 )
-from .checks import cast_weight, check_reach, check_reached, float_dtype, not_negative, positive, positive_whole
-from .exceptions import ConfigurationError, NonFiniteError
+from .checks import (
+    cast_weight,
+    check_outputs,
+    check_reach,
+    check_reached,
+    float_dtype,
+    not_negative,
+    positive,
+    positive_whole,
+)
+from .exceptions import ConfigurationError
 from .kinds import Dense, Layer, layer_from_spec
 from .kinds.layer import Moment
 from .kinds.losses import LossLike, check_own_loss, get_loss, loss_from_spec
@@ -315,14 +324,9 @@ class Network:
         with np.errstate(over="ignore", invalid="ignore"):
             result = self._forward(X)
         # Looked for in the outputs, which are few: the limit of tanh at infinity, say, is right as it is.
-        finite = np.isfinite(result)
-        if not finite.all():
+        if not np.isfinite(result).all():
             check_reach(X, self.dtype, "X", self.input_scale)
-            row, unit = np.argwhere(~finite)[0]
-            raise NonFiniteError(
-                f"output {unit} of row {row} is {result[row, unit]}: the numbers grow beyond {self.dtype} on their way "
-                "through the network; train it again with a smaller learning rate, or with inputs of a smaller range"
-            )
+            check_outputs(result)
         return result
 
     def _forward(self, X: Array) -> Array:
