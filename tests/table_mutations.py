@@ -196,10 +196,12 @@ def mutated_csv(data: bytes, rng: Rng, sign: str) -> bytes:
 
 def mutated_lines(data: bytes, rng: Rng) -> bytes:
     lines = data.decode().splitlines()
+    changed: set[int] = set()  # what was changed once may be no JSON any more
     for _ in range(int(rng.integers(1, 4))):
         row = int(rng.integers(len(lines)))
-        if lines[row][:1] == "{":
+        if row not in changed and lines[row][:1] == "{":
             lines[row] = mutated_text(lines[row], rng)
+            changed.add(row)
     return "\n".join(lines).encode(errors="surrogatepass")
 
 

@@ -14,12 +14,17 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import polars as pl
 import pytest
 from sklearn.datasets import load_iris
+from sklearn.pipeline import make_pipeline
+from sklearn.preprocessing import StandardScaler
 
 import backlit as bl
 from backlit.archives import read_archive, stored_archive
-from backlit.exceptions import ConfigurationError, ModelFileError, OutputError
+from backlit.data.model import TableModel
+from backlit.data.preparation import Preparation
+from backlit.exceptions import ConfigurationError, ModelFileError, NonFiniteError, OutputError
 from backlit.files import check_version, checked_header, write_bytes
 
 DROPOUT = {"kind": "Dropout", "rate": 0.5}
@@ -181,6 +186,22 @@ def test_classes_that_are_none(tmp_path: Path, classes: list[float], classifier:
     refused(data, tmp_path, "a class is not a finite number" if np.isnan(classes[2]) else "a class stands twice")
 
 
+def test_a_prediction_is_a_number_or_refused() -> None:
+    """Finite parameters that are too large to compute with: of a network, an estimator, and a table's model."""
+    model = bl.MLPRegressor(hidden_layer_sizes=(2,), random_state=0).partial_fit(np.ones((3, 2)), np.ones(3))
+    model.network_.parameters.values[:] = np.finfo(model.network_.dtype).max
+    net = bl.Network([bl.Dense(1)], inputs=1)
+    preparation = Preparation.learn(pl.DataFrame({"x": [1.0, 2.0]}), {"x": "numeric"})
+    table = TableModel(net, preparation, "y", mean=1e308, scale=1e308)
+    for predict in (
+        lambda: model.predict(np.ones((3, 2))),
+        lambda: model.network_.predict(np.ones((3, 2), model.network_.dtype)),
+        lambda: table.values(np.ones((2, 1))),
+    ):
+        with pytest.raises(NonFiniteError, match="output 0 of row 0 is inf: the numbers grow beyond float"):
+            predict()
+
+
 # ── zip files ──────────────────────────────────────────────────────────────────────────────────────────────
 def test_a_flipped_bit_in_an_estimator_is_refused_or_harmless(tmp_path: Path, classifier: Any) -> None:
     data = saved(classifier, tmp_path)
@@ -240,6 +261,12 @@ def test_an_estimator_that_is_not_fitted_needs_its_settings(tmp_path: Path) -> N
     assert bl.load(tmp_path / "good").hidden_layer_sizes == (4,)
     members["schema.json"] = members["schema.json"].replace(b'"impute_missing"', b'"impute_nothing"')
     refused(stored_archive(members), tmp_path, "lacks its setting 'impute_missing'")
+
+
+def test_a_pipeline_without_its_steps(tmp_path: Path) -> None:
+    members = read_archive(saved(make_pipeline(StandardScaler(), bl.MLPClassifier((4,))), tmp_path))
+    members["schema.json"] = members["schema.json"].replace(b'"steps"', b'"stops"')
+    refused(stored_archive(members), tmp_path, "neither predicts nor transforms")
 
 
 def test_a_long_history_keeps_its_values_in_a_small_file(tmp_path: Path) -> None:

@@ -344,8 +344,8 @@ def judge(use: Callable[[Path], Any], path: Path, size: int) -> tuple[str, float
             result = np.asarray(use(path))
     except BacklitError:
         found = "refused"
-    except ValueError:
-        # The numbers of a scaler are scikit-learn's own, and so is what it says of them.
+    except (AttributeError, ValueError):
+        # The numbers of a scaler are scikit-learn's own, as is a last step of nothing; and so is what it says of them.
         if not is_pipeline(path):
             raise
         found = "loaded, and refused by scikit-learn"

@@ -121,8 +121,8 @@ def single_error(case: Case) -> float | None:
 # ── the tests ──────────────────────────────────────────────────────────────────────────────────────────────
 
 
-def check(seeds: Iterable[int]) -> Counter[str]:
-    """Check each network, and count what was seen."""
+def check(seeds: Iterable[int]) -> tuple[Counter[str], list[float]]:
+    """Check each network; what was seen, counted, and the errors in float32."""
     seen: Counter[str] = Counter()
     errors = []
     for seed in seeds:
@@ -145,18 +145,19 @@ def check(seeds: Iterable[int]) -> Counter[str]:
     assert seen["not to be measured"] <= 0.01 * seen["measured"]
     assert seen["check_gradients: cannot be checked here"] <= 0.01 * seen["check_gradients: agrees"]
     assert seen["a unit on its kink in float32"] <= 0.05 * seen["networks"]
-    return seen
+    return seen, errors
 
 
 def test_gradients_of_random_networks() -> None:
-    assert check(SHORT)["networks"] == len(SHORT)
+    assert check(SHORT)[0]["networks"] == len(SHORT)
 
 
 @pytest.mark.torture
 def test_gradients_of_two_thousand_random_networks(capsys: pytest.CaptureFixture[str]) -> None:
-    seen = check(LONG)
+    seen, errors = check(LONG)
     with capsys.disabled():
         print("\n" + ", ".join(f"{name}: {count:,}" for name, count in sorted(seen.items())))
+        print(f"error in float32: at most {max(errors):.1e}, of 99 % at most {np.quantile(errors, 0.99):.1e}")
 
 
 def test_every_kind_is_drawn() -> None:

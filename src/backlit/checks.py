@@ -104,6 +104,27 @@ def check_reached(array: np.ndarray[Any, Any], what: str) -> None:
         )
 
 
+def check_outputs(a: np.ndarray[Any, Any]) -> None:
+    """Refuse outputs for finite inputs that are not finite themselves, shape (n, outputs) or (n,).
+
+    Examples
+    --------
+    >>> check_outputs(np.array([[1.0], [np.inf]]))
+    Traceback (most recent call last):
+        ...
+    backlit.exceptions.NonFiniteError: output 0 of row 1 is inf: the numbers grow beyond float64 on their way through
+    the network; train it again with a smaller learning rate, or with inputs of a smaller range
+    """
+    finite = np.isfinite(a)
+    if not finite.all():
+        row, *unit = np.argwhere(~finite)[0].tolist()
+        raise NonFiniteError(
+            f"output {unit[0] if unit else 0} of row {row} is {a[(row, *unit)]}: the numbers grow beyond {a.dtype} on "
+            "their way through the network; train it again with a smaller learning rate, or with inputs of a smaller "
+            "range"
+        )
+
+
 def cast_weight(weight: np.ndarray[Any, Any], dtype: np.dtype[Any]) -> np.ndarray[Any, Any]:
     """Sample weights in `dtype`: their sum has to be finite, and one at least must not vanish beside 1.
 

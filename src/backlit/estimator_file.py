@@ -200,16 +200,24 @@ def _has_parts(part: Any) -> bool:
     return hasattr(part, "__dict__") and (library in ("backlit", "sklearn") or hasattr(part, "get_params"))
 
 
+#: What a model does; a pipeline without its steps does none of it.
+_WORK: Final = ("predict", "transform", "fit_predict", "fit_transform")
+
+
 def _check_model(model: Any) -> None:
     """That it is a model, whose networks hold finite numbers and whose estimators of ours predict."""
     from .estimators.base import BaseMLP
 
     if not hasattr(model, "get_params"):
         raise ValueError("it does not hold an estimator")
-    for part in _parts(model):
+    if not any(hasattr(model, work) for work in _WORK):
+        raise ValueError("what it holds neither predicts nor transforms")
+    parts = list(_parts(model))
+    for part in parts:
         if isinstance(part, Network):
             if not np.isfinite(part.parameters.state).all():
                 raise ValueError("a network in it has parameters that are not finite")
             check_state(part.layers)
+    for part in parts:  # which predict with those networks
         if isinstance(part, BaseMLP):
             part.check_loaded()

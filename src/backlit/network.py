@@ -39,8 +39,17 @@ from .assembly import (
     parameter_shapes,
     set_initial_values,
 )
-from .checks import cast_weight, check_reach, check_reached, float_dtype, not_negative, positive, positive_whole
-from .exceptions import ConfigurationError, NonFiniteError, RebindingError
+from .checks import (
+    cast_weight,
+    check_outputs,
+    check_reach,
+    check_reached,
+    float_dtype,
+    not_negative,
+    positive,
+    positive_whole,
+)
+from .exceptions import ConfigurationError, RebindingError
 from .kinds import Dense, Layer, layer_from_spec
 from .kinds.layer import Moment
 from .kinds.losses import LossLike, check_own_loss, get_loss, loss_from_spec
@@ -335,18 +344,10 @@ class Network:
             total = np.add.reduce(result, axis=None)
         # Looked for in the outputs, which are few: the limit of tanh at infinity, say, is right as it is. Their sum
         # says whether there is anything to look for; it may leave the finite numbers by itself.
-        if not math.isfinite(total):
-            self._check_outputs(X, result)
-        return result
-
-    def _check_outputs(self, X: Array, outputs: Array) -> None:
-        """Refuse outputs that are not finite: because X is out of reach, or the numbers grew on their way."""
-        for row, unit in np.argwhere(~np.isfinite(outputs))[:1]:
+        if not math.isfinite(total) and not np.isfinite(result).all():
             check_reach(X, self.dtype, "X", self.input_scale)
-            raise NonFiniteError(
-                f"output {unit} of row {row} is {outputs[row, unit]}: the numbers grow beyond {self.dtype} on their "
-                "way through the network; train it again with a smaller learning rate, or with inputs of smaller range"
-            )
+            check_outputs(result)
+        return result
 
     def _forward(self, X: Array) -> Array:
         if X.shape[0] <= self._piece:

@@ -7,6 +7,7 @@ from typing import Any, final
 
 import numpy as np
 
+from ..checks import check_outputs
 from ..network import Network
 from ..parameters import Array
 from ..training.history import History
@@ -97,7 +98,10 @@ class TableModel:
 
     def values(self, outputs: Array) -> Array:
         """Outputs of a regression in the target's own units, shape (n_rows,)."""
-        return np.asarray(outputs[:, 0].astype(np.float64) * self.scale + self.mean)
+        with np.errstate(over="ignore"):
+            values = np.asarray(outputs[:, 0].astype(np.float64) * self.scale + self.mean)
+        check_outputs(values)
+        return values
 
     def encode(self, y: Array) -> Array:
         """Labels as numbers of their classes, values as the network has them."""

@@ -10,6 +10,7 @@ from scipy.sparse import issparse
 from sklearn.utils._set_output import ADAPTERS_MANAGER, _get_output_config
 from sklearn.utils.validation import check_is_fitted
 
+from ..checks import check_outputs
 from ..exceptions import ConfigurationError, NotFittedError, RebindingError, ShapeError
 from ..network import Network
 from ..parameters import Array, written
@@ -77,8 +78,10 @@ def outputs(estimator: Any, X: Any) -> Array:
     if not hasattr(estimator, "network_"):  # at once, where scikit-learn would look through all that it knows of it
         check_is_fitted(estimator, "network_")
     checked = check_X(estimator, X)
-    with blas_limit(estimator.n_threads):
-        return activations(estimator.network_, checked, -1)
+    with blas_limit(estimator.n_threads), np.errstate(over="ignore", invalid="ignore"):
+        a = activations(estimator.network_, checked, -1)
+    check_outputs(a)
+    return a
 
 
 def hidden_activations(estimator: Any, X: Any, layer: int) -> Any:
