@@ -94,7 +94,9 @@ def test_what_the_first_screen_shows_is_what_is_printed() -> None:
     mine = {"W1": X.T @ delta1, "b1": delta1[0], "W2": a1.T @ delta2, "b2": delta2[0]}
     names = {"bl": bl, "net": net, "X": X, "y": y, "mine": mine}
 
-    shown = re.findall(r"```\n>>> print\((.*?)\)(?: +#.*)?\n((?:.*\n)*?)```", (ROOT / "README.md").read_text(encoding="utf-8"))
+    shown = re.findall(
+        r"```\n>>> print\((.*?)\)(?: +#.*)?\n((?:.*\n)*?)```", (ROOT / "README.md").read_text(encoding="utf-8")
+    )
     assert len(shown) == 3
     for call, lines in shown:
         pattern = ".*".join(re.escape(part) for part in lines.strip("\n").split("…"))
