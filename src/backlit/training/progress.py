@@ -60,7 +60,7 @@ class ProgressBar(Callback):
 
 
 def _in_a_kernel() -> bool:
-    """Whether this is a notebook's program: IPython may be loaded by anybody, but only a kernel's shell has a kernel."""
+    """Whether a notebook runs this: anybody may have loaded IPython, but only a kernel's shell has a kernel."""
     if "IPython" not in sys.modules:
         return False
     from IPython import get_ipython
