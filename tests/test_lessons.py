@@ -10,6 +10,7 @@ from typing import Any
 
 import pytest
 
+import backlit as bl
 from backlit.cli import learn as command
 from backlit.cli import run
 from backlit.lens.diagnosis.catalogue import NAMES
@@ -117,6 +118,13 @@ def test_fit_shows_one_line_in_a_notebook(kernels: Any, tmp_path: Path) -> None:
     (output,) = executed(kernels, nbformat.writes(made), tmp_path).cells[0].outputs  # no warning beside it
     assert output.data["text/plain"].startswith("epoch 7/7  loss ")
     assert '<progress value="7.000" max="7"' in output.data["text/html"]
+
+
+def test_a_program_that_has_loaded_ipykernel_is_no_notebook(capsys: pytest.CaptureFixture[str]) -> None:
+    pytest.importorskip("ipykernel", reason="ipykernel is not installed")
+    net = bl.Network([bl.Dense(1)], inputs=1)
+    bl.fit(net, [[1.0], [2.0]], [1.0, 2.0], epochs=2)
+    assert capsys.readouterr() == ("", "")
 
 
 # ── backlit learn ──────────────────────────────────────────────────────────────────────────────────────────

@@ -33,7 +33,7 @@ class ProgressBar(Callback):
         self._shown = _Shown()
         self._first = training.epoch - 1
         self._drawn = 0.0
-        kind = _NotebookBar if "ipykernel" in sys.modules else _TerminalBar if sys.stderr.isatty() else None
+        kind = _NotebookBar if _in_a_kernel() else _TerminalBar if sys.stderr.isatty() else None
         if kind is not None:
             losses = "compiling the fast engine, once: about 4 s" if training.engine == "compiled" else ""
             self._bar = kind(training.epochs - self._first, training.epoch, training.epochs, losses)
@@ -57,6 +57,15 @@ class ProgressBar(Callback):
             return
         self._drawn = now
         self._bar.show(done, min(training.epoch, training.epochs), self._shown.text(training))
+
+
+def _in_a_kernel() -> bool:
+    """Whether a notebook runs this: anybody may have loaded IPython, but only a kernel's shell has a kernel."""
+    if "IPython" not in sys.modules:
+        return False
+    from IPython import get_ipython
+
+    return hasattr(get_ipython(), "kernel")
 
 
 @final
