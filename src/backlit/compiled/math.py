@@ -33,14 +33,15 @@ _overloaded: Final[set[Any]] = {numbers.exp, numbers.tanh, numbers.log}
 _instead: Final[dict[Any, Any]] = {}  # what compiled functions call instead of a plain function
 
 
-def compiled(function: Callable[..., Any]) -> Any:
+def compiled(function: Callable[..., Any], *, inside: bool = False) -> Any:
     """Compile a function that only compiled functions call: without what Python would need, in half the time.
 
-    Plain functions that it calls are compiled with it. Division by zero gives infinity, as in NumPy: a loss that is not
+    Plain functions that it calls are compiled with it; `inside`, for what does little more than call another function,
+    makes it a part of the function that calls it. Division by zero gives infinity, as in NumPy: a loss that is not
     finite ends the run.
     """
     if function not in _instead:
-        _instead[function] = jit(**_OPTIONS)(with_compiled(function))
+        _instead[function] = jit(**_OPTIONS, inline="always" if inside else "never")(with_compiled(function))
     return _instead[function]
 
 

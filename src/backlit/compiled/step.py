@@ -101,8 +101,16 @@ def _no_slope(Z: Array, A: Array, DELTA: Array) -> None:
     """In the place of a slope that no layer of the plan needs."""
 
 
-def _nothing(chain: Chain, i: int, n: int) -> None:
-    """In the place of `remember`, for layers that remember nothing."""
+def _nothing_of(chain: Chain, i: int, n: int) -> None:
+    """In the place of `remember`, for a layer that remembers nothing."""
+
+
+def _nothing(chain: Chain, n: int) -> None:
+    """In the place of `remember`, where no layer has anything to."""
+
+
+def _one_of(functions: list[Any], arguments: str) -> Any:
+    return compiled(one_of(functions, arguments), inside=True)
 
 
 def _passes(plan: Plan) -> tuple[Any, Any]:
@@ -110,11 +118,12 @@ def _passes(plan: Plan) -> tuple[Any, Any]:
     activate = as_argument(one_of([compiled_activation(f) for f in plan.activations], "Z, A"))
     slopes = [compiled_slope(f) if f in plan.slopes else compiled(_no_slope) for f in plan.activations]
     times_slope = as_argument(one_of(slopes, "Z, A, DELTA"))
-    loss_and_delta, pairs = one_of([compiled_loss(loss) for loss in plan.losses], "z, a, y, w, s, delta"), plan.pairs
-    layer_forward = one_of(
+    loss_and_delta = _one_of([compiled_loss(loss) for loss in plan.losses], "z, a, y, w, s, delta")
+    pairs = plan.pairs
+    layer_forward = _one_of(
         [compiled(kernel.forward) for kernel in plan.kernels], "chain, i, a_in, a, w, step, activate"
     )
-    layer_backward = one_of(
+    layer_backward = _one_of(
         [compiled(kernel.backward) for kernel in plan.kernels],
         "chain, i, a_in, a, delta, delta_in, w, below, slopes, times_slope",
     )
@@ -152,7 +161,9 @@ def _passes(plan: Plan) -> tuple[Any, Any]:
 
 def _remember(plan: Plan) -> Any:
     """Update the buffers of every layer after a step on n rows."""
-    layer_remember = one_of([compiled(kernel.remember or _nothing) for kernel in plan.kernels], "chain, i, n")
+    if all(kernel.remember is None for kernel in plan.kernels):
+        return compiled(_nothing)
+    layer_remember = _one_of([compiled(kernel.remember or _nothing_of) for kernel in plan.kernels], "chain, i, n")
 
     def remember(chain: Chain, n: int) -> None:
         for i in range(chain.layers.shape[0]):
@@ -196,7 +207,7 @@ def _train_step(plan: Plan) -> Any:
     """One step; returns the loss before it and the weight of the batch. With a loss above the limit it is not taken."""
     forward, backward = _passes(plan)
     remember, gradient = _remember(plan), _gradient(plan)
-    update = one_of(
+    update = _one_of(
         [compiled(kernel) for kernel in plan.updates],
         "values, gradients, slots, start, stop, scale, rate, t, is_weight, settings",
     )
