@@ -46,6 +46,7 @@ def describe(model: TableModel) -> tuple[str, dict[str, Array]]:
             "decimal": reading.decimal,
         },
         "kinds": list(preparation.kinds.items()),
+        "clipped": preparation.numbers.clipped,
         "dates": [
             {"name": d.name, "form": d.form, "first": d.first, "clock": d.clock, "parts": d.parts.names}
             for d in preparation.dates
@@ -102,9 +103,10 @@ def described(text: str, arrays: dict[str, Array], network: Network) -> TableMod
 def _model(found: dict[str, Any], arrays: dict[str, Array], network: Network) -> TableModel:
     kinds = {_text(name): _of(kind, _KINDS) for name, kind in found["kinds"]}
     names = [name for name, kind in kinds.items() if kind == "numeric"]
+    clipped = bool(found.get("clipped", False))  # formats up to 2 knew no clip
     dates = []
     for i, date in enumerate(found["dates"]):
-        parts = _numbers(arrays[f"{PREFIX}date.{i}"], _texts(date["parts"]))
+        parts = _numbers(arrays[f"{PREFIX}date.{i}"], _texts(date["parts"]), clipped)
         if len(parts.names) != (8 if date["clock"] else 6):
             raise ValueError("a date has another number of parts")
         first = int(date["first"])
@@ -128,7 +130,7 @@ def _model(found: dict[str, Any], arrays: dict[str, Array], network: Network) ->
     reading = found["reading"]
     return TableModel(
         network,
-        Preparation(kinds, _numbers(arrays[f"{PREFIX}numbers"], names), dates, categories),
+        Preparation(kinds, _numbers(arrays[f"{PREFIX}numbers"], names, clipped), dates, categories),
         _text(found["target"]),
         _classes(found["classes"], network),
         _finite(found["mean"]),
@@ -148,10 +150,10 @@ def _model(found: dict[str, Any], arrays: dict[str, Array], network: Network) ->
     )
 
 
-def _numbers(stacked: Array, names: list[str]) -> Numbers:
+def _numbers(stacked: Array, names: list[str], clipped: bool) -> Numbers:
     if stacked.shape != (5, len(names)) or not np.isfinite(stacked).all() or not (stacked[2] > 0).all():
         raise ValueError("what was learnt about its numbers does not fit its columns")
-    return Numbers(names, *stacked)
+    return Numbers(names, *stacked, clipped=clipped)
 
 
 def _classes(given: Any, network: Network) -> Array | None:
