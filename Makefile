@@ -4,7 +4,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip install -qq --disable-pip-version-check --progress-bar off
 
-.PHONY: demo test neighbours torture lint format bench clean
+.PHONY: demo lab test neighbours torture lint format bench clean
 
 $(BIN)/python:
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "Backlit needs Python 3.11 or later; this is " + sys.version.split()[0])'
@@ -18,6 +18,10 @@ $(VENV)/.installed-%: pyproject.toml | $(BIN)/python
 
 demo: $(VENV)/.installed-plot
 	@$(BIN)/python scripts/demo.py
+
+# The page in the browser, on your own machine alone.
+lab: $(VENV)/.installed-web
+	@$(BIN)/backlit lab
 
 test: $(VENV)/.installed-dev
 	@$(BIN)/python -m pytest -m 'not torture' -n 2 --dist loadgroup

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from importlib.util import find_spec
 from pathlib import Path
 
 import pytest
@@ -14,6 +15,17 @@ ROOT = Path(__file__).resolve().parent.parent
 def a_hundred_columns(monkeypatch: pytest.MonkeyPatch) -> None:
     """Pages are as wide as the terminal: here they are as wide as in a pipe, wherever the tests run."""
     monkeypatch.delenv("COLUMNS", raising=False)
+
+
+@pytest.fixture(autouse=True)
+def one_plan_for_all(request: pytest.FixtureRequest) -> None:
+    """Tests of the compiled engine share one function that knows every kind: it is compiled once, not for each."""
+    marker = request.node.get_closest_marker("xdist_group")
+    if marker is not None and marker.args == ("compiled",) and find_spec("numba") is not None:
+        from backlit.compiled.plan import PLANS, everything
+
+        if everything() not in PLANS:
+            PLANS.append(everything())
 
 
 @pytest.fixture(scope="session")

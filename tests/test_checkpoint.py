@@ -278,8 +278,10 @@ def saved(tmp_path_factory: pytest.TempPathFactory) -> Path:
         ({"batch_size": 6}, "batch size was 5, received 6"),
         ({"shuffle": False}, "shuffling was True, received False"),
         ({"optimizer": bl.RMSprop()}, "optimiser was Adam, received RMSprop"),
-        ({"optimizer": bl.Adam(beta_1=0.8)}, "optimiser's settings was "),
-        ({"sample_weight": np.ones(53)}, "data was "),
+        ({"optimizer": bl.Adam(beta_1=0.8)}, "optimiser's settings: beta_1 was 0.9, received 0.8"),
+        ({"sample_weight": np.ones(53)}, "data was not what is given now"),
+        ({"validation": (VALIDATION[0], VALIDATION[1] + 1e-3)}, "data to validate on was not what is given now"),
+        ({"validation": (VALIDATION[0] + 1e-3, VALIDATION[1])}, "data to validate on was not what is given now"),
         ({"callbacks": []}, r"callbacks was \['EarlyStopping'\], received \[\]"),
         ({"validation": None, "callbacks": [bl.EarlyStopping("loss")]}, "validation data was True, received False"),
         ({"gradient": "central_difference"}, "gradient was None, received FiniteDifference"),
@@ -293,12 +295,23 @@ def test_another_run_is_refused(saved: Path, settings: dict[str, Any], what: str
 
 def test_other_data_and_another_network_are_refused(saved: Path) -> None:
     settings: dict[str, Any] = {"batch_size": 5, "validation": VALIDATION, "callbacks": [bl.EarlyStopping()]}
-    with pytest.raises(ConfigurationError, match="whose data was"):
+    with pytest.raises(ConfigurationError, match="whose data was not what is given now"):
         bl.fit(network(), X, Y + 1e-3, optimizer=bl.Adam(0.02), resume=saved, progress=False, **settings)
-    with pytest.raises(ConfigurationError, match="whose data was"):
+    with pytest.raises(ConfigurationError, match="whose data was not what is given now"):
         bl.fit(network(), X + 1e-3, Y, optimizer=bl.Adam(0.02), resume=saved, progress=False, **settings)
-    with pytest.raises(ConfigurationError, match="whose network was"):
+    with pytest.raises(ConfigurationError, match="whose network: dtype was float32, received float64"):
         bl.fit(network(dtype="float64"), X, Y, optimizer=bl.Adam(0.02), resume=saved, progress=False, **settings)
+
+
+def test_of_another_network_the_first_setting_that_differs_is_named(saved: Path) -> None:
+    for layers, says in (
+        ([bl.Dense(5, "tanh"), bl.Dropout(0.2), bl.Dense(1)], r"network: layers\[0\].units was 6, received 5"),
+        ([bl.Dense(6, "tanh"), bl.Dropout(0.3), bl.Dense(1)], r"network: layers\[1\].rate was 0.2, received 0.3"),
+        ([bl.Dense(6, "tanh"), bl.Dense(1)], "network: layers were 3, received 2"),
+    ):
+        net = bl.Network(layers, inputs=4, l2=0.01, seed=3)
+        with pytest.raises(ConfigurationError, match=f"of another run, whose {says}: resume with"):
+            train(net, bl.EarlyStopping(), resume=saved)
 
 
 def test_l_bfgs_does_not_go_on_from_a_checkpoint(saved: Path) -> None:

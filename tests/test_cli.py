@@ -196,6 +196,17 @@ def write_images(folder: Path, n: int = 60) -> None:
         (folder / f"{stem}-labels-idx1-ubyte").write_bytes(names)
 
 
+def test_a_test_image_of_an_unknown_class_is_refused_before_training(
+    here: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    write_images(here / "pictures")
+    labels = here / "pictures" / "t10k-labels-idx1-ubyte"
+    labels.write_bytes(labels.read_bytes()[:-1] + b"\x05")
+    assert run(["train", "pictures", "--epochs", "1", "--out", "m"]) == 2
+    assert "the label 5 of image 19 is not among the 2 known classes" in capsys.readouterr().err
+    assert not (here / "m").exists()
+
+
 def test_images(here: Path, capsys: pytest.CaptureFixture[str]) -> None:
     write_images(here / "pictures")
     trained = result(
@@ -228,7 +239,7 @@ def test_what_images_are_trained_with_unless_told(
         seen.update(settings, net=net)
         return bl.fit(net, X, y, **settings)
 
-    monkeypatch.setattr("backlit.cli.images.fit", fit)
+    monkeypatch.setattr("backlit.cli.keeping.fit", fit)
     assert run(["train", "pictures", "--epochs", "4", "--out", "m", *options]) == 0
     assert seen["batch_size"] == batch_size
     schedule = seen["optimizer"].learning_rate
@@ -395,12 +406,12 @@ def test_bad_input_later(here: Path, capsys: pytest.CaptureFixture[str]) -> None
 def test_an_unexpected_error_is_one_line_too(
     here: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    from backlit.cli import train
+    from backlit.cli import keeping
 
     def fail(*args: Any) -> None:
         raise RuntimeError("first\nsecond")
 
-    monkeypatch.setattr(train, "save", fail)
+    monkeypatch.setattr(keeping, "save", fail)
     file = write("shop.csv", shop())
     assert run(["train", file, "--target", "sold", "--epochs", "1"]) == 2
     last = capsys.readouterr().err.splitlines()[-1]

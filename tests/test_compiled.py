@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import os
 import subprocess
 import sys
 import warnings
+from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -17,7 +20,9 @@ from backlit.training import choose
 from backlit.training.job import Job
 
 pytest.importorskip("numba", reason="the compiled engine needs backlit[fast]")
+from backlit.compiled import plan
 from backlit.compiled.engine import CompiledEngine
+from backlit.kinds import ACTIVATIONS
 
 pytestmark = pytest.mark.xdist_group("compiled")
 
@@ -214,10 +219,11 @@ def test_inputs_of_any_type_and_layout(kind: str, layout: str) -> None:
 
 
 def test_read_only_arrays_are_not_compiled_for_anew() -> None:
+    from backlit.compiled.plan import everything
     from backlit.compiled.step import steps_for
 
     fit(network())
-    run_steps: Any = steps_for(0, True)
+    run_steps: Any = steps_for(everything())
     known = len(run_steps.signatures)
     frozen = X.astype(np.float32), np.eye(3, dtype=np.float32)[LABELS], WEIGHT.astype(np.float32)
     for array in frozen:
@@ -255,19 +261,90 @@ def test_a_batch_with_an_outlier_is_no_divergence() -> None:
     np.testing.assert_allclose(nets[1].parameters.values, nets[0].parameters.values, rtol=1e-12)
 
 
+# ── what is compiled ───────────────────────────────────────────────────────────────────────────────────────
+JOBS: dict[str, dict[str, Any]] = {
+    "a pair": {},
+    "penalised and clipped": {"l1": 0.01, "l2": 0.02, "optimizer": bl.SGD(0.05, momentum=0.5, clip_norm=0.1)},
+    "no pair": {"loss": "squared_error", "optimizer": bl.Adagrad(0.02)},
+}
+
+
+@pytest.mark.parametrize("name", JOBS)
+def test_what_a_job_needs_is_compiled_with_the_bits_of_what_knows_everything(
+    name: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    settings = dict(JOBS[name])
+    optimizer = settings.pop("optimizer", bl.Adam(0.01))
+    one, other = network(**settings), network(**settings)
+    y = np.eye(3)[LABELS]
+    expected = fit(one, y=y, optimizer=optimizer)
+    monkeypatch.setattr(plan, "PLANS", [])
+    found = fit(other, y=y, optimizer=optimizer)
+    (needed,) = plan.PLANS
+    assert needed is not plan.everything()
+    assert [activation.name for activation in needed.activations] == ["tanh", "softmax"]
+    assert needed.penalises == (one.l1 > 0)
+    np.testing.assert_array_equal(other.parameters.values, one.parameters.values)
+    assert found["loss"] == expected["loss"]
+
+
+def test_a_plan_knows_the_jobs_of_a_smaller_one_alone(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(plan, "PLANS", [])
+
+    def of(**settings: Any) -> plan.Plan:
+        optimizer = settings.pop("optimizer", bl.Adam())
+        one = job()
+        return plan.plan_of(replace(one, net=network(**settings), optimizer=optimizer))
+
+    penalised = of(l2=0.1)
+    assert of() is penalised
+    clipped = of(optimizer=bl.Adam(clip_norm=1.0))
+    assert clipped is not penalised
+    assert of(l1=0.1, optimizer=bl.Adam(clip_norm=1.0)) not in (penalised, clipped)
+    assert of(optimizer=bl.SGD()) is not penalised
+    assert of(loss="squared_error") is not penalised  # the slope of softmax is needed
+    assert len({known.key for known in plan.PLANS}) == len(plan.PLANS)
+
+
+def test_the_order_of_layers_makes_no_other_plan(monkeypatch: pytest.MonkeyPatch) -> None:
+    keys = []
+    for first, second in (("relu", "tanh"), ("tanh", "relu")):
+        monkeypatch.setattr(plan, "PLANS", [])
+        layers = [bl.Dense(4, first), bl.Dense(4, second), bl.Dense(3, "softmax")]
+        net = bl.Network(layers, inputs=4, loss="cross_entropy")
+        keys.append(plan.plan_of(replace(job(), net=net)).key)
+    assert keys[0] == keys[1]
+    assert keys[0] is not None
+
+
+def test_what_is_the_users_own_is_not_kept(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(plan, "PLANS", [])
+    own = replace(ACTIVATIONS["tanh"], name="mine")
+    net = bl.Network([bl.Dense(4, own), bl.Dense(3, "softmax")], inputs=4, loss="cross_entropy")
+    assert plan.plan_of(replace(job(), net=net)).key is None
+
+
 # ── the cache ──────────────────────────────────────────────────────────────────────────────────────────────
-def test_a_second_process_finds_what_the_first_one_compiled() -> None:
-    fit(network())
-    code = """
+CODE = """
 import numpy as np, backlit as bl
-from backlit.compiled.step import steps_for
+from backlit.compiled import plan, step
 net = bl.Network([bl.Dense(3, "softmax")], inputs=4, loss="cross_entropy")
-bl.fit(net, np.eye(4), [0, 1, 2, 0], epochs=1, engine="compiled", progress=False)
-run_steps = steps_for(0, True)
+bl.fit(net, np.eye(4), [0, 1, 2, 0], epochs=2, engine="compiled", progress=False)
+run_steps = step.steps_for(*plan.PLANS)
 print(sum(run_steps.stats.cache_hits.values()), sum(run_steps.stats.cache_misses.values()))
+print(net.parameters.values.tobytes().hex())
 """
-    output = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout
-    assert output.split() == ["1", "0"]
+
+
+def test_a_second_process_finds_what_the_first_one_compiled(tmp_path: Path) -> None:
+    environment = {**os.environ, "NUMBA_CACHE_DIR": str(tmp_path)}
+    command = [sys.executable, "-c", CODE]
+    runs = [
+        subprocess.run(command, env=environment, capture_output=True, text=True, check=True).stdout.splitlines()
+        for _ in range(2)
+    ]
+    assert [run[0] for run in runs] == ["0 1", "1 0"]
+    assert runs[0][1] == runs[1][1]
 
 
 def test_without_a_folder_to_write_to_it_compiles_and_says_so() -> None:
@@ -277,8 +354,8 @@ from numba.core import caching
 caching.CacheImpl._locator_classes = []
 with warnings.catch_warnings(record=True) as caught:
     warnings.simplefilter("always")
-    from backlit.compiled.step import steps_for
-    run_steps = steps_for(0, True)
+    from backlit.compiled import plan, step
+    run_steps = step.steps_for(plan.everything())
 print(*(str(w.message) for w in caught), callable(run_steps))
 """
     output = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout

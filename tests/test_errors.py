@@ -135,6 +135,11 @@ DATA: dict[str, Case] = {
         NonFiniteError,
         "X has 10000000000.0 in row 0, column 0, which float32 cannot hold",
     ),
+    "outputs beyond float32": (
+        lambda: bl.Network([bl.Dense(1, "exp", weight_init=1.0)], inputs=1).forward(np.float32([[1], [100]])),
+        NonFiniteError,
+        "output 0 of row 1 is inf: the numbers grow beyond float32 on their way through the network; train it again",
+    ),
     "y beyond float32": (
         lambda: net().loss(X, np.where(np.arange(8).reshape(4, 2) == 5, -1e39, 0.0)),
         NonFiniteError,
@@ -316,6 +321,7 @@ def test_bad_data(call: Call, error: type[BacklitError], fragment: str) -> None:
         "HistoryNameError": KeyError,
         "DivergenceError": ArithmeticError,
         "NotFittedError": AttributeError,
+        "OwnCodeError": RuntimeError,
         "MissingExtraError": ImportError,
     }.items(),
 )

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pickle
 import warnings
+from copy import deepcopy
 from pathlib import Path
 from typing import Any
 
@@ -15,7 +16,7 @@ from sklearn.exceptions import UndefinedMetricWarning
 from sklearn.preprocessing import scale
 
 import backlit as bl
-from backlit.exceptions import ConfigurationError, DataError, LabelError, NotFittedError, ShapeError
+from backlit.exceptions import ConfigurationError, DataError, LabelError, NotFittedError, RebindingError, ShapeError
 from backlit.kinds.losses import get_loss, huber, quantile
 from backlit.training.callbacks import Callback, Training
 from backlit.training.history import History
@@ -314,6 +315,47 @@ def test_an_array_of_another_shape_is_not_stretched_over_the_weights() -> None:
             model.coefs_[0] = wrong
     model.coefs_[:] = [np.ones((4, 4)), np.ones((4, 3))]
     assert all((part == 1.0).all() for part in model.coefs_)
+    with pytest.raises(DataError, match="each of the arrays holds real numbers, received an array of complex128"):
+        model.coefs_ = [np.zeros((4, 4)), np.ones((4, 3), complex)]
+    assert all((part == 1.0).all() for part in model.coefs_)  # none was written
+
+
+def test_the_lists_of_a_fitted_networks_parameters_write_through_or_refuse() -> None:
+    model = bl.MLPClassifier(4, max_iter=1).fit(*IRIS)
+    model.intercepts_[0] = np.arange(4.0)
+    model.intercepts_[1] += 1.0
+    model.coefs_[0] = np.ones((4, 4))
+    net = model.network_
+    np.testing.assert_array_equal(net.layers[0].bias, np.arange(4.0))
+    np.testing.assert_array_equal(net.layers[-1].bias, model.intercepts_[1])
+    np.testing.assert_array_equal(net.layers[0].weight, np.ones((4, 4)))
+    changes: list[Any] = [
+        lambda views: views.append(np.ones(4)),
+        lambda views: views.extend([]),
+        lambda views: views.insert(0, np.ones(4)),
+        lambda views: views.remove(views[0]),
+        lambda views: views.pop(),
+        lambda views: views.clear(),
+        lambda views: views.sort(),
+        lambda views: views.reverse(),
+        lambda views: views.__delitem__(0),
+        lambda views: views.__iadd__([np.ones(4)]),
+        lambda views: views.__imul__(2),
+    ]
+    for views in (model.coefs_, model.intercepts_):
+        for change in changes:
+            with pytest.raises(RebindingError, match="the list of a fitted network's parameters cannot be changed"):
+                change(views)
+            assert len(views) == 2
+
+
+def test_a_copy_of_the_list_of_parameters_has_arrays_of_its_own() -> None:
+    model = bl.MLPClassifier(4, max_iter=1).fit(*IRIS)
+    for kept in (deepcopy(model.coefs_), pickle.loads(pickle.dumps(model.coefs_))):
+        assert type(kept) is list
+        kept[0][:] = 7.0
+        kept.append(None)
+    assert not (model.coefs_[0] == 7.0).any()
 
 
 # ── signatures and names ────────────────────────────────────────────────────────────────────────────────────

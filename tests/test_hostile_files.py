@@ -142,6 +142,45 @@ def test_an_estimator_with_nan_is_neither_saved_nor_loaded(tmp_path: Path, class
     refused(stored_archive(members), tmp_path, "parameters that are not finite")
 
 
+def with_batch_norm(variance: float) -> bl.Network:
+    net = bl.Network([bl.BatchNorm(), bl.Dense(2)], inputs=2)
+    net.parameters.buffer("0.variance")[:] = [1.0, variance]
+    return net
+
+
+def test_a_variance_below_zero_is_refused(tmp_path: Path) -> None:
+    """A network's file, an estimator's, and a recording: a square root would make NaN of every prediction."""
+    message = r"a running variance of BatchNorm\(.*\) is -2.0, below 0"
+    bl.save(with_batch_norm(0.0), tmp_path / "n")
+    assert bl.load(tmp_path / "n").predict([[0.0, 0.0]]).shape == (1, 2)
+    bl.save(with_batch_norm(-2.0), tmp_path / "n")
+    with pytest.raises(ModelFileError, match=message):
+        bl.load(tmp_path / "n")
+    model = bl.MLPRegressor(hidden_layer_sizes=(2,), random_state=0).partial_fit(np.eye(2), np.eye(2))
+    model.network_ = with_batch_norm(-2.0)
+    bl.save(model, tmp_path / "e")
+    with pytest.raises(ModelFileError, match=message):
+        bl.load(tmp_path / "e")
+    recorder = bl.Recorder()
+    net = with_batch_norm(1.0)
+    bl.fit(net, np.eye(2), np.eye(2), epochs=1, callbacks=[recorder])
+    recorder.recording.net.parameters.buffer("0.variance")[:] = -2.0
+    recorder.recording.save(tmp_path / "r")
+    with pytest.raises(ModelFileError, match=message):
+        type(recorder.recording).load(tmp_path / "r")
+
+
+@pytest.mark.parametrize("classes", [[0.0, 1.0, np.nan], [0.0, 1.0, 1.0]])
+def test_classes_that_are_none(tmp_path: Path, classes: list[float], classifier: Any) -> None:
+    kept = classifier.classes_
+    classifier.classes_ = np.array(classes)
+    try:
+        data = saved(classifier, tmp_path)
+    finally:
+        classifier.classes_ = kept
+    refused(data, tmp_path, "a class is not a finite number" if np.isnan(classes[2]) else "a class stands twice")
+
+
 # ── zip files ──────────────────────────────────────────────────────────────────────────────────────────────
 def test_a_flipped_bit_in_an_estimator_is_refused_or_harmless(tmp_path: Path, classifier: Any) -> None:
     data = saved(classifier, tmp_path)
@@ -181,12 +220,26 @@ def test_other_ways_to_pack(tmp_path: Path, method: int, classifier: Any) -> Non
     refused(buffer.getvalue(), tmp_path, "packed in a way that save does not use")
 
 
-@pytest.mark.parametrize(("old", "new"), [(b'"n_features_in_"', b'"n_features_on_"'), (b'"spec"', b'"spek"')])
+@pytest.mark.parametrize(
+    ("old", "new"),
+    [
+        (b'"n_features_in_"', b'"n_features_on_"'),
+        (b'"spec"', b'"spek"'),
+        (b'"impute_missing"', b'"impute_nothing"'),  # asked for only when a row is refused
+    ],
+)
 def test_an_estimator_that_cannot_predict(tmp_path: Path, old: bytes, new: bytes, classifier: Any) -> None:
     members = read_archive(saved(classifier, tmp_path))
     assert old in members["schema.json"]
     members["schema.json"] = members["schema.json"].replace(old, new)
     refused(stored_archive(members), tmp_path, "damaged")
+
+
+def test_an_estimator_that_is_not_fitted_needs_its_settings(tmp_path: Path) -> None:
+    members = read_archive(saved(bl.MLPClassifier((4,)), tmp_path))
+    assert bl.load(tmp_path / "good").hidden_layer_sizes == (4,)
+    members["schema.json"] = members["schema.json"].replace(b'"impute_missing"', b'"impute_nothing"')
+    refused(stored_archive(members), tmp_path, "lacks its setting 'impute_missing'")
 
 
 def test_a_long_history_keeps_its_values_in_a_small_file(tmp_path: Path) -> None:

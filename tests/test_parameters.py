@@ -6,6 +6,7 @@ import copy
 import io
 import pickle
 from collections.abc import Callable
+from typing import Any
 
 import joblib
 import numpy as np
@@ -13,7 +14,7 @@ import pytest
 
 import backlit as bl
 from backlit.checking.batch_loss import FrozenBatch
-from backlit.exceptions import ParameterNameError, ShapeError
+from backlit.exceptions import DataError, ParameterNameError, RebindingError, ShapeError
 from backlit.parameters import ParameterVector
 
 
@@ -116,11 +117,78 @@ def test_a_network_keeps_copies_of_its_layers() -> None:
     assert not np.shares_memory(first.layers[0].weight, second.layers[0].weight)
 
 
-@pytest.mark.parametrize("name", ["values", "gradients", "sums", "weight_mask"])
+@pytest.mark.parametrize("name", ["values", "gradients", "sums", "buffers", "state", "weight_mask"])
 def test_the_arrays_cannot_be_rebound(name: str) -> None:
     vector = network().parameters
-    with pytest.raises(AttributeError, match="has no setter"):
+    before = getattr(vector, name).copy()
+    message = rf"parameters\.{name} cannot be replaced, .*: write into the array, parameters\.{name}\[:\] = "
+    with pytest.raises(RebindingError, match=message):
         setattr(vector, name, np.zeros(vector.size))
+    with pytest.raises(RebindingError, match=message):
+        delattr(vector, name)
+    np.testing.assert_array_equal(getattr(vector, name), before)
+
+
+def test_working_in_place_is_no_rebinding() -> None:
+    net = network()
+    vector, before = net.parameters, net.parameters.values.copy()
+    vector.values *= 2.0
+    net.layers[0].weight += 1.0
+    before *= 2.0
+    before[:20] += 1.0
+    np.testing.assert_array_equal(vector.values, before)
+
+
+def test_a_network_keeps_its_layers_and_its_vector() -> None:
+    net = network()
+    layers, vector = net.layers, net.parameters
+    fixed = r"the layers of a network cannot be changed, .*: make a new Network\(\[\*net\.layers, …\], …\)"
+    changes: list[Callable[[], Any]] = [
+        lambda: setattr(net, "layers", [bl.Dense(2)]),
+        lambda: net.layers.__setitem__(0, bl.Dense(4)),
+        lambda: net.layers.__setitem__(slice(0, 1), [bl.Dense(4)]),
+        lambda: net.layers.__delitem__(0),
+        lambda: net.layers.append(bl.Dense(2)),
+        lambda: net.layers.insert(0, bl.Dense(2)),
+        lambda: net.layers.extend([bl.Dense(2)]),
+        lambda: net.layers.pop(),
+        lambda: net.layers.reverse(),
+    ]
+    for change in changes:
+        with pytest.raises(RebindingError, match=fixed):
+            change()
+    with pytest.raises(RebindingError, match=fixed):
+        net.layers += (bl.Dense(2),)
+    with pytest.raises(RebindingError, match="the parameters of a network cannot be replaced"):
+        net.parameters = ParameterVector({}, np.dtype("float32"))
+    for name in ("layers", "parameters"):
+        with pytest.raises(AttributeError):
+            delattr(net, name)
+    with pytest.raises(AttributeError, match="no attribute 'nonsense'"):
+        _ = net.layers.nonsense
+    assert net.layers is layers
+    assert net.parameters is vector
+    assert not hasattr(net.layers, "append")
+    assert [*copy.deepcopy(net).layers] != [*net.layers]
+
+
+def test_a_parameter_is_written_through_and_checked() -> None:
+    net = network()
+    layer = net.layers[0]
+    layer.weight = np.arange(20).reshape(5, 4)
+    np.testing.assert_array_equal(net.parameters.values[:20], np.arange(20))
+    layer.bias = [1, 2, 3, 4]
+    np.testing.assert_array_equal(net.parameters.view("0.bias"), [1, 2, 3, 4])
+    before = net.parameters.values.copy()
+    for wrong in (np.ones((5, 4), complex), np.full((5, 4), "1"), np.full((5, 4), None)):
+        with pytest.raises(DataError, match=r"weight of Dense\(4.* holds real numbers, received an array of"):
+            layer.weight = wrong
+    with pytest.raises(ShapeError, match=r"bias of Dense\(4.* has shape \(4,\), received \(\)"):
+        layer.bias = 0.0
+    with pytest.raises(RebindingError, match=r"weight of Dense\(4.* belongs to its network and cannot be deleted"):
+        del layer.weight
+    np.testing.assert_array_equal(net.parameters.values, before)
+    assert np.shares_memory(layer.weight, net.parameters.values)
 
 
 def test_names_and_shapes_are_in_the_order_of_the_values() -> None:

@@ -70,6 +70,7 @@ NAMES = [
     "fit",
     "health",
     "huber",
+    "lab",
     "load",
     "loss_account",
     "plot_boundary",

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import datetime
+import subprocess
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -276,3 +278,13 @@ def test_any_bytes_are_a_table_or_an_error_of_ours(tmp_path_factory: Any, data: 
     except BacklitError as error:
         said = str(error)
     assert "\n" not in said
+
+
+def test_what_an_excel_reader_remarks_stays_out_of_sight(tmp_path: Path) -> None:
+    """A column of nothing makes fastexcel log that it falls back to text: with no handler, Python would print it."""
+    pytest.importorskip("xlsxwriter", reason="writing .xlsx files needs xlsxwriter")
+    pytest.importorskip("fastexcel", reason="reading .xlsx files needs backlit[excel]")
+    pl.DataFrame({"x": [1.0, 2.0], "gone": pl.Series([None, None], dtype=pl.Float64)}).write_excel(tmp_path / "t.xlsx")
+    program = f"from backlit.data.tables import read_table; print(read_table({str(tmp_path / 't.xlsx')!r}).height)"
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)
+    assert (done.stdout, done.stderr) == ("2\n", "")

@@ -11,6 +11,7 @@ import polars as pl
 import pytest
 
 from backlit.cli import run
+from backlit.data.survey import survey
 
 
 @pytest.fixture
@@ -108,3 +109,45 @@ def test_a_name_that_is_not_there_where_the_names_are_data(
         "there is no column 'income': the first row looks like data ('39' is no name for a column): pass --no-header"
         in said
     )
+
+
+@pytest.mark.parametrize(
+    "values",
+    [
+        [1e308, -1e308, 0.0] * 8,
+        [1.0, 1.0 + 2**-52] * 12,
+        [1e15, 1e15 + 0.25] * 12,
+        [5.0] * 24,
+        [1e-320, 2e-320] * 12,
+    ],
+    ids=["a range beyond all numbers", "neighbours", "large neighbours", "one value", "next to nothing"],
+)
+def test_a_histogram_of_any_numbers(values: list[float]) -> None:
+    facts = survey(pl.DataFrame({"x": values}), {"x": "numeric"}, {}, {})
+    assert len(facts[0].histogram) == 12
+    assert sum(facts[0].histogram) == 24
+
+
+def test_infinities_are_in_no_bin() -> None:
+    table = pl.DataFrame({"x": [np.inf, 1.0, 2.0, -np.inf], "y": [np.inf] * 4})
+    facts = survey(table, {"x": "numeric", "y": "numeric"}, {}, {})
+    assert facts[0].histogram == (1, *[0] * 10, 1)
+    assert facts[1].histogram == (0,) * 12
+
+
+def test_a_range_beyond_all_numbers_has_its_ends_in_the_outer_bins() -> None:
+    facts = survey(pl.DataFrame({"x": [1e308, -1e308, -1e308]}), {"x": "numeric"}, {}, {})
+    assert facts[0].histogram == (2, *[0] * 10, 1)
+
+
+@pytest.mark.parametrize("target", ["name", "x"])
+def test_what_stands_once_tells_nothing(
+    target: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Classes of one row: scikit-learn's estimate would warn, or find no rows at all."""
+    monkeypatch.chdir(tmp_path)
+    names = [f"n{k}" for k in range(12)]
+    pl.DataFrame({"x": [k * 0.37 for k in range(12)], "name": names}).write_csv("t.csv")
+    columns, _, err = inspected(capsys, "t.csv", "--target", target)
+    assert all(column["association"] == "" for column in columns.values())
+    assert "unique classes" not in err

@@ -13,6 +13,7 @@ import threadpoolctl
 
 import backlit as bl
 from backlit.exceptions import DivergenceError
+from backlit.training.divergence import BestParameters
 from backlit.training.evaluation import evaluate
 from backlit.training.threads import blas_limit, blas_threads
 
@@ -428,3 +429,23 @@ def test_weights_too_small_for_their_dtype_count_as_none() -> None:
     fit(net, sample_weight=weight)
     fit(other, sample_weight=np.where(weight == 1.0, 1.0, 0.0))
     np.testing.assert_array_equal(net.parameters.values, other.parameters.values)
+
+
+def test_where_an_epoch_began_is_kept_until_its_loss_is_known() -> None:
+    net = bl.Network([bl.Dense(1, weight_init=1.0)], inputs=1)
+    weight, best = net.parameters.view("0.weight"), BestParameters(net, epoch=0)
+    weight[:] = 2.0  # a callback, at the beginning
+    best.begin_epoch(0)
+    assert (best.start[0], best.values[0]) == (2.0, 2.0)
+    weight[:] = 3.0
+    best.note_training(9.0)
+    best.begin_epoch(1)
+    assert (best.start[0], best.values[0], best.epoch) == (3.0, 2.0, 0)
+    weight[:] = 4.0
+    best.note_training(5.0)  # the epoch began from 3.0
+    assert (best.start[0], best.values[0], best.epoch) == (3.0, 3.0, 1)
+    best.begin_epoch(2)
+    best.note_training(7.0)
+    assert (best.start[0], best.values[0], best.epoch) == (4.0, 3.0, 1)
+    best.note(3, 1.0, net.parameters.state)
+    assert (best.values[0], best.epoch) == (4.0, 3)

@@ -34,6 +34,7 @@ if TYPE_CHECKING:
     from .export.numpy.program import export_numpy
     from .export.onnx.model import OnnxReport, export_onnx
     from .io import load, save
+    from .lab.launch import lab
     from .lens.diagnosis.diagnose import Diagnosis, diagnose
     from .lens.diagnosis.function import diagnose_function
     from .lens.healthcheck.health import HealthMonitor, HealthReport, health
@@ -107,6 +108,7 @@ __all__ = [
     "fit",
     "health",
     "huber",
+    "lab",
     "load",
     "loss_account",
     "plot_boundary",
@@ -142,6 +144,7 @@ _UPPER_FLOORS = {
     "export_numpy": ".export.numpy.program",
     "export_onnx": ".export.onnx.model",
     "health": ".lens.healthcheck.health",
+    "lab": ".lab",
     "load": ".io",
     "loss_account": ".lens.step.ledger",
     "losses": ".kinds.losses",
@@ -156,7 +159,7 @@ def __getattr__(name: str) -> Any:
     if name not in _UPPER_FLOORS:
         raise AttributeError(f"module 'backlit' has no attribute {name!r}")
     module = import_module(_UPPER_FLOORS[name], __name__)
-    return module if name in ("data", "losses") else getattr(module, name)
+    return module if name in ("data", "lab", "losses") else getattr(module, name)
 
 
 def __dir__() -> list[str]:

@@ -13,7 +13,7 @@ MEMBER_LIMIT: Final = 2**14  # members of a file
 SCHEMA_LIMIT: Final = 32 * 2**20  # bytes of JSON that describe the estimator
 DESCRIPTION_LIMIT: Final = 2**16  # bytes of JSON that say what the file is
 SPREAD_LIMIT: Final = 10  # times the size of the file that it may unpack to, beyond the first `ALWAYS` bytes
-ALWAYS: Final = 64 * 2**20
+ALWAYS: Final = 8 * 2**20
 
 _LIMITS: Final = {"schema.json": SCHEMA_LIMIT, "backlit.json": DESCRIPTION_LIMIT}
 _PIECE: Final = 2**20

@@ -10,7 +10,7 @@ from typing import Any, Final
 import numpy as np
 
 from .checks import positive_whole
-from .exceptions import ConfigurationError, ShapeError
+from .exceptions import ConfigurationError, RebindingError, ShapeError
 from .kinds import LAYERS, Activation, Dense, Layer, layer_from_spec
 from .kinds.activations import ACTIVATIONS
 from .kinds.loss import Loss
@@ -26,6 +26,7 @@ LAYER_LIMIT: Final = 4096
 SIZE_LIMIT: Final = 2**40  # of inputs and units, and of all parameters together
 CLASS_LIMIT: Final = 2**22
 TEXT_LIMIT: Final = 2**24  # characters that the classes take as an array: their number times the longest
+_DRAWN: Final = 2**18  # initial values that are drawn at once
 _NAME_LIMIT: Final = 100
 _ENTRY_LIMIT: Final = 20
 _NEEDED: Final = {"layers", "inputs", "loss"}
@@ -101,7 +102,29 @@ def _is_list_of_classes(value: Any) -> bool:
     return len(set(value)) == len(value)
 
 
-def copied_layers(layers: Sequence[Layer]) -> tuple[Layer, ...]:
+class Layers(tuple[Layer, ...]):
+    """The layers of a network: as a tuple, and what would change a list says why it does not."""
+
+    __slots__ = ()
+
+    def __setitem__(self, index: Any, layer: Any) -> None:
+        raise layers_are_fixed()
+
+    def __delitem__(self, index: Any) -> None:
+        raise layers_are_fixed()
+
+    def __getattr__(self, name: str) -> Any:
+        raise layers_are_fixed() if hasattr(list, name) else AttributeError(f"the layers have no attribute {name!r}")
+
+
+def layers_are_fixed() -> RebindingError:
+    return RebindingError(
+        "the layers of a network cannot be changed, as its one vector is made for them: make a new "
+        "Network([*net.layers, …], …); a layer's parameters are written through, net.layers[0].weight = W"
+    )
+
+
+def copied_layers(layers: Sequence[Layer]) -> Layers:
     """Copies of the layers, so that one description can serve several networks."""
     kept = tuple(layers) if isinstance(layers, Sequence) else (layers,)
     if not kept:
@@ -111,7 +134,7 @@ def copied_layers(layers: Sequence[Layer]) -> tuple[Layer, ...]:
             raise ConfigurationError(f"a layer is one of {', '.join(LAYERS)} or your own Layer, received {layer!r}")
     if not isinstance(kept[-1], Dense):
         raise ConfigurationError(f"the last layer must be Dense, received {kept[-1]!r}")
-    return tuple(copy.copy(layer) for layer in kept)
+    return Layers(copy.copy(layer) for layer in kept)
 
 
 def is_own(layer: Layer) -> bool:
@@ -174,13 +197,24 @@ def check_values(values: Any, size: int) -> Array:
     return array
 
 
+def check_state(layers: Sequence[Layer]) -> None:
+    """Refuse values that came out of a file and that no training leaves, with a `ConfigurationError`."""
+    for layer in layers:
+        layer.check_state()
+
+
 def set_initial_values(layers: Sequence[Layer], parameters: ParameterVector, seed: int) -> None:
     """Draw every parameter, each from its own stream: keyed by seed, layer, and its number in the layer."""
     for index, layer in enumerate(layers):
         for which, name in enumerate(parameters.names_of(index)):
             view = parameters.view(name)
             rng = keyed_generator(seed, "initial values", index, which)
-            view[...] = layer.initial_value(name.split(".", 1)[1], view.shape, rng)
+            # Ours are drawn number after number, so some rows at a time are the same, and no second array of the whole
+            # is made; a layer of the user's own may need to know the whole shape.
+            some = max(1, _DRAWN // math.prod(view.shape[1:])) if layer.builtin else max(1, len(view))
+            for start in range(0, len(view), some):
+                part = view[start : start + some]
+                part[...] = layer.initial_value(name.split(".", 1)[1], part.shape, rng)
         for name in parameters.buffer_names_of(index):
             view = parameters.buffer(name)
             view[...] = layer.initial_value(name.split(".", 1)[1], view.shape, keyed_generator(seed, "initial values"))

@@ -11,6 +11,7 @@ from typing import Any, Final
 import numpy as np
 
 from .archives import ALWAYS, SCHEMA_LIMIT, SPREAD_LIMIT, read_archive, stored_archive, write_archive
+from .assembly import check_state
 from .exceptions import BacklitError, ConfigurationError, ModelFileError
 from .files import FORMAT_VERSION, check_version, library_version, no_key_twice, read_json, shortened
 from .kinds.optimizers import OPTIMIZERS, OptimizerState
@@ -206,7 +207,9 @@ def _check_model(model: Any) -> None:
     if not hasattr(model, "get_params"):
         raise ValueError("it does not hold an estimator")
     for part in _parts(model):
-        if isinstance(part, Network) and not np.isfinite(part.parameters.state).all():
-            raise ValueError("a network in it has parameters that are not finite")
-        if isinstance(part, BaseMLP) and "network_" in vars(part):
+        if isinstance(part, Network):
+            if not np.isfinite(part.parameters.state).all():
+                raise ValueError("a network in it has parameters that are not finite")
+            check_state(part.layers)
+        if isinstance(part, BaseMLP):
             part.check_loaded()

@@ -19,6 +19,8 @@ A message is one sentence: what was wrong, what was received, what to do.
     ├── HistoryNameError     (KeyError)         no column of that name in a history
     ├── DivergenceError      (ArithmeticError)  training whose loss left the finite numbers
     ├── NotFittedError       (AttributeError)   a result asked for before training
+    ├── OwnCodeError         (RuntimeError)     code of the reader's that failed or was stopped
+    ├── RebindingError       (AttributeError, TypeError)   another array, or layer, in the place of a network's own
     └── MissingExtraError    (ImportError)      an optional package that is not installed
 
     BacklitWarning           (UserWarning)      something that is done otherwise than was asked
@@ -109,6 +111,27 @@ class DivergenceError(BacklitError, ArithmeticError):
 
 class NotFittedError(BacklitError, AttributeError):
     """A result asked for before training."""
+
+
+class OwnCodeError(BacklitError, RuntimeError):
+    """Code that somebody wrote in the lab, which failed or was stopped.
+
+    Attributes
+    ----------
+    line : int or None
+        Of the code, from 1, where it failed.
+    printed : str
+        What it had printed.
+    """
+
+    def __init__(self, message: str, *, line: int | None = None, printed: str = "") -> None:
+        super().__init__(message)
+        self.line = line
+        self.printed = printed
+
+
+class RebindingError(BacklitError, AttributeError, TypeError):
+    """Another array, or another layer, in the place of one that a network holds."""
 
 
 class MissingExtraError(BacklitError, ImportError):

@@ -6,6 +6,7 @@ What is read stays within bounds (`docs/reliability.md` has them) that are check
 
 from __future__ import annotations
 
+import io
 import json
 import math
 import os
@@ -98,6 +99,16 @@ def write_bytes(data: bytes | Sequence[bytes | memoryview], path: str | os.PathL
         temporary.unlink(missing_ok=True)
         raise
     _remove_parts_of_the_dead(place.parent)
+
+
+def write_picture(figure: Any, path: str | os.PathLike[str], dpi: float = 120) -> None:
+    """Write a figure of matplotlib's in the same way; the ending of the name says what kind of picture."""
+    drawn = io.BytesIO()
+    try:
+        figure.savefig(drawn, format=Path(path).suffix[1:].lower(), dpi=dpi)
+    except ValueError as error:
+        raise OutputError(f"{str(path)!r} cannot be written: {error}") from error
+    write_bytes(drawn.getvalue(), path)
 
 
 def _machine() -> str:

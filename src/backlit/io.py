@@ -19,7 +19,7 @@ from typing import Any, Final
 import numpy as np
 
 from .archives import ZIP_MARK
-from .assembly import check_spec, number_of_values, parameter_shapes
+from .assembly import check_spec, check_state, number_of_values, parameter_shapes
 from .estimator_file import TRUSTED_TYPES, check_finite, estimator_bytes, read_estimator
 from .exceptions import BacklitError, ConfigurationError, ModelFileError
 from .files import (
@@ -107,7 +107,7 @@ def _network_file(
     net: Network, arrays: Mapping[str, Array] = MappingProxyType({}), more: Mapping[str, str] = MappingProxyType({})
 ) -> list[bytes | memoryview]:
     """The pieces of a network's file, with further arrays and metadata in it."""
-    if "own" in net.__getstate__():
+    if net.has_own():
         raise ConfigurationError(
             "the network has a layer, an activation or a loss of your own, which no file can hold: "
             "save net.parameters.values with numpy.save, and make the network anew"
@@ -162,6 +162,7 @@ def _fill(net: Network, tensors: Mapping[str, Array]) -> None:
         if tensors[key].dtype != net.dtype or not np.isfinite(tensors[key]).all():
             raise ModelFileError(f"{key!r} is not made of finite {net.dtype} numbers")
         view[...] = tensors[key]
+    check_state(net.layers)
 
 
 def _network_spec(metadata: Any, name: str) -> Spec:

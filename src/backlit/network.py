@@ -27,25 +27,27 @@ from typing import Any, Final, final
 import numpy as np
 
 from .assembly import (
+    Layers,
     check_pair,
     check_spec,
     check_values,
     copied_layers,
     is_own,
+    layers_are_fixed,
     network_shapes,
     number_of_values,
     parameter_shapes,
     set_initial_values,
 )
 from .checks import cast_weight, check_reach, check_reached, float_dtype, not_negative, positive, positive_whole
-from .exceptions import ConfigurationError
+from .exceptions import ConfigurationError, NonFiniteError, RebindingError
 from .kinds import Dense, Layer, layer_from_spec
 from .kinds.layer import Moment
 from .kinds.losses import LossLike, check_own_loss, get_loss, loss_from_spec
 from .pages import Page, Table, Words, shown
 from .parameters import BLOCK, Array, ParameterVector, blocks
 from .randomness import check_seed
-from .targets import check_inputs, check_sample_weight, encode_targets
+from .targets import check_inputs, check_sample_weight, encode_targets, plain_inputs
 from .typing import Spec
 from .workspace import Workspace, takes_sparse
 
@@ -117,7 +119,7 @@ class Network:
         input_scale: float = 1.0,
         values: Any = None,
     ) -> None:
-        self.layers = copied_layers(layers)
+        self._layers = copied_layers(layers)
         self.inputs = positive_whole("inputs", inputs)
         self.outputs = self.layers[-1].outputs
         self.loss_function = get_loss(loss)
@@ -150,6 +152,21 @@ class Network:
         self._piece = max(1, _INFERENCE_ELEMENTS // self.width())
         self._local = threading.local()  # each thread has workspaces of its own
         self._loss_checked = self.loss_function.builtin
+
+    def __setattr__(self, name: str, value: Any) -> None:
+        if name == "layers":
+            raise layers_are_fixed()
+        if name == "parameters":
+            raise RebindingError(
+                "the parameters of a network cannot be replaced, as its layers hold views of them: write into them, "
+                "net.parameters.values[:] = …"
+            )
+        object.__setattr__(self, name, value)
+
+    @property
+    def layers(self) -> Layers:
+        """The network's own copies of the layers, from the input to the output."""
+        return self._layers
 
     @property
     def parameters(self) -> ParameterVector:
@@ -305,16 +322,31 @@ class Network:
         """The outputs for X, shape (n, outputs), in inference mode (no dropout).
 
         Works through X in pieces, so that no array of n rows but the result is made.
+
+        Raises
+        ------
+        NonFiniteError
+            If an output is not finite.
         """
-        X = check_inputs(X, self.inputs)
-        if X.dtype == self.dtype and self.input_scale == 1.0:
-            return self._forward(X)
+        if not plain_inputs(X, self.inputs):
+            X = check_inputs(X, self.inputs)
         with np.errstate(over="ignore", invalid="ignore"):
             result = self._forward(X)
-        # Looked for in the outputs, which are few: the limit of tanh at infinity, say, is right as it is.
-        if not np.isfinite(result).all():
-            check_reach(X, self.dtype, "X", self.input_scale)
+            total = np.add.reduce(result, axis=None)
+        # Looked for in the outputs, which are few: the limit of tanh at infinity, say, is right as it is. Their sum
+        # says whether there is anything to look for; it may leave the finite numbers by itself.
+        if not math.isfinite(total):
+            self._check_outputs(X, result)
         return result
+
+    def _check_outputs(self, X: Array, outputs: Array) -> None:
+        """Refuse outputs that are not finite: because X is out of reach, or the numbers grew on their way."""
+        for row, unit in np.argwhere(~np.isfinite(outputs))[:1]:
+            check_reach(X, self.dtype, "X", self.input_scale)
+            raise NonFiniteError(
+                f"output {unit} of row {row} is {outputs[row, unit]}: the numbers grow beyond {self.dtype} on their "
+                "way through the network; train it again with a smaller learning rate, or with inputs of smaller range"
+            )
 
     def _forward(self, X: Array) -> Array:
         if X.shape[0] <= self._piece:
@@ -451,10 +483,14 @@ class Network:
     # and the views are bound again.
     def __getstate__(self) -> dict[str, Any]:
         state: dict[str, Any] = {"spec": self.spec(), "values": self.parameters.state.copy()}
-        own = {i: layer for i, layer in enumerate(self.layers) if is_own(layer)}
-        if own or not self.loss_function.builtin:
+        if self.has_own():
+            own = {i: layer for i, layer in enumerate(self.layers) if is_own(layer)}
             state["own"] = {"layers": own, "loss": self.loss_function}
         return state
+
+    def has_own(self) -> bool:
+        """Whether a layer, an activation or the loss is of the user's own making, which no file can hold."""
+        return not self.loss_function.builtin or any(is_own(layer) for layer in self.layers)
 
     def __setstate__(self, state: dict[str, Any]) -> None:
         own = state.get("own", {"layers": {}, "loss": state["spec"]["loss"]})

@@ -13,7 +13,7 @@ from typing import Any, Final, final
 
 import numpy as np
 
-from .exceptions import ParameterNameError, nearest
+from .exceptions import DataError, ParameterNameError, RebindingError, ShapeError, nearest
 
 #: What is done number by number is done to so many of a long vector at once: they stay in the processor's cache.
 BLOCK: Final = 2**15
@@ -31,6 +31,24 @@ def blocks(size: int) -> list[slice]:
     ([slice(0, 3, None)], 3)
     """
     return [slice(start, min(start + BLOCK, size)) for start in range(0, size, BLOCK)]
+
+
+def written(value: Any, view: Array, what: str) -> Array:
+    """What is to be written into a view, as an array: of the view's shape, and of real numbers.
+
+    Raises
+    ------
+    ShapeError, DataError
+    """
+    given = np.asarray(value)
+    if given.shape != view.shape:
+        raise ShapeError(f"{what} has shape {view.shape}, received {given.shape}")
+    if given.dtype.kind not in "biuf":
+        raise DataError(f"{what} holds real numbers, received an array of {given.dtype}")
+    return given
+
+
+_ARRAYS: Final = ("values", "gradients", "sums", "buffers", "state", "weight_mask")
 
 
 @final
@@ -98,7 +116,16 @@ class ParameterVector:
         for name in self.weight_names:
             self._weight_mask[self._slices[name]] = 1.0
 
-    # Read-only names: `parameters.values = x` would leave every layer looking at the old array.
+    # `parameters.values = x` would leave every layer looking at the old array.
+    def __setattr__(self, name: str, value: Any) -> None:
+        if name not in _ARRAYS:
+            object.__setattr__(self, name, value)
+        elif value is not getattr(self, name):  # `parameters.values *= 2` assigns the array itself
+            raise _rebinding(name)
+
+    def __delattr__(self, name: str) -> None:
+        raise _rebinding(name)
+
     @property
     def values(self) -> Array:
         return self._values
@@ -225,6 +252,13 @@ class ParameterVector:
     def __repr__(self) -> str:
         parts = ", ".join(f"{name} {shape}" for name, shape in self._shapes.items())
         return f"ParameterVector({self.size} parameters in {self.dtype}: {parts})"
+
+
+def _rebinding(name: str) -> RebindingError:
+    return RebindingError(
+        f"parameters.{name} cannot be replaced, as every layer holds its part of it: write into the array, "
+        f"parameters.{name}[:] = …"
+    )
 
 
 def _places(shapes: Mapping[str, tuple[int, ...]]) -> tuple[dict[str, slice], int]:

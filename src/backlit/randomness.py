@@ -15,7 +15,7 @@ import numpy as np
 
 from .exceptions import ConfigurationError
 
-Purpose = Literal["initial values", "shuffle", "dropout", "augmentation", "sampling", "split", "members"]
+Purpose = Literal["initial values", "shuffle", "dropout", "augmentation", "sampling", "split", "data", "members"]
 
 PURPOSES: Final[dict[Purpose, int]] = {
     "initial values": 1,
@@ -24,7 +24,8 @@ PURPOSES: Final[dict[Purpose, int]] = {
     "augmentation": 4,
     "sampling": 5,
     "split": 6,
-    "members": 7,
+    "data": 7,
+    "members": 8,
 }
 
 

@@ -6,6 +6,7 @@ naming row and column (rows and columns are counted from 0, as in the array).
 
 from __future__ import annotations
 
+import math
 from typing import Any
 
 import numpy as np
@@ -15,7 +16,28 @@ from .kinds.activation import Activation
 from .kinds.loss import Loss
 from .parameters import Array
 
+_FEW_NUMBERS = 4096  # up to here they are looked at in less time than it takes to ask for it
+_PLAIN_TYPES = (np.dtype(np.float32), np.dtype(np.float64))
 _ROWS_AT_ONCE = 65536  # a check reads this many rows at a time, so that it needs little memory
+
+
+def plain_inputs(X: Any, inputs: int) -> bool:
+    """Whether X needs no further check: a few rows of finite numbers in one piece, in float32 or float64.
+
+    It takes a fifth of the time of `check_inputs`, which for one row is as long as a layer. What is not finite has no
+    finite sum of squares; numbers so large that theirs is not finite either are left to the longer way.
+
+    Examples
+    --------
+    >>> plain_inputs(np.ones((1, 2)), 2), plain_inputs(np.array([[1.0, np.nan]]), 2), plain_inputs([[1.0, 2.0]], 2)
+    (True, False, False)
+    """
+    if type(X) is not np.ndarray or X.ndim != 2 or X.shape[1] != inputs or not 0 < X.size <= _FEW_NUMBERS:
+        return False
+    if X.dtype not in _PLAIN_TYPES or not X.flags.c_contiguous:
+        return False
+    numbers = X.reshape(-1)
+    return math.isfinite(numbers.dot(numbers))
 
 
 def check_inputs(X: Any, inputs: int, what: str = "X") -> Array:
@@ -152,7 +174,23 @@ def encode_targets(
     check_finite(Y, "y")
     if loss.check_targets is not None:
         loss.check_targets(Y, activation)
+    if loss.targets == "probabilities" and activation.sums_to_one:
+        Y = adding_up_to_one(Y)
     return Y.astype(dtype), classes
+
+
+def adding_up_to_one(Y: Array) -> Array:
+    """Rows of probabilities, divided by their sums where rounding to some digits left those beside 1.
+
+    delta = a − y is the gradient of the loss only for rows that add up to 1.
+
+    Examples
+    --------
+    >>> adding_up_to_one(np.array([[0.3333, 0.3333, 0.3333], [0.0, 1.0, 0.0]])).sum(axis=1)
+    array([1., 1.])
+    """
+    sums = Y.sum(axis=1, dtype=np.float64, keepdims=True)  # (n, 1)
+    return Y if (sums == 1.0).all() else Y / sums
 
 
 def _two_labels(array: Array, activation: Activation) -> bool:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import operator
+from collections.abc import Sequence
 from typing import Any, Final, final
 
 import numpy as np
@@ -10,7 +11,9 @@ import numpy as np
 from ..exceptions import ConfigurationError
 from ..network import Network
 from ..parameters import Array
+from ..targets import adding_up_to_one
 from ..workspace import Workspace
+from .one_unit import OneUnit
 
 EPSILON: Final = 1e-5  # near the cube root of float64's precision, where truncation and rounding balance
 
@@ -52,6 +55,9 @@ class FrozenBatch:
         self.work = Workspace(
             self.net.layers, self.net.inputs, X.shape[0], self.net.dtype, input_scale=self.net.input_scale
         )
+        Y = Y.astype(dtype)
+        if self.net.loss_function.targets == "probabilities" and self.net.output_layer.activation.sums_to_one:
+            Y = adding_up_to_one(Y)  # anew: what adds up to 1 in float32 does not quite in float64
         self.work.load(X, Y.astype(dtype), None if weight is None else weight.astype(dtype))
 
     def loss(self) -> float:
@@ -76,6 +82,15 @@ class FrozenBatch:
         down = self.loss()
         self.values[position] = kept
         return (up - down) / (2.0 * epsilon)
+
+    def centrals(self, positions: Sequence[int], epsilon: float = EPSILON) -> Array:
+        """`central` at many positions; where one parameter changes one unit, only what stands above it is computed."""
+        self.loss()
+        with np.errstate(all="ignore"):
+            found = OneUnit(self.net, self.work, self.step is not None).central(positions, epsilon)
+        for place in np.flatnonzero(~np.isfinite(found)):
+            found[place] = self.central(positions[int(place)], epsilon)
+        return found
 
     def along(self, direction: Array, epsilon: float = EPSILON) -> float:
         """The slope of the loss along a direction v, shape (P,): (L(θ + ε v) − L(θ − ε v)) / 2ε."""

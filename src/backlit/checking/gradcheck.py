@@ -159,17 +159,18 @@ def check_gradients(
     comparison = _Comparison(batch, loss, epsilon, tolerance, _obstacle(batch, loss))
 
     rows = []
-    for i in stratified_sample(parameters, limit, seed):
+    positions = stratified_sample(parameters, limit, seed)
+    for i, d in zip(positions, batch.centrals(positions, epsilon).tolist(), strict=True):
         g = float(gradient[i])
         name, index = parameters.locate(i)
-        rows.append(CheckedParameter(name, index, g, *comparison.compare(g, i)))
+        rows.append(CheckedParameter(name, index, g, *comparison.compare(g, i, d)))
     directions = []
     for number in range(_DIRECTIONS):
         v = keyed_generator(seed, "sampling", 1, number).standard_normal(parameters.size)
         v /= np.linalg.norm(v)
         with np.errstate(invalid="ignore"):
             g = float(np.dot(v, gradient))
-        directions.append(CheckedDirection(g, *comparison.compare(g, v)))
+        directions.append(CheckedDirection(g, *comparison.compare(g, v, batch.along(v, epsilon))))
     return GradientReport(
         rows,
         parameters.size,
@@ -194,9 +195,8 @@ class _Comparison:
     tolerance: float
     obstacle: str  # why nothing can be checked here, or empty
 
-    def compare(self, g: float, where: int | Array) -> tuple[float, float, str, str, float]:
+    def compare(self, g: float, where: int | Array, d: float) -> tuple[float, float, str, str, float]:
         """Finite difference, relative error, verdict, reason and agreed digits, at a position or along a direction."""
-        d = self._difference(where, self.epsilon)
         if self.obstacle or not math.isfinite(d):
             return d, math.nan, UNCHECKABLE, self.obstacle or "the loss at θ ± ε is not finite", math.nan
         if not math.isfinite(g):

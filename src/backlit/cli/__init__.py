@@ -1,7 +1,8 @@
-"""The command line: train, evaluate, predict, explain, check, diagnose, inspect, export and demo."""
+"""The command line: train, evaluate, predict, explain, check, diagnose, inspect, lab, export and demo."""
 
 from __future__ import annotations
 
+import errno
 import os
 import sys
 import warnings
@@ -21,6 +22,7 @@ _COMMANDS: Final = {
     "apply:check": "Check back-propagation of a saved model against finite differences.",
     "inspect:inspect": "Say how a table will be read, column by column, before anything is trained on it.",
     "diagnose:diagnose": "Name the mistake in gradients of your own.",
+    "lab:lab": "Open a page on which a network trains live, and every number can be opened.",
     "export:export": "Write a saved model as ONNX, or as one plain NumPy script.",
 }
 
@@ -33,6 +35,7 @@ def make_app() -> App:
         name="backlit",
         version=version("backlit"),
         help="Train small neural networks on your data, and see what back-propagation did.",
+        suppress_keyboard_interrupt=False,  # `run` says in one line what has happened
     )
     # The files of the commands load large libraries: each is imported when its command is called.
     for place, text in _COMMANDS.items():
@@ -63,24 +66,36 @@ def run(arguments: Sequence[str]) -> int:
     show.as_the_terminal_can()
     try:
         make_app()(list(arguments), exit_on_error=False, print_error=False, result_action="return_value")
+        sys.stdout.flush()  # here a reader that has gone is no traceback
+    except show.Ended as end:
+        return _fail(end.lines, end.code)
     except (CycloptsError, BacklitError) as error:
-        return _fail(str(error))
+        return _fail([str(error)])
     except KeyboardInterrupt:
-        return _fail("interrupted", 130)
+        return _fail(["interrupted"], 130)
     except BrokenPipeError:
         # The reader of our output has gone (`| head`): not an error, and nothing more can be written.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+    except SystemExit as end:
+        if not isinstance(end.__context__, BrokenPipeError):  # rich's way of saying the same
+            raise
     except Exception as error:
         if os.environ.get("BACKLIT_TRACEBACK"):
             raise
-        return _fail(f"unexpected {type(error).__name__}: {error} (BACKLIT_TRACEBACK=1 shows where)")
+        return _fail([_unexpected(error)])
     show.release()
     return 0
 
 
-def _fail(message: str, code: int = 2) -> int:
+def _unexpected(error: Exception) -> str:
+    if isinstance(error, OSError) and error.errno in (errno.ENOSPC, errno.EFBIG):
+        return f"what is to be shown cannot be written: {error.strerror}"
+    return f"unexpected {type(error).__name__}: {error} (BACKLIT_TRACEBACK=1 shows where)"
+
+
+def _fail(lines: Sequence[str], code: int = 2) -> int:
     show.release(shown=False)
-    sys.stderr.write(f"backlit: {show.plain(' '.join(message.split()))}\n")
+    sys.stderr.writelines(f"backlit: {show.plain(' '.join(line.split()))}\n" for line in lines)
     return code
 
 

@@ -13,6 +13,7 @@ from ..checks import positive_whole
 from ..demos import admissions, digits, digits_page, line, page, picture, planar, two_two_one
 from ..exceptions import ConfigurationError
 from . import show
+from .outputs import check_output
 
 Flag = Annotated[bool, Parameter(negative=(), show_default=False)]
 
@@ -31,7 +32,7 @@ def line_command(*, batch_size: int = 4, seed: int | None = None, plot: Path | N
     json
         Print one JSON object to stdout; the page goes to stderr.
     """
-    picture.check_picture(plot)
+    _check_picture(plot)
     results = line.run(seed, batch_size)
     _present(line, results, plot, json)
 
@@ -48,7 +49,7 @@ def two_two_one_command(*, seed: int | None = None, plot: Path | None = None, js
     json
         Print one JSON object to stdout; the page goes to stderr.
     """
-    picture.check_picture(plot)
+    _check_picture(plot)
     _present(two_two_one, two_two_one.run(seed), plot, json)
 
 
@@ -64,7 +65,7 @@ def admissions_command(*, seed: int | None = None, plot: Path | None = None, jso
     json
         Print one JSON object to stdout; the page goes to stderr.
     """
-    picture.check_picture(plot)
+    _check_picture(plot)
     _present(admissions, admissions.run(seed), plot, json)
 
 
@@ -84,7 +85,7 @@ def planar_command(
     json
         Print one JSON object to stdout; the page goes to stderr.
     """
-    picture.check_picture(plot)
+    _check_picture(plot)
     _present(planar, planar.run(seed, compare=compare or plot is not None), plot, json)
 
 
@@ -142,7 +143,7 @@ def digits_command(
     json
         Print one JSON object to stdout; the page goes to stderr.
     """
-    picture.check_picture(plot)
+    _check_picture(plot, data)
     asked = {
         "cross-entropy": cross_entropy,
         "scaled-init": scaled_init,
@@ -171,6 +172,12 @@ def digits_command(
     images = digits.load_images(data, quick=quick)
     results = digits.run(rows, images, range(seed, seed + count), on_row=say)
     _present(digits_page, results, plot, json)
+
+
+def _check_picture(plot: Path | None, data: Path | None = None) -> None:
+    picture.check_picture(plot)
+    if plot is not None:
+        check_output("--plot", str(plot), inputs={} if data is None else {"a file of the folder": str(data)})
 
 
 def _present(demo: Any, results: Any, plot: Path | None, as_json: bool) -> None:

@@ -25,6 +25,10 @@ def export(model: str, /, *, format: Literal["onnx", "numpy"], out: str) -> None
         Where to write.
     """
     check_output("--out", out, inputs={"the model": model})
+    if format == "numpy":
+        from ..export.numpy.program import parameters_beside
+
+        check_output("--out", str(parameters_beside(out)), inputs={"the model": model})
     loaded = load_model(model)
     page = show.console()
     if format == "onnx":

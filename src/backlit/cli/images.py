@@ -9,7 +9,7 @@ import numpy as np
 
 from ..data.arrays import read_arrays, read_features
 from ..data.images import read_image_folder
-from ..data.split import split_rows
+from ..data.split import keep_rows, split_rows
 from ..exceptions import ConfigurationError, LabelError
 from ..kinds import Dense, Dropout, get_activation
 from ..kinds.optimizers import OPTIMIZERS, Optimizer
@@ -19,7 +19,7 @@ from ..network import Network
 from ..parameters import Array
 from ..training.callbacks import Callback, EarlyStopping
 from ..training.evaluation import evaluate
-from ..training.fit import fit
+from ..training.history import History
 from .settings import IMAGE_VALIDATION, PATIENCE, Outcome, Settings
 
 
@@ -48,7 +48,9 @@ def _train(X: Array, y: Array, test: tuple[Array, Array] | None, settings: Setti
     elif held:
         train, held_rows = split_rows(len(Y), held, seed=settings.seed, labels=Y)
         validation = (X[held_rows], Y[held_rows])
-        X, Y = X[train], Y[train]
+        X, Y = keep_rows(X, train), Y[train]
+    if test is not None:
+        test = test[0], known_labels(test[1], classes)
     layers: list[Dense | Dropout] = []
     for units in settings.hidden:
         init = get_activation(settings.activation).initializer
@@ -64,7 +66,13 @@ def _train(X: Array, y: Array, test: tuple[Array, Array] | None, settings: Setti
     )
     callbacks: list[Callback] = [EarlyStopping(patience=PATIENCE)] if validation else []
     callbacks.append(HealthMonitor(show=True))
-    history = fit(
+
+    def named(history: History) -> Network:
+        net.classes = classes
+        return net
+
+    history = settings.keeping.fit(
+        named,
         net,
         X,
         Y,
@@ -79,14 +87,13 @@ def _train(X: Array, y: Array, test: tuple[Array, Array] | None, settings: Setti
     if validation is not None:
         metrics["validation"] = _measure(net, *validation)
     if test is not None:
-        metrics["test"] = _measure(net, test[0], known_labels(test[1], classes))
-    net.classes = classes
+        metrics["test"] = _measure(net, *test)
     facts = {
         "task": f"classification of images {shape}, {len(classes)} classes",
         "images": f"{len(Y):,} to train, {0 if validation is None else len(validation[1]):,} to validate"
         + ("" if test is None else f", {len(test[1]):,} to test"),
     }
-    return Outcome(net, net, history, "classification", facts, metrics)
+    return Outcome(named(history), net, history, "classification", facts, metrics)
 
 
 def _optimizer(settings: Settings) -> Optimizer:

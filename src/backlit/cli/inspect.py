@@ -127,7 +127,9 @@ def _associations(features: pl.DataFrame, kinds: dict[str, Kind], y: Array, task
         rows = np.random.default_rng(0).choice(len(y), _MOST_ROWS, replace=False)
     y = y[rows]
     labels = np.unique(y, return_inverse=True)[1] if task == "classification" else y
-    found = {}
+    found: dict[str, str] = {}
+    if task == "classification" and _mostly_single(labels):
+        return found
     for name, kind in list(kinds.items())[:_MOST_ASSOCIATED]:
         if kind == "empty" or len(rows) < 5:
             continue
@@ -139,9 +141,16 @@ def _associations(features: pl.DataFrame, kinds: dict[str, Kind], y: Array, task
             continue
         estimate: Any = mutual_info_classif if task == "classification" else mutual_info_regression
         discrete = kind == "categorical"
+        if discrete and _mostly_single(values):
+            continue
         information = estimate(values[:, None], labels, discrete_features=[discrete], random_state=0)[0]
         found[name] = f"MI {information:.2f}"
     return found
+
+
+def _mostly_single(classes: Array) -> bool:
+    """Whether there are more classes than half the rows: the estimate leaves classes of one row out."""
+    return 2 * len(np.unique(classes)) > len(classes)
 
 
 def _as_numbers(column: pl.Series, kind: Kind) -> Array:

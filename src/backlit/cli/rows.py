@@ -16,7 +16,7 @@ from ..data.measures import (
     regression_measures,
 )
 from ..data.model import Reading, TableModel
-from ..data.tables import read_table
+from ..data.tables import TEXT_SUFFIXES, read_table
 from ..data.targets import match_labels, target_column
 from ..exceptions import ModelFileError, TableError
 from ..io import load
@@ -56,7 +56,8 @@ def _is_zip(name: str) -> bool:
 
 def read_rows(file: str, reading: Reading, *, header: bool | None = None) -> pl.DataFrame:
     """A table read as the options, or the model, say, with a progress line where it takes long."""
-    with show.reading(file) as progress:
+    text = Path(file).suffix.lower() in TEXT_SUFFIXES
+    with show.reading(file) as progress, show.others_silent(not text):
         return read_table(
             file,
             header=reading.header if header is None else header,

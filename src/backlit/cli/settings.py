@@ -17,6 +17,7 @@ from ..kinds.optimizers import OPTIMIZERS
 from ..network import Network
 from ..randomness import check_seed
 from ..training.history import History
+from .keeping import Keeping
 
 PATIENCE: Final = 10  # epochs without a better validation loss, after which training ends
 IMAGE_VALIDATION: Final = 0.1  # fraction of the images held out unless told
@@ -44,6 +45,7 @@ class Settings:
     validation: str | None
     seed: int
     engine: str
+    keeping: Keeping
     preset: Preset = "default"
     minutes: float | None = None
     given: Mapping[str, Any] = field(default_factory=dict)
@@ -58,6 +60,11 @@ class Settings:
         one_of("--preset", self.preset, PRESETS)
         if self.minutes is not None:
             positive("--minutes", self.minutes)
+        if self.keeping.checkpoint is not None and (self.preset == "best" or self.minutes is not None):
+            asked = "--minutes" if self.minutes is not None else "--preset best"
+            raise ConfigurationError(
+                f"a checkpoint is of one network, and {asked} trains several: choose one of the two"
+            )
         self.held_out(0.0)
         for units in self.hidden:
             positive_whole("--hidden", units)
@@ -70,7 +77,10 @@ class Settings:
 
     def recipe(self, rows: int, inputs: int, outputs: int) -> Recipe:
         """The recipe for a table, with what was asked for in place of its own."""
-        found = replace(recipe_for(rows, inputs, outputs, self.preset), **self.given)
+        # a checkpoint is of one network
+        preset: Preset = self.preset if self.keeping.checkpoint is None else "fast"
+        watched = self.validation is None or bool(self.held_out(0.0))  # "--validation 0" leaves no row out
+        found = replace(recipe_for(rows, inputs, outputs, preset), watched=watched, **self.given)
         return replace(found, learning_rate=self.rate()) if "optimizer" in self.given else found
 
     @property

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import codecs
 import json
+import os
 import sys
 import time
 import unicodedata
@@ -24,6 +25,7 @@ from ..training.callbacks import Callback, Training
 if TYPE_CHECKING:
     from rich.console import Console
 
+_STDERR: Final = 2  # the file descriptor
 _PERCENT: Final = ("accuracy", "balanced_accuracy")
 _SHOWN: Final = {
     "→": "->",
@@ -37,6 +39,15 @@ _SHOWN: Final = {
     "²": "^2",
     "█": "#",
 }
+
+
+class Ended(Exception):
+    """The command ends early, with these words on stderr, a line each, and this exit code."""
+
+    def __init__(self, code: int, *lines: str) -> None:
+        super().__init__(*lines)
+        self.code = code
+        self.lines = lines
 
 
 def plain(text: str) -> str:
@@ -116,6 +127,27 @@ def line(out: Console, text: str) -> None:
     from rich.text import Text
 
     out.print(Text("\n".join(plain(part) for part in text.split("\n"))))
+
+
+@contextmanager
+def others_silent(silent: bool) -> Iterator[None]:
+    """Keep from the terminal what libraries write past Python: where polars panics, its traceback before the error."""
+    sys.stderr.flush()
+    try:
+        kept = os.dup(_STDERR) if silent else None
+    except OSError:  # the process was started without one
+        kept = None
+    if kept is None:
+        yield
+        return
+    try:
+        with open(os.devnull, "wb") as nowhere:
+            os.dup2(nowhere.fileno(), _STDERR)
+        yield
+    finally:
+        sys.stderr.flush()
+        os.dup2(kept, _STDERR)
+        os.close(kept)
 
 
 @contextmanager
@@ -225,7 +257,9 @@ def print_json(result: Mapping[str, Any]) -> None:
 
 
 def write(text: str) -> None:
-    """Data for other programs on stdout: UTF-8, whatever the terminal shows."""
+    """Data for other programs on stdout: UTF-8, as it is; on a terminal, as what can be shown there."""
+    if sys.stdout.isatty():
+        text = "\n".join(plain(part) for part in text.split("\n"))
     raw = getattr(sys.stdout, "buffer", None)
     if raw is None or "utf" in (sys.stdout.encoding or "").lower():
         sys.stdout.write(text)

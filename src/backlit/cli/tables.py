@@ -7,18 +7,22 @@ from typing import TYPE_CHECKING, Any, final
 
 import numpy as np
 
-from ..data.columns import find_kinds, looks_like_data, resolve_column
+from ..data.choosing import EMPTY, choose_columns
+from ..data.columns import looks_like_data, resolve_column
 from ..data.learning import Learnt, learn_table, new_model
-from ..data.leaving import column_remarks, columns_left_out
 from ..data.measures import baseline_measures
 from ..data.members import Running, watched_rows
+from ..data.merging import merged
 from ..data.model import Reading, TableModel
 from ..data.recipe import Recipe
 from ..data.split import split_rows
 from ..data.targets import target_column
 from ..exceptions import ConfigurationError, TableError
+from ..io import save
+from ..network import Network
 from ..parameters import Array
 from ..training.callbacks import Callback
+from ..training.history import History
 from . import show
 from .rows import measured, measured_outputs, read_labelled, read_rows
 from .settings import Outcome, Settings, TaskOption
@@ -80,10 +84,11 @@ def train_on_table(file: str, choice: Choice, reading: Reading, settings: Settin
     elif held and isinstance(held, float):
         _remark_on_unmeasured(y_val, classes)
     weight = _balanced(model, y) if choice.balanced else None
-    learnt = learn_table(model, X, y, recipe, seed=settings.seed, weight=weight, running=_running(settings))
+    learnt = learn_table(model, X, y, recipe, seed=settings.seed, weight=weight, running=_running(settings, model))
+    save(model, settings.keeping.out)  # before anything is measured, which takes its time
     metrics = {"train": measured(model, X, y)}
     if settings.validation is None and watched.any():
-        metrics["validation"] = measured_outputs(model, learnt.outputs[~learnt.seen], y[~learnt.seen])
+        metrics["validation"] = measured_outputs(model, learnt.outputs, y[~learnt.seen])
         metrics["(baseline)"] = baseline_measures(task, y, y[~learnt.seen])
     elif len(y_val):
         metrics["validation"] = measured(model, X_val, y_val)
@@ -103,26 +108,19 @@ def target_name(columns: list[str], target: str | None, file: str) -> str:
 
 def kinds_of(features: pl.DataFrame, reading: Reading, choice: Choice, file: str, target: str) -> dict[str, Any]:
     """The columns that are learnt from, with their kinds; what is left out or read in its own way is said."""
-    names = features.columns
-    numeric, categorical, keep, drop = (
-        [resolve_column(names, column) for column in given]
-        for given in (reading.numeric, reading.categorical, choice.keep, choice.drop)
+    kinds, left_out, remarks = choose_columns(
+        features,
+        numeric=reading.numeric,
+        categorical=reading.categorical,
+        keep=choice.keep,
+        drop=choice.drop,
     )
-    for column in drop:
-        if column in (*numeric, *categorical, *keep):
-            raise ConfigurationError(f"column {column!r} is to be dropped and to be used: choose one")
-    kinds = find_kinds(features.drop(drop), numeric=numeric, categorical=categorical)
-    for column in [c for c, kind in kinds.items() if kind == "empty"]:
-        show.remark(f"the column {column!r} is left out: every value in it is missing")
-    kinds = {c: kind for c, kind in kinds.items() if kind != "empty"}
-    said = {*numeric, *categorical, *keep}
-    judged = {c: kind for c, kind in kinds.items() if c not in said}
-    for column, why in columns_left_out(features, judged).items():
-        show.remark(f"the column {column!r} is left out: {why} (pass --keep {column!r} to learn from it)")
-        del kinds[column]
+    for column, why in left_out.items():
+        hint = "" if why == EMPTY else f" (pass --keep {column!r} to learn from it)"
+        show.remark(f"the column {column!r} is left out: {why}{hint}")
     if not kinds:
         raise TableError(f"{file!r} has no column to learn from besides the target {target!r}")
-    for text in column_remarks(features, kinds, said=said):
+    for text in remarks:
         show.remark(text)
     return dict(kinds)
 
@@ -136,8 +134,11 @@ def _remark_on_unmeasured(y_val: Array, classes: Array | None) -> None:
     show.remark(f"{count} too few rows to be measured, all are trained on: {shown}")
 
 
-def _running(settings: Settings) -> Running:
-    """The first network is watched for its health, and shows the remarks held so far when its training begins."""
+def _running(settings: Settings, model: TableModel) -> Running:
+    """How each network is trained: what an interruption leaves is the model of those that are finished.
+
+    The first one is watched for its health, and shows the remarks held so far when its training begins.
+    """
     from ..lens.healthcheck.health import HealthMonitor
 
     def callbacks(member: int, parameters: int) -> list[Callback]:
@@ -145,7 +146,18 @@ def _running(settings: Settings) -> Running:
             return []
         return [show.ReleaseRemarks(), *([HealthMonitor(show=True)] if parameters <= MOST_WATCHED else [])]
 
-    return Running(engine=settings.engine, callbacks=callbacks, seconds=settings.seconds)
+    networks: list[Network] = []
+
+    def run(net: Network, X: Array, y: Array, **given: Any) -> History:
+        networks.append(net)
+
+        def so_far(history: History) -> TableModel:
+            model.network, model.history = merged(networks[:-1] or networks), history
+            return model
+
+        return settings.keeping.run(so_far, net, X, y, **given)
+
+    return Running(fit=run, engine=settings.engine, callbacks=callbacks, seconds=settings.seconds)
 
 
 def _balanced(model: TableModel, y: Array) -> Array:

@@ -9,11 +9,12 @@ from cyclopts import Parameter
 
 from ..checks import positive, positive_whole
 from ..data.recipe import Preset
-from ..exceptions import ConfigurationError, OutputError, missing_extra
-from ..io import save
+from ..exceptions import ConfigurationError, missing_extra
+from ..files import write_picture
 from ..kinds.optimizers import OPTIMIZERS
 from ..training.history import History
 from . import show
+from .keeping import Keeping
 from .outputs import check_output, check_picture
 from .settings import Flag, Outcome, Settings, TaskOption, separator
 
@@ -49,6 +50,9 @@ def train(
     seed: int = 0,
     engine: Literal["auto", "reference", "compiled"] = "auto",
     out: str = "model.backlit",
+    checkpoint: str | None = None,
+    every: str | None = None,
+    resume: str | None = None,
     plot: str | None = None,
     no_header: Annotated[bool, Flag] = False,
     missing: Annotated[list[str] | None, Parameter(negative=())] = None,
@@ -99,7 +103,15 @@ def train(
     engine
         What runs the steps.
     out
-        Where the model is saved.
+        Where the model is saved. A run that is interrupted leaves its model beside it, as OUT.partial.
+    checkpoint
+        Write the run into this file now and then, so that --resume can go on with it whatever has ended it. Of a table
+        one network is then trained, as --preset fast does.
+    every
+        Time between two writings of the checkpoint: 60, 60s, 5m, 1h. [default: 60s]
+    resume
+        Go on with the run of this checkpoint, to the very model of an unbroken run: repeat the command that began it,
+        with --resume added. The run is written into this file again, unless --checkpoint names another.
     plot
         Also draw the learning curve into this picture (.png, .svg, .pdf).
     no_header
@@ -125,6 +137,7 @@ def train(
     json
         Print one JSON object with the final metrics to stdout; everything else goes to stderr.
     """
+    keeping = Keeping.of(out, checkpoint, every, resume)
     given = {
         "hidden": tuple(hidden) if hidden else None,
         "activation": activation,
@@ -136,15 +149,22 @@ def train(
     }
     given = {name: value for name, value in given.items() if value is not None}
     settings = Settings(
-        **{**_OF_IMAGES, **given}, validation=validation, seed=seed, engine=engine, preset=preset, minutes=minutes,
+        **{**_OF_IMAGES, **given},
+        validation=validation,
+        seed=seed,
+        engine=engine,
+        keeping=keeping,
+        preset=preset,
+        minutes=minutes,
         given=given,
-    )  # fmt: skip
+    )
     settings.check()
     inputs = {"the file": file, "the validation file": validation or file}
     check_output("--out", out, inputs=inputs)
     if plot is not None:
         check_output("--plot", plot, inputs=inputs, others={"--out": out})
         check_picture(plot)
+    keeping.check(inputs=inputs, others={} if plot is None else {"--plot": plot})
     started = time.perf_counter()
     from ..data.images import is_image_folder
 
@@ -167,10 +187,9 @@ def train(
         balanced = class_weight == "balanced"
         choice = Choice(target, task, tuple(keep or ()), tuple(drop or ()), balanced, loose_labels)
         outcome = train_on_table(file, choice, reading, settings)
-    save(outcome.model, out)
     if plot is not None:
         save_curve(outcome.history, plot)
-    _show(outcome, out, plot, json, time.perf_counter() - started)
+    _show(outcome, keeping, plot, json, time.perf_counter() - started)
 
 
 def _holds_images(file: str, task: TaskOption) -> bool:
@@ -179,8 +198,8 @@ def _holds_images(file: str, task: TaskOption) -> bool:
     return holds_images(file, task)
 
 
-def _show(outcome: Outcome, out: str, plot: str | None, as_json: bool, seconds: float) -> None:
-    history = outcome.history
+def _show(outcome: Outcome, keeping: Keeping, plot: str | None, as_json: bool, seconds: float) -> None:
+    history, out = outcome.history, keeping.out
     console = show.console(as_json)
     ended = f"{history.epochs} epochs in {sum(history['seconds']):.1f} s"
     if history.best_epoch is not None and history.best_epoch < history.epochs:
@@ -192,6 +211,7 @@ def _show(outcome: Outcome, out: str, plot: str | None, as_json: bool, seconds: 
     if as_json:
         result: dict[str, Any] = {k: v for k, v in outcome.metrics.items() if k in ("train", "validation", "test")}
         result |= {"task": outcome.task, "model": out, "epochs": history.epochs, "best_epoch": history.best_epoch}
+        result |= {"members": outcome.members, "checkpoint": keeping.checkpoint, "resumed": keeping.resume}
         show.print_json({**result, "seconds": round(seconds, 3)})
 
 
@@ -203,7 +223,4 @@ def save_curve(history: History, path: str) -> None:
         raise missing_extra("matplotlib", "plot", "drawing the learning curve") from error
     figure = Figure(figsize=(7, 4), layout="constrained")
     history.plot(figure.add_subplot())
-    try:
-        figure.savefig(path, dpi=120)
-    except (OSError, ValueError) as error:
-        raise OutputError(f"the learning curve cannot be written to {path!r}: {error}") from error
+    write_picture(figure, path)

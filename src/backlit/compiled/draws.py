@@ -5,12 +5,11 @@ from __future__ import annotations
 from typing import Any
 
 import numpy as np
-from numba.extending import overload
 
 from ..kinds import kernel
 from ..parameters import Array
 from ..randomness import PURPOSES
-from .math import compiled, known
+from .math import compiled, teach
 
 # Philox 4×64 with 10 rounds: multipliers, increments of the key, and the key's word for dropout.
 _M0, _M1 = np.uint64(0xD2E7470EE14C6C93), np.uint64(0xCA5A826395121157)
@@ -53,9 +52,4 @@ def draw_factors(seed: Any, layer: int, step: int, rate: float, factors: Array) 
             factors[8 * block + i] = kept if uniform >= threshold else factors.dtype.type(0)
 
 
-@overload(kernel.draw_uniform_factors, strict=False)
-def _draw(seed: Any, layer: Any, step: Any, rate: Any, factors: Any) -> Any:
-    return lambda seed, layer, step, rate, factors: draw_factors(seed, layer, step, rate, factors)
-
-
-known(kernel.draw_uniform_factors)
+teach(kernel.draw_uniform_factors, draw_factors)

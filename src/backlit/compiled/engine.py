@@ -39,7 +39,7 @@ class CompiledEngine:
         if self._described is None:
             _check_own_loss(job)
             plan = plan_of(job)
-            self._run = step.steps_for(plan.key, plan.kept)
+            self._run = step.steps_for(plan)
             self._described = _data(job), _batch(job), _chain(job, plan), _rule(job, plan)
         results = StepResults([], [])
         while first < last and not results.diverged:

@@ -10,56 +10,74 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
-from types import FunctionType
+from types import CellType, FunctionType
 from typing import Any, Final
 
 import numpy as np
 from numba import njit, types
 from numba.extending import overload
 
-from ..kinds import kernel, numbers
+from ..kinds import numbers
+from .parts import PartCompiler
+from .vectors import same_bits
 
-_OPTIONS: Final[dict[str, Any]] = {"error_model": "numpy", "no_cpython_wrapper": True, "no_cfunc_wrapper": True}
-_known: Final[set[Any]] = set()  # functions that Numba has been taught
-_dispatchers: Final[dict[Any, Any]] = {}
+_OPTIONS: Final[Any] = {
+    "error_model": "numpy",
+    "no_cpython_wrapper": True,
+    "no_cfunc_wrapper": True,
+    "pipeline_class": PartCompiler,
+}
+jit: Any = njit  # its types do not know all of its options
+#: Numba chooses what is called instead by the type of the number.
+_overloaded: Final[set[Any]] = {numbers.exp, numbers.tanh, numbers.log}
+_instead: Final[dict[Any, Any]] = {}  # what compiled functions call instead of a plain function
 
 
-def compiled(function: Callable[..., Any], *, inside: bool = False) -> Any:
+def compiled(function: Callable[..., Any]) -> Any:
     """Compile a function that only compiled functions call: without what Python would need, in half the time.
 
-    Plain functions that it calls are compiled with it; `inside` makes it a part of the function that calls it.
-    Division by zero gives infinity, as in NumPy: a loss that is not finite ends the run.
+    Plain functions that it calls are compiled with it. Division by zero gives infinity, as in NumPy: a loss that is not
+    finite ends the run.
     """
-    if function not in _dispatchers:
-        for called in _called(function):
-            teach(called)
-        _dispatchers[function] = njit(**_OPTIONS, inline="always" if inside else "never")(function)
-    return _dispatchers[function]
+    if function not in _instead:
+        _instead[function] = jit(**_OPTIONS)(with_compiled(function))
+    return _instead[function]
 
 
-def teach(function: Any, instead: Any = None) -> None:
-    """Let compiled functions call a plain one; `instead` of it they call another of the same arguments."""
-    if function in _known:
-        return
-    _known.add(function)
-    chosen = function if instead is None else instead
-    for called in _called(chosen):
-        teach(called)
-    # what works on arrays becomes a part of its caller, where Numba sees that nothing has to be counted or freed
-    inline: Any = "always" if function.__module__ == kernel.__name__ else "never"
-    overload(function, strict=False, inline=inline, jit_options={"error_model": "numpy"})(lambda *arguments: chosen)
+def teach(function: Any, instead: Any) -> None:
+    """Let compiled functions call another function instead of a plain one, with the same arguments."""
+    _instead[function] = compiled(instead) if isinstance(instead, FunctionType) else instead
 
 
-def known(*functions: Any) -> None:
-    """Take note of plain functions for which compiled functions have others already."""
-    _known.update(functions)
+def with_compiled(function: Any) -> Any:
+    """The same function, which calls compiled ones in the place of the plain ones: of its module, or enclosed in it."""
+    known, cells = function.__globals__, function.__closure__ or ()
+    names = {name: _called(known[name]) for name in function.__code__.co_names if name in known}
+    contents = [_called(cell.cell_contents) for cell in cells]
+    if all(names[name] is known[name] for name in names) and not contents:
+        return function
+    closure = tuple(CellType(thing) for thing in contents)
+    made = FunctionType(function.__code__, {**known, **names}, function.__name__, function.__defaults__, closure)
+    made.__qualname__, made.__module__ = function.__qualname__, function.__module__
+    return made
 
 
-def _called(function: Any) -> list[Any]:
-    """The plain functions that a function may call: of its module, or enclosed in it."""
-    cells = [cell.cell_contents for cell in function.__closure__ or ()]
-    used = [function.__globals__.get(name) for name in function.__code__.co_names]
-    return [thing for thing in (*cells, *used) if isinstance(thing, FunctionType)]
+def as_argument(function: Any) -> Any:
+    """A function that compiled functions hand to others: what Numba makes of a compiled one cannot be kept on disk."""
+
+    def stand_in(*arguments: Any) -> None:
+        """What it is handed on by."""
+
+    made = with_compiled(function)
+    _overloaded.add(stand_in)
+    overload(stand_in, strict=False, jit_options=_OPTIONS)(lambda *arguments: made)
+    return stand_in
+
+
+def _called(thing: Any) -> Any:
+    if not isinstance(thing, FunctionType) or thing in _overloaded:
+        return thing
+    return compiled(thing)
 
 
 _f: Final = np.float32
@@ -84,11 +102,11 @@ def _exp_float32(x: Any) -> Any:
     p = p * r + _f(5.0000001201e-1)
     p = p * r * r + r + _f(1.0)
     # 2ⁿ in two factors, as n = 128 has no exponent of its own
-    whole = np.int32(np.float32(rounded).view(np.int32) - np.int32(0x4B400000))  # n: the bits of _ROUND taken off
+    whole = np.int32(same_bits(rounded, np.int32) - np.int32(0x4B400000))  # n: the bits of _ROUND taken off
     half = whole >> np.int32(1)
     rest = whole - half
-    y = p * np.int32((half + np.int32(127)) << np.int32(23)).view(np.float32)
-    y = y * np.int32((rest + np.int32(127)) << np.int32(23)).view(np.float32)
+    y = p * same_bits(np.int32((half + np.int32(127)) << np.int32(23)), np.float32)
+    y = y * same_bits(np.int32((rest + np.int32(127)) << np.int32(23)), np.float32)
     y = _f(0.0) if x < _SMALLEST else y
     return _f(np.inf) if x > _LARGEST else y
 
@@ -136,6 +154,3 @@ def _log(x: Any) -> Any:
         return math.log(x)
 
     return of_any
-
-
-known(numbers.exp, numbers.tanh, numbers.log)

@@ -1,11 +1,13 @@
 """What of the kinds a job needs, as functions that Numba compiles: no kind's name stands here.
 
-A `Plan` holds the layers, activations, losses and optimisers that one compiled function knows. All jobs of built-in
-kinds share one plan, compiled once; a job with something of the user's own has a plan of its own.
+A `Plan` holds the layers, activations, losses and optimisers that one compiled function knows. A job is compiled
+for what it needs and no more, which takes a few seconds, once for each plan and type of number.
 """
 
 from __future__ import annotations
 
+import functools
+import zlib
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from typing import Any, Final, final
@@ -20,8 +22,8 @@ from ..parameters import Array
 from ..training.job import Job
 from .math import compiled
 
-#: The plans of this process by their key: what `step.steps` is compiled for.
-PLANS: Final[dict[int, Plan]] = {}
+#: The plans of this process: what machine code there is, or is about to be.
+PLANS: Final[list[Plan]] = []
 
 
 @final
@@ -34,48 +36,57 @@ class Plan:
     kernels : tuple of Kernel
         Of the layers.
     activations : tuple of Activation
+    slopes : tuple of Activation
+        Those of them whose slope is needed: not that of an output that is a pair with its loss.
     losses : tuple of Loss or Pair
         Pairs first.
     pairs : int
         How many of them are pairs.
     updates : tuple of callable
         The kernels of the optimisers.
-    kept : bool
-        Whether the machine code may be kept on disk: it is for built-in kinds.
+    penalises, clips : bool
+        Whether it knows penalties, and gradients that are clipped.
     """
 
     kernels: tuple[Kernel, ...]
     activations: tuple[Activation, ...]
+    slopes: tuple[Activation, ...]
     losses: tuple[Loss | Pair, ...]
     pairs: int
     updates: tuple[Callable[..., Any], ...]
-    kept: bool
+    penalises: bool
+    clips: bool
 
     @property
-    def key(self) -> int:
-        """0 for the plan of the built-in kinds, else a number of this process."""
-        return 0 if self.kept else id(self)
+    def key(self) -> int | None:
+        """What the machine code is kept on disk by; None where it is not, as something is the user's own."""
+        if not everything().knows(self):
+            return None
+        places = [[_place(kind) for kind in kinds] for kinds in (self.kernels, self.activations, self.slopes)]
+        places += [[_place(kind) for kind in kinds] for kinds in (self.losses, self.updates)]
+        return zlib.crc32(repr((places, self.penalises, self.clips)).encode())
+
+    def knows(self, other: Plan) -> bool:
+        """Whether what is compiled for this plan can run the jobs of the other."""
+        return (
+            set(other.kernels) <= set(self.kernels)
+            and set(other.activations) <= set(self.activations)
+            and set(other.slopes) <= set(self.slopes)
+            and all(any(_same_kernel(known, loss) for known in self.losses) for loss in other.losses)
+            and set(other.updates) <= set(self.updates)
+            and self.penalises >= other.penalises
+            and self.clips >= other.clips
+        )
 
 
 def plan_of(job: Job) -> Plan:
-    """The plan that knows the kinds of a job; one that is compiled already where there is one."""
-    if 0 not in PLANS:
-        PLANS[0] = _built_in()
-    kernels, activations, loss, update = _needed(job)
-    for plan in PLANS.values():
-        if (
-            set(kernels) <= set(plan.kernels)
-            and set(activations) <= set(plan.activations)
-            and _knows(plan, loss)
-            and update in plan.updates
-        ):
-            return plan
-    plan = Plan(tuple(kernels), tuple(activations), (loss,), int(isinstance(loss, Pair)), (update,), kept=False)
-    return PLANS.setdefault(plan.key, plan)
-
-
-def _knows(plan: Plan, loss: Loss | Pair) -> bool:
-    return any(_same_kernel(known, loss) for known in plan.losses)
+    """The plan for a job; one that is compiled already where there is one, with the same results to the bit."""
+    needed = _needed(job)
+    found = next((plan for plan in PLANS if plan.knows(needed)), None)
+    if found is None:
+        found = needed
+        PLANS.append(needed)
+    return found
 
 
 def loss_number(plan: Plan, loss: Loss | Pair) -> int:
@@ -83,10 +94,10 @@ def loss_number(plan: Plan, loss: Loss | Pair) -> int:
     return next(k for k, known in enumerate(plan.losses) if _same_kernel(known, loss))
 
 
-def _same_kernel(one: Loss | Pair, other: Loss | Pair) -> bool:
+def _same_kernel(one: Any, other: Any) -> bool:
     if isinstance(one, Loss) and isinstance(other, Loss) and one.builtin and other.builtin:
         return one.name == other.name
-    return one == other
+    return bool(isinstance(one, Loss | Pair) and one == other)
 
 
 def loss_of(job: Job) -> Loss | Pair:
@@ -95,25 +106,49 @@ def loss_of(job: Job) -> Loss | Pair:
     return loss.pairs.get(job.net.output_layer.activation.name, loss)
 
 
-def _needed(job: Job) -> tuple[list[Kernel], list[Activation], Loss | Pair, Any]:
-    layers = job.net.layers
-    kernels = _once(kernel for layer in layers if (kernel := layer.kernel) is not None)
-    activations = _once(layer.activation for layer in layers if layer.activation is not None)
-    return kernels, activations, loss_of(job), type(job.optimizer).kernel  # type: ignore[attr-defined]
+def _needed(job: Job) -> Plan:
+    net, loss = job.net, loss_of(job)
+    activations = [layer.activation for layer in net.layers if layer.activation is not None]
+    return Plan(
+        _ordered(layer.kernel for layer in net.layers),
+        _ordered(activations),
+        _ordered(activations[:-1] if isinstance(loss, Pair) else activations),
+        (loss,),
+        int(isinstance(loss, Pair)),
+        (type(job.optimizer).kernel,),  # type: ignore[attr-defined]
+        penalises=net.l1 > 0.0 or net.l2 > 0.0,
+        clips=job.optimizer.clip_norm is not None,
+    )
 
 
-def _built_in() -> Plan:
+@functools.cache
+def everything() -> Plan:
+    """The plan that knows all built-in kinds: with it, one compiled function runs every job of theirs."""
     losses = [make() for make in LOSSES.values()]
     pairs = [pair for loss in losses for pair in loss.pairs.values()]
-    alone = [loss for loss in losses if loss.number is not None]
+    activations = tuple(activation for activation in ACTIVATIONS.values() if activation.compiles)
     return Plan(
-        tuple(_once(kernel for kind in LAYERS.values() if (kernel := kind.kernel) is not None)),
-        tuple(a for a in ACTIVATIONS.values() if a.compiles),
-        (*pairs, *alone),
+        tuple(_once(kind.kernel for kind in LAYERS.values() if kind.kernel is not None)),
+        activations,
+        activations,
+        (*pairs, *(loss for loss in losses if loss.number is not None)),
         len(pairs),
         tuple(_once(kind.kernel for kind in OPTIMIZERS.values())),
-        kept=True,
+        penalises=True,
+        clips=True,
     )
+
+
+def _ordered(kinds: Iterable[Any]) -> tuple[Any, ...]:
+    """Each once; Backlit's own in the order of their tables, so that a network's order makes no difference."""
+    return tuple(sorted(_once(kinds), key=_place))
+
+
+def _place(kind: Any) -> int:
+    """Among all built-in kinds; after them where it is the user's own."""
+    known = everything()
+    listed = (*known.kernels, *known.activations, *known.losses, *known.updates)
+    return next((place for place, one in enumerate(listed) if one is kind or _same_kernel(one, kind)), len(listed))
 
 
 def _once(things: Iterable[Any]) -> list[Any]:
@@ -202,8 +237,8 @@ def _summed_rows(row_loss: Any) -> Any:
     return compiled(by_rows)
 
 
-def one_of(functions: list[Any], arguments: str, *, inside: bool = False) -> Any:
-    """A compiled function that calls the k-th of several compiled ones: ``choose(k, …)``, all with the same arguments.
+def one_of(functions: list[Any], arguments: str) -> Any:
+    """A function that calls the k-th of several compiled ones: ``choose(k, …)``, all with the same arguments.
 
     It is written as text, a line for each function, because Numba calls what stands by a name in the code; a function
     of ``*arguments`` would pack and unpack them at every call.
@@ -212,4 +247,4 @@ def one_of(functions: list[Any], arguments: str, *, inside: bool = False) -> Any
     text = f"def choose(k, {arguments}):\n{''.join(lines)}    return f_{len(functions) - 1}({arguments})\n"
     names: dict[str, Any] = {f"f_{k}": function for k, function in enumerate(functions)}
     exec(text, names)
-    return compiled(names["choose"], inside=inside)
+    return names["choose"]

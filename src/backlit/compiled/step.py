@@ -15,20 +15,16 @@ from pathlib import Path
 from typing import Any, Final, NamedTuple
 
 import numpy as np
-from numba import njit, types
-from numba.extending import overload
-from numba.np.linalg import ensure_blas
 
 from .. import kinds
 from ..exceptions import BacklitWarning
 from ..kinds.kernel import DELTA, INPUTS, KERNEL, OUTPUTS, ROOM, A, matrix
 from ..parameters import Array
 from . import draws, products
-from .math import compiled
-from .plan import PLANS, Plan, compiled_activation, compiled_loss, compiled_slope, one_of
-
-# SciPy's BLAS, which Numba calls, is loaded at once: `threads` limits the libraries that it finds loaded.
-ensure_blas()  # type: ignore[no-untyped-call]
+from .cache import keep_on_disk
+from .math import as_argument, compiled, jit
+from .plan import Plan, compiled_activation, compiled_loss, compiled_slope, one_of
+from .vectors import read_as
 
 #: Importing these teaches Numba what the kernels call.
 _TEACHERS: Final = (draws, products)
@@ -101,22 +97,26 @@ def _add_penalty(w: Array, gradient: Array, l1: Any, l2: Any) -> float:
     return float(l1 * size + 0.5 * l2 * np.dot(w, w))
 
 
+def _no_slope(Z: Array, A: Array, DELTA: Array) -> None:
+    """In the place of a slope that no layer of the plan needs."""
+
+
+def _nothing(chain: Chain, i: int, n: int) -> None:
+    """In the place of `remember`, for layers that remember nothing."""
+
+
 def _passes(plan: Plan) -> tuple[Any, Any]:
     """The forward and the backward pass."""
-    activate = one_of([compiled_activation(f) for f in plan.activations], "Z, A")
-    times_slope = one_of([compiled_slope(f) for f in plan.activations], "Z, A, DELTA")
+    activate = as_argument(one_of([compiled_activation(f) for f in plan.activations], "Z, A"))
+    slopes = [compiled_slope(f) if f in plan.slopes else compiled(_no_slope) for f in plan.activations]
+    times_slope = as_argument(one_of(slopes, "Z, A, DELTA"))
     loss_and_delta, pairs = one_of([compiled_loss(loss) for loss in plan.losses], "z, a, y, w, s, delta"), plan.pairs
-    # Numba's inlining makes small steps faster, and miscompiles some kernels (nested loops that write to an array of
-    # the chain): it is for the built-in ones, which the tests hold equal to the reference.
     layer_forward = one_of(
-        [compiled(kernel.forward, inside=plan.kept) for kernel in plan.kernels],
-        "chain, i, a_in, a, w, step, activate",
-        inside=True,
+        [compiled(kernel.forward) for kernel in plan.kernels], "chain, i, a_in, a, w, step, activate"
     )
     layer_backward = one_of(
-        [compiled(kernel.backward, inside=plan.kept) for kernel in plan.kernels],
+        [compiled(kernel.backward) for kernel in plan.kernels],
         "chain, i, a_in, a, delta, delta_in, w, below, slopes, times_slope",
-        inside=True,
     )
 
     def forward(chain: Chain, a_0: Array, w: Array, step: int) -> None:
@@ -147,16 +147,12 @@ def _passes(plan: Plan) -> tuple[Any, Any]:
             layer_backward(layer[KERNEL], chain, i, a_in, a, delta, delta_in, w, below, slopes, times_slope)
         return float(loss_sum)
 
-    return compiled(forward, inside=True), compiled(backward, inside=True)
+    return compiled(forward), compiled(backward)
 
 
 def _remember(plan: Plan) -> Any:
     """Update the buffers of every layer after a step on n rows."""
-
-    def nothing(chain: Chain, i: int, n: int) -> None:
-        return
-
-    layer_remember = one_of([compiled(kernel.remember or nothing) for kernel in plan.kernels], "chain, i, n")
+    layer_remember = one_of([compiled(kernel.remember or _nothing) for kernel in plan.kernels], "chain, i, n")
 
     def remember(chain: Chain, n: int) -> None:
         for i in range(chain.layers.shape[0]):
@@ -165,14 +161,44 @@ def _remember(plan: Plan) -> Any:
     return compiled(remember)
 
 
+def _gradient(plan: Plan) -> Any:
+    """Make the gradient of the sums, as `Network.average` does, for what is penalised or clipped."""
+    penalises, clips = plan.penalises, plan.clips
+
+    def gradient(chain: Chain, clip_norm: float, weight: float, scale: Any) -> Any:
+        """Return what the optimiser multiplies the sums by, and the penalty: without either it does it on the way."""
+        real = chain.values.dtype.type
+        gradients = chain.sums[: chain.values.size]
+        penalty = 0.0
+        if (penalises and (chain.l1 > 0.0 or chain.l2 > 0.0)) or (clips and clip_norm < math.inf):
+            for i in range(gradients.size):
+                gradients[i] *= scale
+            scale = real(1.0)
+        if penalises and (chain.l1 > 0.0 or chain.l2 > 0.0):
+            share = 1.0
+            if chain.divide_penalty:
+                share = 1.0 / weight if weight > 0.0 else 0.0
+            l1, l2 = real(share * chain.l1), real(share * chain.l2)
+            for k in range(chain.parts.shape[0]):
+                start, stop = chain.parts[k, 0], chain.parts[k, 1]
+                if chain.parts[k, 2]:
+                    penalty += _add_penalty(chain.values[start:stop], gradients[start:stop], l1, l2)
+        if clips and clip_norm < math.inf:
+            norm = math.sqrt(np.dot(gradients, gradients))
+            if norm > clip_norm:
+                scale = real(clip_norm / norm)
+        return scale, penalty
+
+    return compiled(gradient)
+
+
 def _train_step(plan: Plan) -> Any:
     """One step; returns the loss before it and the weight of the batch. With a loss above the limit it is not taken."""
     forward, backward = _passes(plan)
-    remember = _remember(plan)
+    remember, gradient = _remember(plan), _gradient(plan)
     update = one_of(
         [compiled(kernel) for kernel in plan.updates],
         "values, gradients, slots, start, stop, scale, rate, t, is_weight, settings",
-        inside=True,
     )
 
     def train_step(
@@ -195,24 +221,8 @@ def _train_step(plan: Plan) -> Any:
             scale = real(1.0)
             for i in range(gradients.size):
                 gradients[i] = 0
-
-        # gradient = scale · sums + penalty; without penalty and clipping the optimiser does it on the way
-        if chain.l1 > 0.0 or chain.l2 > 0.0 or rule.clip_norm < math.inf:
-            for i in range(gradients.size):
-                gradients[i] *= scale
-            scale = real(1.0)
-            share = 1.0
-            if chain.divide_penalty:
-                share = 1.0 / weight if weight > 0.0 else 0.0
-            for k in range(chain.parts.shape[0]):
-                start, stop, is_weight = chain.parts[k, 0], chain.parts[k, 1], chain.parts[k, 2]
-                if is_weight and (chain.l1 > 0.0 or chain.l2 > 0.0):
-                    l1, l2 = real(share * chain.l1), real(share * chain.l2)
-                    loss += _add_penalty(values[start:stop], gradients[start:stop], l1, l2)
-            if rule.clip_norm < math.inf:
-                norm = math.sqrt(np.dot(gradients, gradients))
-                if norm > rule.clip_norm:
-                    scale = real(rule.clip_norm / norm)
+        scale, penalty = gradient(chain, rule.clip_norm, weight, scale)
+        loss += penalty
 
         if loss <= limit:
             if chain.remembers:
@@ -225,25 +235,25 @@ def _train_step(plan: Plan) -> Any:
                 )  # fmt: skip
         return loss, weight
 
-    return compiled(train_step, inside=True)
+    return compiled(train_step)
 
 
 @compiled
 def _gather(X: Array, rows: Array, scale: Any, a: Array) -> None:
     # a_0 = X · input_scale
     for i in range(rows.size):
-        row, batch_row = X[rows[i]], a[i]
-        for j in range(batch_row.size):
-            batch_row[j] = a.dtype.type(row[j]) * scale
+        row = rows[i]
+        for j in range(a.shape[1]):
+            a[i, j] = a.dtype.type(X[row, j]) * scale
 
 
 @compiled
 def _load(data: Data, rows: Array, batch: Batch) -> None:
     scale = batch.a.dtype.type(data.input_scale)
     if data.kind == 0:
-        _gather(data.X.view(np.float32), rows, scale, batch.a)
+        _gather(read_as(data.X, np.float32), rows, scale, batch.a)
     elif data.kind == 1:
-        _gather(data.X.view(np.float64), rows, scale, batch.a)
+        _gather(read_as(data.X, np.float64), rows, scale, batch.a)
     else:
         _gather(data.X, rows, scale, batch.a)
     for i in range(rows.size):
@@ -252,27 +262,19 @@ def _load(data: Data, rows: Array, batch: Batch) -> None:
         batch.weight[i] = data.weight[rows[i]] if data.weight.size else 1.0
 
 
-def steps(
-    plan: int, data: Data, batch: Batch, chain: Chain, rule: Rule, order: Array, rates: Array, step: int, limit: float,
-    losses: Array, weights: Array,
-) -> int:  # fmt: skip
-    """What compiled code calls `_steps` by."""
-    return 0
+@functools.cache
+def steps_for(plan: Plan) -> Callable[..., int]:
+    """The compiled function for a plan; of built-in kinds it is kept on disk for the next process."""
+    train_step = _train_step(plan)
 
-
-@overload(steps, strict=False, prefer_literal=True, jit_options={"error_model": "numpy"})
-def _steps(
-    plan: Any, data: Any, batch: Any, chain: Any, rule: Any, order: Any, rates: Any, step: Any, limit: Any, losses: Any,
-    weights: Any,
-) -> Any:  # fmt: skip
-    if not isinstance(plan, types.IntegerLiteral):
-        return None  # Numba tries the number without its value as well
-    train_step = _train_step(PLANS[plan.literal_value])
-
-    def run(
-        plan: int, data: Data, batch: Batch, chain: Chain, rule: Rule, order: Array, rates: Array, step: int,
-        limit: float, losses: Array, weights: Array,
+    def run_steps(
+        data: Data, batch: Batch, chain: Chain, rule: Rule, order: Array, rates: Array, step: int, limit: float,
+        losses: Array, weights: Array,
     ) -> int:  # fmt: skip
+        """Steps over the rows in `order`, batch by batch; `losses` and `weights` receive what each step saw.
+
+        Returns how many steps were looked at. The last of them was not taken if its loss is not at or below the limit.
+        """
         size = batch.a.shape[0]
         for i in range(rates.size):
             rows = order[i * size : (i + 1) * size]
@@ -286,32 +288,11 @@ def _steps(
                 return i + 1
         return rates.size
 
-    return run
-
-
-@functools.cache
-def steps_for(plan: int, kept: bool) -> Callable[..., int]:
-    """The compiled function for a plan; what is `kept` is on disk for the next process, under plan and fingerprint.
-
-    Numba compiles anew when the file of a function changes, but does not see a change in the files of the functions
-    that it calls. A constant from outside the function is part of what Numba recognises it by.
-    """
-    fingerprint = _fingerprint()
-
-    def run_steps(
-        data: Data, batch: Batch, chain: Chain, rule: Rule, order: Array, rates: Array, step: int, limit: float,
-        losses: Array, weights: Array,
-    ) -> int:  # fmt: skip
-        """Steps over the rows in `order`, batch by batch; `losses` and `weights` receive what each step saw.
-
-        Returns how many steps were looked at. The last of them was not taken if its loss is not at or below the limit.
-        """
-        fingerprint  # noqa: B018
-        return steps(plan, data, batch, chain, rule, order, rates, step, limit, losses, weights)
-
-    found: Callable[..., int]
+    found: Callable[..., int] = jit(run_steps, error_model="numpy", nogil=True, no_cfunc_wrapper=True)
+    if plan.key is None:
+        return found
     try:
-        found = njit(run_steps, error_model="numpy", nogil=True, cache=kept)
+        keep_on_disk(found, (plan.key, _fingerprint()))
     except RuntimeError:  # Numba looks for a folder to write to: beside this file, or the user's own
         warnings.warn(
             "the compiled engine compiles anew in every process, as Numba finds no folder to keep its functions in: "
@@ -319,12 +300,12 @@ def steps_for(plan: int, kept: bool) -> Callable[..., int]:
             BacklitWarning,
             stacklevel=2,
         )
-        found = njit(run_steps, error_model="numpy", nogil=True)
     return found
 
 
 @functools.cache
 def _fingerprint() -> int:
+    """Of the files that machine code is made of: Numba sees a change in the file of a function alone."""
     here, there = Path(__file__).parent, Path(kinds.__file__).parent
     files = [*sorted(here.glob("*.py")), *sorted(there.glob("*.py"))]
     return zlib.crc32(b"".join(file.read_bytes() for file in files))

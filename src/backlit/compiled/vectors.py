@@ -13,6 +13,7 @@ from llvmlite import ir
 from numba import extending, types
 from numba.core import cgutils
 from numba.extending import models
+from numba.np.arrayobj import populate_array
 
 #: A vector, in bytes: a register of AVX-512, two of AVX2, four of the older ones and of ARM.
 VECTOR: Final = 64
@@ -42,8 +43,56 @@ class _VectorModel(models.PrimitiveModel):
         super().__init__(manager, vector, ir.VectorType(real, vector.lanes))  # type: ignore[no-untyped-call]
 
 
-def _address(context: Any, builder: Any, array_type: Any, array: Any, position: Any) -> Any:
-    return builder.gep(context.make_array(array_type)(context, builder, array).data, [position])
+def address_of(context: Any, builder: Any, array_type: Any, array: Any, position: Any = None) -> Any:
+    """Where an array begins in memory, or where its number at a position stands."""
+    begin = context.make_array(array_type)(context, builder, array).data
+    return begin if position is None else builder.gep(begin, [position])
+
+
+@instruction
+def matrix(typing: Any, vector: Any, start: Any, rows: Any, columns: Any) -> Any:
+    """A part of a vector as a matrix, which does not hold the memory that it stands in: nothing has to be counted."""
+    made = types.Array(vector.dtype, 2, "C")
+
+    def generate(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
+        array, place, m, n = arguments
+        address = address_of(context, builder, signature.args[0], array, place)
+        return _array(context, builder, made, address, m, n)
+
+    return made(vector, types.intp, types.intp, types.intp), generate
+
+
+@instruction
+def read_as(typing: Any, array: Any, like: Any) -> Any:
+    """The bytes of a matrix as numbers of a type."""
+    made = types.Array(like.dtype, 2, "C", readonly=True)
+
+    def generate(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
+        given = context.make_array(array)(context, builder, arguments[0])
+        address = builder.bitcast(given.data, context.get_data_type(like.dtype).as_pointer())
+        rows, columns = cgutils.unpack_tuple(builder, given.shape)  # type: ignore[no-untyped-call]
+        size = ir.Constant(columns.type, like.dtype.bitwidth // 8)
+        return _array(context, builder, made, address, rows, builder.sdiv(columns, size))
+
+    return made(array, like), generate
+
+
+@instruction
+def same_bits(typing: Any, number: Any, like: Any) -> Any:
+    """The bits of a number as one of another type."""
+
+    def generate(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
+        return builder.bitcast(arguments[0], context.get_value_type(like.dtype))
+
+    return like.dtype(number, like), generate
+
+
+def _array(context: Any, builder: Any, kind: Any, address: Any, rows: Any, columns: Any) -> Any:
+    array = context.make_array(kind)(context, builder)
+    size = ir.Constant(columns.type, kind.dtype.bitwidth // 8)
+    strides = builder.mul(columns, size), size
+    populate_array(array, address, (rows, columns), strides, size, meminfo=None)  # type: ignore[no-untyped-call]
+    return array._getvalue()
 
 
 @instruction
@@ -63,7 +112,7 @@ def load(typing: Any, array: Any, position: Any) -> Any:
     vector = Vector(array.dtype)
 
     def generate(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
-        address = _address(context, builder, signature.args[0], *arguments)
+        address = address_of(context, builder, signature.args[0], *arguments)
         loaded = builder.load(builder.bitcast(address, context.get_value_type(vector).as_pointer()))
         loaded.align = array.dtype.bitwidth // 8
         return loaded
@@ -76,7 +125,7 @@ def store(typing: Any, vector: Any, array: Any, position: Any) -> Any:
     """Write the vector to a position of the array's memory."""
 
     def generate(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
-        address = _address(context, builder, signature.args[1], *arguments[1:])
+        address = address_of(context, builder, signature.args[1], *arguments[1:])
         stored = builder.store(arguments[0], builder.bitcast(address, arguments[0].type.as_pointer()))
         stored.align = array.dtype.bitwidth // 8
         return context.get_dummy_value()
@@ -92,7 +141,7 @@ def multiply_add(typing: Any, array: Any, position: Any, vector: Any, total: Any
         array_value, position_value, vector_value, total_value = arguments
         llvm_type, zero = vector_value.type, ir.Constant(ir.IntType(32), 0)
         undefined = ir.Constant(llvm_type, ir.Undefined)
-        number = builder.load(_address(context, builder, signature.args[0], array_value, position_value))
+        number = builder.load(address_of(context, builder, signature.args[0], array_value, position_value))
         first = builder.insert_element(undefined, number, zero)
         everywhere = ir.Constant(ir.VectorType(ir.IntType(32), vector.lanes), None)
         factor = builder.shuffle_vector(first, undefined, everywhere)
@@ -120,7 +169,7 @@ def transpose_4_by_4(
 
         def row(array_type: Any, array: Any, start: Any, distance: Any, number: int) -> Any:
             offset = builder.add(start, builder.mul(distance, ir.Constant(distance.type, number)))
-            return builder.bitcast(_address(context, builder, array_type, array, offset), pointer)
+            return builder.bitcast(address_of(context, builder, array_type, array, offset), pointer)
 
         def mixed(x: Any, y: Any, *lanes: int) -> Any:
             mask = ir.Constant(ir.VectorType(ir.IntType(32), 4), [ir.Constant(ir.IntType(32), lane) for lane in lanes])

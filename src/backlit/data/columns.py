@@ -194,6 +194,8 @@ def resolve_column(names: Sequence[str], which: str | int) -> str:
     text = str(which).strip()
     if text in names:
         return text
+    if not names:
+        raise TableError(f"there is no column {text!r}: the table has no other column than the target")
     if re.fullmatch(r"[+-]?\d+", text):
         number = int(text)
         if not -len(names) <= number < len(names):

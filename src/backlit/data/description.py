@@ -19,6 +19,7 @@ from .values import DAY_FORMATS
 
 #: Names of the arrays of a preparation in a file begin with this, and no parameter's name does.
 PREFIX: Final = "table."
+_ERRORS: Final = f"{PREFIX}errors"
 _KINDS: Final = ("numeric", "categorical", "date")
 
 
@@ -27,6 +28,8 @@ def describe(model: TableModel) -> tuple[str, dict[str, Array]]:
     preparation = model.preparation
     arrays = {f"{PREFIX}numbers": _stacked(preparation.numbers)}
     arrays |= {f"{PREFIX}date.{i}": _stacked(date.parts) for i, date in enumerate(preparation.dates)}
+    if model.errors is not None:
+        arrays[_ERRORS] = np.asarray(model.errors, dtype=np.float64)
     reading = model.reading
     classes = model.classes
     found = {
@@ -63,7 +66,12 @@ def describe(model: TableModel) -> tuple[str, dict[str, Array]]:
             for c in preparation.categories
         ],
         "history": {
-            "columns": {name: [_jsonable(v) for v in values] for name, values in model.history.to_dict().items()},
+            # without the seconds: the same run gives the same file
+            "columns": {
+                name: [_jsonable(v) for v in values]
+                for name, values in model.history.to_dict().items()
+                if name != "seconds"
+            },
             "stopped": model.history.stopped,
             "best_epoch": model.history.best_epoch,
         },
@@ -125,7 +133,7 @@ def _model(found: dict[str, Any], arrays: dict[str, Array], network: Network) ->
     for kind, named in (("date", dates), ("categorical", categories)):
         if [part.name for part in named] != [name for name in kinds if kinds[name] == kind]:
             raise ValueError("the kinds of the columns do not fit what was learnt about them")
-    if set(arrays) != {f"{PREFIX}numbers", *(f"{PREFIX}date.{i}" for i in range(len(dates)))}:
+    if set(arrays) - {_ERRORS} != {f"{PREFIX}numbers", *(f"{PREFIX}date.{i}" for i in range(len(dates)))}:
         raise ValueError("an array too many")
     reading = found["reading"]
     return TableModel(
@@ -147,7 +155,16 @@ def _model(found: dict[str, Any], arrays: dict[str, Array], network: Network) ->
         _history(found["history"]),
         _text(found["optimizer"]),
         _finite(found["learning_rate"]),
+        _errors(arrays.get(_ERRORS)),
     )
+
+
+def _errors(given: Array | None) -> Array | None:
+    if given is None:
+        return None
+    if given.ndim != 1 or not np.isfinite(given).all() or (np.diff(given, prepend=0.0) < 0).any():
+        raise ValueError("the errors are not finite numbers in ascending order")
+    return given
 
 
 def _numbers(stacked: Array, names: list[str], clipped: bool) -> Numbers:

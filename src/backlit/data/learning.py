@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, final
+from typing import TYPE_CHECKING, Final, final
 
 import numpy as np
 
@@ -22,6 +22,9 @@ from .recipe import Recipe
 if TYPE_CHECKING:
     import polars as pl
 
+#: Errors that a model remembers: enough for an interval of any level that is asked for.
+MOST_ERRORS: Final = 1_000
+
 
 @final
 @dataclass(frozen=True)
@@ -35,8 +38,8 @@ class Learnt:
         Networks in it.
     seen : ndarray of bool, shape (n_rows,)
         Rows that all members have learnt from.
-    outputs : ndarray, shape (n_rows, outputs)
-        What each other row got from the members that have not learnt from it, as the network gives it.
+    outputs : ndarray, shape (other rows, outputs)
+        What each of the others got from the members that have not learnt from it, as the network gives it.
     """
 
     model: TableModel
@@ -81,11 +84,15 @@ def learn_table(
     targets = model.encode(y)
     make = _maker(X.shape[1], 1 if classes is None else len(classes), recipe, classes=classes is not None)
     trained = train_members(make, Rows(X, targets, weight, classes is not None), recipe, seed, running)
-    seen = np.isnan(trained.unseen[:, 0])
+    seen = ~trained.watched
     model.network, model.history = trained.network, trained.history
     outputs = trained.unseen
     if classes is not None:
         outputs = _calibrated(model, trained, targets, weight)
+    elif not seen.all():
+        errors = np.sort(np.abs(model.values(outputs) - y[~seen]))
+        some = np.linspace(0, len(errors) - 1, min(len(errors), MOST_ERRORS)).round().astype(np.int64)
+        model.errors = errors[some]
     return Learnt(model, trained.members, seen, outputs)
 
 
@@ -135,10 +142,9 @@ def _maker(inputs: int, outputs: int, recipe: Recipe, *, classes: bool) -> Calla
 
 
 def _calibrated(model: TableModel, trained: Trained, y: Array, weight: Array | None) -> Array:
-    """Divide the last z by the temperature that rows not learnt from ask for; their probabilities, NaN for others."""
-    known = ~np.isnan(trained.unseen[:, 0])
+    """Divide the last z by the temperature that the rows watched ask for; the probabilities of these rows."""
     z = trained.unseen
-    t = temperature(z[known], y[known], None if weight is None else weight[known])
+    t = temperature(z, y[trained.watched], None if weight is None else weight[trained.watched])
     model.network = with_output(model.network, "softmax", 1.0 / t)
     e = np.exp((z - z.max(axis=1, keepdims=True)) / t)
     return np.asarray(e / e.sum(axis=1, keepdims=True))

@@ -6,7 +6,7 @@ import math
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
-from typing import Any, final
+from typing import Any, Final, final
 
 import numpy as np
 
@@ -23,7 +23,8 @@ from .recipe import Recipe
 from .split import fold_numbers, split_rows
 
 #: The share of the rows on which a single network is watched.
-WATCHED = 0.2
+WATCHED: Final = 0.2
+_MOST_NUMBERS: Final = 2**20  # of z that a temperature is found from: more would change it by nothing
 
 
 @final
@@ -77,14 +78,16 @@ class Trained:
     members : int
     history : History
         Of the first member.
-    unseen : ndarray, shape (n, outputs)
-        For each row the mean z of the members that have not learnt from it: the output before its activation. NaN where
-        all have.
+    watched : ndarray of bool, shape (n,)
+        Rows that some member has not learnt from.
+    unseen : ndarray, shape (rows watched, outputs)
+        The mean z of these members for each of them: the output before its activation.
     """
 
     network: Network
     members: int
     history: History
+    watched: Array
     unseen: Array
 
 
@@ -108,7 +111,8 @@ def train_members(
     n = len(rows.y)
     networks: list[Network] = []
     history = History()
-    sums, counts = np.zeros((n, make(seed).outputs)), np.zeros((n, 1))
+    # pages that are never written to take no memory: with 10,000 classes the whole array would be large
+    sums, counts = np.zeros((n, make(seed).outputs), dtype=np.float32), np.zeros(n, dtype=np.float32)
     fold = np.zeros(n, dtype=np.int64)
     while _another(len(networks), recipe, running.seconds, time.perf_counter() - started):
         member = len(networks)
@@ -119,14 +123,13 @@ def train_members(
         trained = _train(net, rows, held, recipe, member, running)
         networks.append(net)
         history = history if member else trained
-        z = with_output(net, "identity").forward(rows.X[held]) if held.any() else np.zeros((0, net.outputs))
-        sums[held] += z
-        counts[held] += 1
+        if held.any():
+            sums[held] += with_output(net, "identity").forward(rows.X[held])
+            counts[held] += 1
         if (trained.stopped or "").startswith("interrupted"):
             break
-    with np.errstate(invalid="ignore"):
-        unseen = sums / counts
-    return Trained(merged(networks), len(networks), history, unseen)
+    watched = counts > 0
+    return Trained(merged(networks), len(networks), history, watched, sums[watched] / counts[watched, None])
 
 
 def _another(done: int, recipe: Recipe, seconds: float | None, taken: float) -> bool:
@@ -142,7 +145,7 @@ def folds_of(y: Array, recipe: Recipe, seed: int, *, classes: bool) -> Array:
     if recipe.folds > 1:
         return fold_numbers(len(y), recipe.folds, seed=seed, labels=labels)
     fold = np.full(len(y), -1)
-    if len(y) > 1:
+    if recipe.watched and len(y) > 1:
         fold[split_rows(len(y), WATCHED, seed=seed, labels=labels)[1]] = 0
     return fold
 
@@ -200,8 +203,7 @@ def temperature(z: Array, y: Array, weight: Array | None = None) -> float:
     Returns
     -------
     float
-        From ½ to 4, as small a choice as a few rows allow. Guo et al., "On calibration of modern neural networks"
-        (2017). 1 without rows.
+        From ½ to 4; 1 without rows. Guo et al., "On calibration of modern neural networks" (2017).
 
     Examples
     --------
@@ -210,6 +212,8 @@ def temperature(z: Array, y: Array, weight: Array | None = None) -> float:
     """
     if not len(z):
         return 1.0
+    some = max(1, _MOST_NUMBERS // z.shape[1])
+    z, y, weight = z[:some].astype(np.float64), y[:some], None if weight is None else weight[:some]
     candidates = np.exp(np.linspace(math.log(0.5), math.log(4.0), 61))
     losses = [np.average(row_losses(z / t, y), weights=weight) for t in candidates]
     return float(candidates[int(np.argmin(losses))])

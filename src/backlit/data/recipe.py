@@ -19,7 +19,7 @@ PRESETS: Final[tuple[Preset, ...]] = ("fast", "default", "best")
 
 #: A run is planned to take no more than these seconds, on one core of a server.
 _SECONDS: Final[dict[Preset, float]] = {"fast": 10.0, "default": 20.0, "best": 120.0}
-_FOLDS: Final[dict[Preset, int]] = {"fast": 1, "default": 5, "best": 24}
+_MEMBERS: Final[dict[Preset, int]] = {"fast": 1, "default": 5, "best": 24}
 _STEPS: Final = 2_500  # that a network learns in where epochs would be too few
 _EPOCHS: Final = (20, 250)  # the fewest and the most
 # What the reference engine does: operations of the matrix products, and the calls of one step.
@@ -47,6 +47,8 @@ class Recipe:
         Of a step. The rate falls along half a cosine.
     weight_decay : float
         For AdamW; other optimisers have none.
+    watched : bool
+        Whether a single network is watched at all, or learns from every row for all epochs.
 
     Examples
     --------
@@ -66,6 +68,7 @@ class Recipe:
     optimizer: str
     learning_rate: float
     weight_decay: float
+    watched: bool = True
 
     @property
     def patience(self) -> int:
@@ -92,7 +95,7 @@ def recipe_for(rows: int, inputs: int, outputs: int, preset: Preset = "default")
     products = 6.0 * rows * parameters / _OPERATIONS_PER_SECOND
     of_epoch = products + math.ceil(rows / batch_size) * _SECONDS_PER_STEP
     affordable = max(1, int(_SECONDS[preset] / of_epoch))  # epochs of all members together
-    members = min(_FOLDS[preset], max(1, affordable // fewest), rows)
+    members = min(_MEMBERS[preset], max(1, affordable // fewest), rows)
     return Recipe(
         members=members,
         folds=min(members, 8),

@@ -97,7 +97,13 @@ def _shown(value: float) -> str:
 
 
 def _binned(values: Array) -> tuple[int, ...]:
-    counts, _ = np.histogram(values, bins=_BINS)
+    quarters = values[np.isfinite(values)] / 4.0  # the difference of the largest and the smallest is then a number
+    if not len(quarters):
+        return (0,) * _BINS
+    low, high = quarters.min(), quarters.max()
+    if high - low <= 2 * _BINS * np.spacing(max(abs(low), abs(high))):  # no number stands between two bins
+        return tuple(len(quarters) if k == _BINS // 2 else 0 for k in range(_BINS))
+    counts, _ = np.histogram(quarters, bins=_BINS)
     return tuple(int(count) for count in counts)
 
 

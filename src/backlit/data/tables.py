@@ -6,6 +6,7 @@ columns *are* is decided in `columns`.
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Callable, Iterable, Sequence
 from os import PathLike
 from pathlib import Path
@@ -140,6 +141,8 @@ def _read_excel(path: Path, header: bool, missing: Iterable[str]) -> pl.DataFram
     except ImportError as error:
         raise missing_extra("fastexcel", "excel", "reading .xlsx files") from error
     import polars as pl
+
+    logging.getLogger("fastexcel").addHandler(logging.NullHandler())  # its remarks on types would go to stderr
 
     def read() -> pl.DataFrame:
         frame = pl.read_excel(path, has_header=header, infer_schema_length=None)

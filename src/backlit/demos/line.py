@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any, Final, final
 import numpy as np
 
 from ..checking.gradcheck import FiniteDifference
+from ..data import load
 from ..kinds import Dense
 from ..kinds.optimizers import SGD
 from ..network import Network
@@ -25,8 +26,9 @@ from . import page, picture
 if TYPE_CHECKING:
     from rich.console import Console
 
-X: Final = np.array([[1.0], [2.0], [3.0], [4.0]])
-Y: Final = np.array([[2.0], [4.0], [6.0], [8.0]])
+_DATA: Final = load("line")
+X: Final = _DATA.X  # (4, 1)
+Y: Final = _DATA.y[:, None]  # (4, 1)
 START: Final = (1.477867, 0.0)  # w and b, the published ones
 NUDGE: Final = 1e-4
 LEARNING_RATE: Final = 0.01

@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from ..exceptions import ConfigurationError, OutputError, missing_extra
+from ..files import write_picture
 
 
 def new_figure(width: float, height: float) -> Any:
@@ -45,7 +46,4 @@ def check_picture(path: str | Path | None) -> None:
 
 def save_figure(figure: Any, path: str | Path) -> None:
     """Write the figure; the ending of the name says the kind of picture."""
-    try:
-        figure.savefig(path, dpi=120)
-    except OSError as error:
-        raise OutputError(f"cannot write {path}: {error.strerror or error}") from error
+    write_picture(figure, path)

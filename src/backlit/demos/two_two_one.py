@@ -19,6 +19,7 @@ from typing import TYPE_CHECKING, Any, Final, final
 import numpy as np
 
 from ..checking.gradcheck import check_gradients
+from ..data import load
 from ..kinds import Dense
 from ..kinds.optimizers import SGD
 from ..network import Network
@@ -30,8 +31,9 @@ from . import page, picture
 if TYPE_CHECKING:
     from rich.console import Console
 
-X: Final = np.array([[1.0, 1.0]])
-Y: Final = np.array([[1.0]])
+_DATA: Final = load("two-two-one")
+X: Final = _DATA.X  # (1, 2)
+Y: Final = _DATA.y[:, None]  # (1, 1)
 LEARNING_RATE: Final = 0.1
 EPOCHS: Final = 10
 

@@ -122,6 +122,11 @@ class BaseMLP(TransformerMixin, CallbackSupport, auto_wrap_output_keys=None):  #
 
     def check_loaded(self) -> None:
         """Refuse what came out of a file and cannot predict: sizes that do not fit, or values of another type."""
+        missing = [name for name in self._get_param_names() if not hasattr(self, name)]
+        if missing:
+            raise ModelFileError(f"the estimator lacks its setting {missing[0]!r}")
+        if "network_" not in vars(self):
+            return  # it was saved before it was fitted
         net, features = self.network_, self.n_features_in_
         if not isinstance(net, Network) or type(features) is not int or features != net.inputs:
             raise ModelFileError("the estimator and its network have different numbers of features")
@@ -134,6 +139,11 @@ class BaseMLP(TransformerMixin, CallbackSupport, auto_wrap_output_keys=None):  #
             and (len(classes) == net.outputs if net.outputs > 1 else 1 <= len(classes) <= 2)
         ):
             raise ModelFileError("the classes do not fit the outputs")
+        if classes is not None:
+            if classes.dtype.kind == "f" and not np.isfinite(classes).all():
+                raise ModelFileError("a class is not a finite number")
+            if len(np.unique(classes)) != len(classes):
+                raise ModelFileError("a class stands twice")
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # that the row has no feature names
             self.predict(np.zeros((1, features)))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any, final
 
 import numpy as np
@@ -9,9 +10,9 @@ from scipy.sparse import issparse
 from sklearn.utils._set_output import ADAPTERS_MANAGER, _get_output_config
 from sklearn.utils.validation import check_is_fitted
 
-from ..exceptions import ConfigurationError, NotFittedError, ShapeError
+from ..exceptions import ConfigurationError, NotFittedError, RebindingError, ShapeError
 from ..network import Network
-from ..parameters import Array
+from ..parameters import Array, written
 from ..training.threads import blas_limit
 from .rows import SparseRows, check_X
 
@@ -73,7 +74,8 @@ def in_container(estimator: Any, data: Array, X: Any, names: Array) -> Any:
 
 def outputs(estimator: Any, X: Any) -> Array:
     """The outputs of a fitted estimator's network for X, shape (n, n_outputs)."""
-    check_is_fitted(estimator, "network_")
+    if not hasattr(estimator, "network_"):  # at once, where scikit-learn would look through all that it knows of it
+        check_is_fitted(estimator, "network_")
     checked = check_X(estimator, X)
     with blas_limit(estimator.n_threads):
         return activations(estimator.network_, checked, -1)
@@ -104,9 +106,22 @@ class ParameterViews(list[Array]):
 
     def __setitem__(self, index: Any, value: Any) -> None:
         if isinstance(index, slice):
-            set_views(ParameterViews(self[index]), value)
+            set_views(self[index], value)
         else:
-            set_views(ParameterViews([self[index]]), [value])
+            set_views([self[index]], [value])
+
+    def _fixed(self, *arguments: Any, **more: Any) -> Any:
+        raise RebindingError(
+            "the list of a fitted network's parameters cannot be changed: write into its arrays, coefs_[0] = W, or fit "
+            "an estimator with other hidden_layer_sizes"
+        )
+
+    append = extend = insert = remove = pop = clear = sort = reverse = _fixed
+    __delitem__ = __iadd__ = __imul__ = _fixed
+
+    def __reduce__(self) -> Any:
+        """A copy is a list of its own arrays: none of a network's."""
+        return list, (list(self),)
 
 
 def weight_views(estimator: Any) -> ParameterViews:
@@ -121,12 +136,13 @@ def bias_views(estimator: Any) -> ParameterViews:
     return ParameterViews(parameters.view(name) for name in parameters.names if name.endswith(".bias"))
 
 
-def set_views(views: ParameterViews, arrays: Any) -> None:
-    """Write one array into each view; the shapes have to be the same."""
+def set_views(views: Sequence[Array], arrays: Any) -> None:
+    """Write one array into each view, or none at all; the shapes have to be the same."""
     shapes = [np.shape(array) for array in arrays]
     if shapes != [view.shape for view in views]:
         raise ShapeError(f"the arrays must have the shapes {[view.shape for view in views]}, received {shapes}")
-    for view, array in zip(views, arrays, strict=True):
+    given = [written(array, view, "each of the arrays") for view, array in zip(views, arrays, strict=True)]
+    for view, array in zip(views, given, strict=True):
         view[...] = array
 
 

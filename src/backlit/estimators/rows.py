@@ -12,7 +12,7 @@ from sklearn.utils.validation import _check_sample_weight, validate_data
 
 from ..exceptions import DataError
 from ..parameters import Array
-from ..targets import check_sample_weight
+from ..targets import check_sample_weight, plain_inputs
 
 
 @final
@@ -106,7 +106,13 @@ def check_X_y(estimator: Any, X: Any, y: Any, *, reset: bool, **checks: Any) -> 
 
 
 def check_X(estimator: Any, X: Any) -> Any:
-    """X for a fitted estimator, with missing values filled in: an array or a sparse matrix."""
+    """X for a fitted estimator, with missing values filled in: an array or a sparse matrix.
+
+    scikit-learn's checks take a tenth of a millisecond: a few rows that pass them at a glance are spared it.
+    """
+    features = getattr(estimator, "n_features_in_", -1)
+    if not estimator.impute_missing and not hasattr(estimator, "feature_names_in_") and plain_inputs(X, features):
+        return X
     return fill_missing(estimator, validate_data(estimator, X, reset=False, **_x_checks(estimator)))
 
 

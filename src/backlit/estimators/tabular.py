@@ -12,10 +12,9 @@ from sklearn.utils.multiclass import check_classification_targets
 from sklearn.utils.validation import check_array, check_is_fitted, validate_data
 
 from ..checks import one_of, positive
-from ..data.columns import find_kinds, resolve_column
+from ..data.choosing import choose_columns
 from ..data.frames import as_frame
 from ..data.learning import learn_table, new_model
-from ..data.leaving import columns_left_out
 from ..data.members import Running
 from ..data.model import TableModel
 from ..data.recipe import PRESETS, recipe_for
@@ -106,7 +105,7 @@ class TabularClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
         names = classes if classes.dtype.kind == "i" else np.array([str(label) for label in classes.tolist()])
         learnt, probability = _learnt(self, table, names[index], names)
         self.classes_ = classes
-        right = probability[np.arange(len(index)), index][~learnt.seen]
+        right = probability[np.arange(len(probability)), index[~learnt.seen]]
         self.validation_loss_ = float(-np.log(np.clip(right, 1e-300, 1.0)).mean()) if len(right) else float("nan")
         return self
 
@@ -174,7 +173,7 @@ class TabularRegressor(RegressorMixin, BaseEstimator):  # type: ignore[misc]
         values = check_array(column, dtype=np.float64, ensure_2d=False, input_name="y")
         _check_lengths(table, values)
         learnt, predicted = _learnt(self, table, values, None)
-        difference = (learnt.model.values(predicted) - values)[~learnt.seen]
+        difference = learnt.model.values(predicted) - values[~learnt.seen]
         self.validation_loss_ = float(0.5 * (difference**2).mean()) if len(difference) else float("nan")
         return self
 
@@ -207,12 +206,9 @@ def _learnt(estimator: Any, table: Any, y: Array, classes: Array | None) -> Any:
     minutes = estimator.minutes
     seconds = None if minutes is None else 60.0 * positive("minutes", minutes)
     seed = int(check_random_state(estimator.random_state).randint(2**31))
-    dropped = [resolve_column(table.columns, column) for column in estimator.drop]
-    kinds = find_kinds(table.drop(dropped), numeric=estimator.numeric, categorical=estimator.categorical)
-    said = {resolve_column(table.columns, column) for column in (*estimator.numeric, *estimator.categorical)}
-    for name in columns_left_out(table, {c: kind for c, kind in kinds.items() if c not in said}):
-        del kinds[name]
-    kinds = {name: kind for name, kind in kinds.items() if kind != "empty"}
+    kinds, _, _ = choose_columns(
+        table, numeric=estimator.numeric, categorical=estimator.categorical, drop=estimator.drop
+    )
     if not kinds:
         raise TableError("X has no column to learn from: every column is empty, dropped, or names a row")
     model = new_model(table, kinds, y, "y", classes=classes)

@@ -7,6 +7,7 @@ from typing import Any, ClassVar, final
 import numpy as np
 
 from ..checks import fraction, positive
+from ..exceptions import ConfigurationError
 from ..parameters import Array
 from ..typing import Spec
 from .kernel import BUFFERS, OUTPUTS, PARAMETERS, ROOM, Kernel, matrix
@@ -80,6 +81,10 @@ class BatchNorm(Layer):
 
     def initial_value(self, name: str, shape: tuple[int, ...], rng: np.random.Generator) -> Array | float:
         return 1.0 if name in ("scale", "variance") else 0.0
+
+    def check_state(self) -> None:
+        if (self.variance < 0.0).any():
+            raise ConfigurationError(f"a running variance of {self!r} is {self.variance.min()}, below 0")
 
     def describe(self) -> Spec:
         return {"kind": "BatchNorm", "momentum": self.momentum, "epsilon": self.epsilon}

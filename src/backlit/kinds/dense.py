@@ -72,6 +72,7 @@ class Dense(Layer):
     """
 
     builtin: ClassVar[bool] = True
+    affine: ClassVar[bool] = True
     takes_sparse: ClassVar[bool] = True
     activation: Activation
     weight: Array

@@ -47,7 +47,9 @@ _DRAWS: Final[dict[str, _Draw]] = {
     "zeros": lambda rng, shape, fan_in, fan_out: np.zeros(shape),
 }
 
-NAMES: Final = (*_DRAWS, "constant")
+#: Those that need nothing but their name.
+DRAWN: Final = tuple(_DRAWS)
+NAMES: Final = (*DRAWN, "constant")
 
 
 def check_initializer(init: Initializer) -> str | float:

@@ -14,8 +14,8 @@ from typing import Any, ClassVar, NamedTuple, final
 
 import numpy as np
 
-from ..exceptions import ConfigurationError, ShapeError
-from ..parameters import Array, ParameterVector
+from ..exceptions import ConfigurationError, RebindingError
+from ..parameters import Array, ParameterVector, written
 from ..typing import Spec
 from .activation import Activation
 from .kernel import Kernel
@@ -97,6 +97,8 @@ class Layer:
         Whether its training is random: dropout.
     mixes_rows : bool
         Whether in training the rows of a batch depend on each other: batch norm.
+    affine : bool
+        Whether it is z = a_in W + b and a = f(z), with z in its room: what one parameter changes is then one unit.
     takes_sparse : bool
         Whether ``work.a[i]`` may be sparse rows, where layer i is the first: see `kinds.products`.
 
@@ -125,6 +127,7 @@ class Layer:
     same_in_inference: ClassVar[bool] = False
     random: ClassVar[bool] = False
     mixes_rows: ClassVar[bool] = False
+    affine: ClassVar[bool] = False
     takes_sparse: ClassVar[bool] = False
     _bound: tuple[str, ...] = ()
 
@@ -164,12 +167,13 @@ class Layer:
             object.__setattr__(self, name, value)
             return
         view = self.__dict__[name]
-        if value is view:  # what `layer.weight *= 2` assigns
-            return
-        given = np.asarray(value)
-        if given.shape != view.shape:
-            raise ShapeError(f"{name} of {self!r} has shape {view.shape}, received {given.shape}")
-        view[...] = given
+        if value is not view:  # what `layer.weight *= 2` assigns
+            view[...] = written(value, view, f"{name} of {self!r}")
+
+    def __delattr__(self, name: str) -> None:
+        if name in self._bound:
+            raise RebindingError(f"{name} of {self!r} belongs to its network and cannot be deleted: make a new Network")
+        object.__delattr__(self, name)
 
     def __getstate__(self) -> dict[str, Any]:
         """The description without the views, which a copy would break."""
@@ -178,6 +182,14 @@ class Layer:
     def describe(self) -> Spec:
         """The description, in values that JSON can hold: the arguments that make it, with its kind."""
         return {"kind": type(self).__name__}
+
+    def check_state(self) -> None:
+        """Refuse parameters or buffers, from a file say, that no training leaves.
+
+        Raises
+        ------
+        ConfigurationError
+        """
 
     # ── the passes ───────────────────────────────────────────────────────────────────────────────────────
 

@@ -133,6 +133,11 @@ def keeps(callback: Callback) -> bool:
     return type(callback).to_checkpoint is not Callback.to_checkpoint
 
 
+def writes_at_interruption(callback: Callback) -> bool:
+    """Whether a callback has something to do when the run is interrupted: SIGTERM then waits for it, too."""
+    return type(callback).on_interruption is not Callback.on_interruption
+
+
 @final
 class EarlyStopping(Callback):
     """Stop when a value has not improved for `patience` epochs, and go back to the best parameters. Prechelt (1998).

@@ -37,9 +37,10 @@ from ..parameters import Array
 from .callbacks import Callback, Training, keeps
 from .divergence import BestParameters
 from .history import History
-from .job import EpochSoFar, Job, is_source, number_rate
+from .job import Data, EpochSoFar, Job, is_source, number_rate
 
 FORMAT: Final = "backlit checkpoint"
+_DIGESTS: Final = ("data", "data to validate on")  # what a run's description has of them is a number that tells nothing
 _SAMPLED_ROWS: Final = 1000  # rows of X that tell whether it is the same data
 
 
@@ -179,16 +180,17 @@ class SavedRun:
         for what, then in self.run.items():
             if now.get(what) != then:
                 raise ConfigurationError(
-                    f"the checkpoint {self.name} is of another run, whose {what} was {shortened(then)}, received "
-                    f"{shortened(now.get(what))}: resume with the network, data and settings that it began with"
+                    f"the checkpoint {self.name} is of another run, whose {_difference(what, then, now.get(what))}: "
+                    "resume with the network, data and settings that it began with"
                 )
         arrays, about, net = self.arrays, self.about, job.net
-        expected = {"values": net.parameters.state, "best": best.values, "start": best.start, "slots": job.state.slots}
-        for what, array in expected.items():
-            found = arrays.get(what, np.empty((0, net.parameters.size), net.dtype))
+        state, slots = net.parameters.state, job.state.slots
+        for what, array in {"values": state, "best": state, "start": state, "slots": slots}.items():
+            found = arrays.setdefault(what, np.empty((0, net.parameters.size), net.dtype))
             if found.shape != array.shape or found.dtype != array.dtype or not np.isfinite(found).all():
                 raise ModelFileError(f"the checkpoint {self.name} is damaged: its {what} do not fit the network")
-            array[...] = found
+        state[:], slots[:] = arrays["values"], arrays["slots"]
+        best.put(arrays["best"], arrays["start"])
         job.state.step, job.loss_limit = about["step"], about["loss_limit"]
         best.epoch, best.loss, best.start_epoch = about["best_epoch"], about["best_loss"], self.history.epochs
         if about["rate_given"] == training.given_rate and about["rate"] is not None:
@@ -199,6 +201,21 @@ class SavedRun:
             state | {key.split("/", 2)[2]: array for key, array in arrays.items() if key.startswith(f"callback/{i}/")}
             for i, state in enumerate(about["callbacks"])
         ]
+
+
+def _difference(what: str, then: Any, now: Any, place: str = "") -> str:
+    """What is different, in words: of two descriptions the first setting that is not the same."""
+    if isinstance(then, dict) and isinstance(now, dict):
+        name = next(name for name in (*then, *now) if then.get(name) != now.get(name))
+        return _difference(what, then.get(name), now.get(name), f"{place}.{name}" if place else f": {name}")
+    if isinstance(then, list) and isinstance(now, list) and place:
+        if len(then) != len(now):
+            return f"{what}{place} were {len(then)}, received {len(now)}"
+        k = next(k for k, (one, other) in enumerate(zip(then, now, strict=True)) if one != other)
+        return _difference(what, then[k], now[k], f"{place}[{k}]")
+    if what in _DIGESTS:
+        return f"{what} was not what is given now"
+    return f"{what}{shortened(place)} was {shortened(then)}, received {shortened(now)}"
 
 
 def read_resumed(resume: Any) -> SavedRun | None:
@@ -340,21 +357,23 @@ def _description_of_run(training: Training, job: Job) -> dict[str, Any]:
         "optimiser": type(job.optimizer).__name__,
         "optimiser's settings": settings,
         "number of rows": job.n,
-        "data": _fingerprint(job),
+        "data": _fingerprint(job.data),
         "batch size": job.batch_size,
         "shuffling": job.shuffle,
         "gradient": repr(job.gradient),
         "validation data": training.validation is not None,
+        "data to validate on": None if training.validation is None else _fingerprint(training.validation),
         "callbacks": [type(callback).__name__ for callback in filter(keeps, training.callbacks)],
     }
 
 
-def _fingerprint(job: Job) -> int:
+def _fingerprint(data: Data) -> int:
     """A number that other targets, other weights or other rows would change: of X, rows spread over the whole."""
-    found = zlib.crc32(np.ascontiguousarray(job.Y).data)
-    if job.weight is not None:
-        found = zlib.crc32(np.ascontiguousarray(job.weight).data, found)
-    if not is_source(job.X):
-        rows = job.X[:: max(1, job.n // _SAMPLED_ROWS)]
-        found = zlib.crc32(np.ascontiguousarray(rows).data, zlib.crc32(str(job.X.dtype).encode(), found))
+    X, Y, weight = data
+    found = zlib.crc32(np.ascontiguousarray(Y).data)
+    if weight is not None:
+        found = zlib.crc32(np.ascontiguousarray(weight).data, found)
+    if not is_source(X):
+        rows = X[:: max(1, len(Y) // _SAMPLED_ROWS)]
+        found = zlib.crc32(np.ascontiguousarray(rows).data, zlib.crc32(str(X.dtype).encode(), found))
     return found

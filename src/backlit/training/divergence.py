@@ -40,16 +40,41 @@ class BestParameters:
         self.epoch = self.start_epoch = epoch
         self.loss = np.inf
         self.values = net.parameters.state.copy()
-        self.start = self.values.copy()  # at the beginning of the epoch at work
+        self._start: Array | None = None  # room for the beginning of an epoch, made when it is not the best itself
+        self._starts_from_best = True
 
-    def begin_epoch(self, done: int) -> None:
-        """Remember the parameters after `done` epochs, from which the next one begins."""
-        self.start_epoch = done
-        self.start[:] = self.net.parameters.state
+    @property
+    def start(self) -> Array:
+        """The parameters at the beginning of the epoch at work, where its training loss is what tells."""
+        return self.values if self._start is None or self._starts_from_best else self._start
+
+    def put(self, values: Array, start: Array) -> None:
+        """Remember what an earlier run did."""
+        self.values[:] = values
+        self._starts_from_best = bool(np.array_equal(start, values))
+        if not self._starts_from_best:
+            self._start = np.array(start)
+
+    def begin_epoch(self, done: int, *, keep: bool = True) -> None:
+        """Remember the parameters after `done` epochs, from which the next one begins, where they are to be kept."""
+        state, self.start_epoch = self.net.parameters.state, done
+        if not keep:
+            return
+        if done == self.epoch and np.isinf(self.loss):  # nothing is known of any others
+            self.values[:] = state
+            return
+        if self._start is None:
+            self._start = np.empty_like(state)
+        self._start[:] = state
+        self._starts_from_best = False
 
     def note_training(self, loss: float) -> None:
         """Take note of the mean loss of the epoch that has begun."""
-        self.note(self.start_epoch, loss, self.start)
+        if loss < self.loss:
+            self.epoch, self.loss = self.start_epoch, loss
+            if self._start is not None and not self._starts_from_best:
+                self.values, self._start = self._start, self.values
+                self._starts_from_best = True
 
     def note(self, epoch: int, loss: float, values: Array) -> None:
         """Take note of the loss measured at `values`, the parameters after `epoch` epochs."""

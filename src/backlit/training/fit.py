@@ -24,7 +24,7 @@ from ..kinds.schedules import rate_at
 from ..network import Network
 from ..parameters import Array
 from .arguments import check_kinds, checked_data, gradient_method, optimizer_state, validation_data
-from .callbacks import Callback, Training
+from .callbacks import Callback, Training, writes_at_interruption
 from .checkpoint import Checkpoint, read_resumed
 from .choose import ENGINES, choose_engine, warn_of_fallback
 from .divergence import BestParameters, check_last_step, divergence
@@ -80,9 +80,9 @@ def fit(
     callbacks : sequence of Callback
     engine : {"auto", "reference", "compiled"}, default="auto"
         "compiled" needs ``backlit[fast]`` and is as much faster as the network is small; what it cannot run (your own
-        activation, loss or optimiser, say) runs on the reference, with a warning. The first time ever it is compiled,
-        for half a minute. "auto" takes it where the reference would need more than a few seconds. The two differ
-        in rounding: name one where every bit counts.
+        activation, loss or optimiser, say) runs on the reference, with a warning. The first time that these kinds of
+        layers, loss and optimiser meet it is compiled, for about four seconds. "auto" takes it where the reference
+        would need more than about a second. The two differ in rounding: name one where every bit counts.
     progress : bool, default=True
         A progress bar on stderr, where that is a terminal.
     resume : History, Checkpoint or path, optional
@@ -178,7 +178,7 @@ def _in_order(callbacks: Sequence[Callback], progress: bool) -> list[Callback]:
 def _run_epochs(run: Running, job: Job, engine: Engine, best: BestParameters) -> None:
     """Epoch after epoch, to the last one planned or until a callback has had enough."""
     training, history = run.training, run.training.history
-    terminate = any(isinstance(callback, Checkpoint) for callback in run.callbacks)
+    terminate = any(writes_at_interruption(callback) for callback in run.callbacks)
     try:
         with Interruption(terminate=terminate) as interruption:
             job.asked_to_stop = lambda: interruption.asked is not None
@@ -186,7 +186,6 @@ def _run_epochs(run: Running, job: Job, engine: Engine, best: BestParameters) ->
             while training.stop_reason is None and history.epochs < training.epochs:
                 training.epoch = history.epochs + 1
                 _run_epoch(run, job, engine, best, interruption)
-                run.epoch_ends()
             training.epoch = history.epochs
             check_last_step(training, job, best)
             history.stopped = training.stop_reason
@@ -195,12 +194,12 @@ def _run_epochs(run: Running, job: Job, engine: Engine, best: BestParameters) ->
 
 
 def _run_epoch(run: Running, job: Job, engine: Engine, best: BestParameters, interruption: Interruption) -> None:
-    """One pass over the rows, or what is left of it, and its row in the history."""
+    """One pass over the rows, or what is left of it, its row in the history, and what callbacks do after it."""
     training, so_far, epoch = run.training, run.training.so_far, run.training.epoch - 1
     started = time.perf_counter() - so_far.seconds
     order, done, steps = job.order(epoch), so_far.done, job.steps
     if not done:
-        best.begin_epoch(epoch)
+        best.begin_epoch(epoch, keep=training.validation is None)
     while done < steps:
         chunk_started = time.perf_counter()
         last = run.next_look(done, min(done + job.pace, steps))
@@ -218,12 +217,15 @@ def _run_epoch(run: Running, job: Job, engine: Engine, best: BestParameters, int
         run.steps_end(done, steps)
     row = so_far.row()
     row["learning_rate"] = rate_at(job.optimizer.learning_rate, epoch + (steps - 1) / steps)
-    run.record(row, started)
-    if training.validation is None:
-        best.note_training(row["loss"])
-    else:
-        best.note(training.epoch, row["val_loss"], training.net.parameters.state)
-    training.so_far = EpochSoFar()
+    run.measure(row)
+    with interruption.step:  # history, best parameters and callbacks come to stand at the same step
+        run.record(row, started)
+        if training.validation is None:
+            best.note_training(row["loss"])
+        else:
+            best.note(training.epoch, row["val_loss"], training.net.parameters.state)
+        training.so_far = EpochSoFar()
+        run.epoch_ends()
 
 
 def _check_losses(training: Training, job: Job, order: Array, first: int, best: BestParameters) -> None:

@@ -10,7 +10,8 @@ from typing import Any, final
 
 import numpy as np
 
-from ..exceptions import ConfigurationError, HistoryNameError, OutputError, missing_extra, nearest
+from ..exceptions import ConfigurationError, HistoryNameError, missing_extra, nearest
+from ..files import write_picture
 from ..kinds.optimizers import OptimizerState
 from ..pages import Cell, Page, Table, Words, count, number, shown
 
@@ -213,10 +214,7 @@ class History(Mapping[str, list[float]]):
         if path.suffix.lower().lstrip(".") not in picture.canvas.get_supported_filetypes():
             raise ConfigurationError(f"a picture's name ends in .png, .svg or .pdf, received {str(path)!r}")
         drawn = self._draw(picture.subplots())
-        try:
-            picture.savefig(path)
-        except OSError as error:
-            raise OutputError(f"{str(path)!r} cannot be written: {error.strerror}") from error
+        write_picture(picture, path, dpi=picture.dpi)
         return drawn
 
     def _draw(self, ax: Any) -> Any:

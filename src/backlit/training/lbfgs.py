@@ -138,7 +138,9 @@ def run_lbfgs(run: Running, settings: LBFGS) -> None:
     def on_iteration(theta: Array, loss: float) -> bool:
         nonlocal started
         values[:] = reached[:] = theta
-        run.record({"loss": loss, "batch_loss_min": loss, "batch_loss_max": loss}, started)
+        row = {"loss": loss, "batch_loss_min": loss, "batch_loss_max": loss}
+        run.measure(row)
+        run.record(row, started)
         started = time.perf_counter()
         training.epoch = history.epochs
         return run.epoch_ends()

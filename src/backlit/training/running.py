@@ -29,6 +29,7 @@ class Running:
             run.begins()
             for …:
                 …
+                run.measure(row)
                 run.record(row, started)
                 if run.epoch_ends():
                     break
@@ -86,16 +87,19 @@ class Running:
         for callback in self.callbacks:
             callback.on_steps_end(self.training, done, total)
 
-    def record(self, row: dict[str, float], started: float) -> None:
-        """Write the row of an epoch into the history, with what is measured on the validation data after it."""
+    def measure(self, row: dict[str, float]) -> None:
+        """Add to the row of an epoch what is measured on the validation data after it."""
         training = self.training
         if training.validation is not None:
             X, Y, weight = training.validation
             with np.errstate(over="ignore", invalid="ignore"):
                 measured = evaluate(training.net, X, Y, weight=weight)
             row |= {f"val_{name}": value for name, value in measured.items()}
-        training.between_steps = False  # until all callbacks know of the epoch
-        training.history.append(**row, seconds=time.perf_counter() - started)
+
+    def record(self, row: dict[str, float], started: float) -> None:
+        """Write the row of an epoch into the history."""
+        self.training.between_steps = False  # until all callbacks know of the epoch
+        self.training.history.append(**row, seconds=time.perf_counter() - started)
 
     def epoch_ends(self) -> bool:
         """Tell of the end of an epoch; whether it is to be the last one."""

@@ -60,13 +60,24 @@ def export_numpy(model: Any, path: str | os.PathLike[str], *, optimizer: Any = N
     True
     """
     net, chosen, classes = _parts(model, optimizer)
-    place = Path(path)
-    beside = place.with_name(f"{place.stem}_parameters.npz")
+    place, beside = Path(path), parameters_beside(path)
     separate = net.parameters.state.size > MOST_IN_THE_SCRIPT
     text = script(net, chosen, classes, place.name, beside.name if separate else None)
     if separate:
         write_bytes(_parameters_file(net), beside)
     write_bytes(text.encode(), place)
+
+
+def parameters_beside(path: str | os.PathLike[str]) -> Path:
+    """Where the parameters of a large network stand, beside the script.
+
+    Examples
+    --------
+    >>> parameters_beside("by_hand.py").name
+    'by_hand_parameters.npz'
+    """
+    place = Path(path)
+    return place.with_name(f"{place.stem}_parameters.npz")
 
 
 def _parts(model: Any, optimizer: Any) -> tuple[Network, Any, Sequence[Any] | None]:

@@ -76,6 +76,8 @@ class Finding:
         What it comes from, in one sentence with the numbers.
     advice : str
         What to change.
+    which : tuple of int
+        The units of the layer that it is about, where it is about some of them.
     """
 
     name: str
@@ -84,6 +86,7 @@ class Finding:
     numbers: dict[str, Any]
     cause: str
     advice: str
+    which: tuple[int, ...] = ()
 
     @property
     def place(self) -> str:
@@ -187,7 +190,8 @@ def _saturated(trace: Trace, layer: LayerPass) -> Iterator[Finding]:
                 "Use the loss cross_entropy, whose delta is a − y however flat the output is; or smaller weights.",
             )
         return
-    units = int((flat.mean(axis=0) >= _FLAT_ROWS).sum())
+    which = np.flatnonzero(flat.mean(axis=0) >= _FLAT_ROWS)
+    units = which.size
     share = units / layer.units
     if share >= _SATURATED_NOTE:
         yield Finding(
@@ -198,13 +202,15 @@ def _saturated(trace: Trace, layer: LayerPass) -> Iterator[Finding]:
             f"{units:,} of {layer.units:,} {layer.activation} units are at the flat end of f on nearly all of "
             f"{trace.n:,} rows, where f′(z) lets next to no delta through.",
             "Start from smaller weights (glorot_uniform), scale the inputs, or use relu in the hidden layers.",
+            tuple(which.tolist()),
         )
 
 
 def _dead(trace: Trace, layer: LayerPass) -> Iterator[Finding]:
     if layer.layer.activation is None or not layer.layer.activation.dies:
         return
-    units = int((layer.a == 0.0).all(axis=0).sum())
+    which = np.flatnonzero((layer.a == 0.0).all(axis=0))
+    units = which.size
     share = units / layer.units
     if share >= _DEAD_NOTE:
         yield Finding(
@@ -215,6 +221,7 @@ def _dead(trace: Trace, layer: LayerPass) -> Iterator[Finding]:
             f"{units:,} of {layer.units:,} {layer.activation} units are 0 on all {trace.n:,} rows, so that no "
             "gradient reaches their weights.",
             "Use a smaller learning rate, he_normal initial weights, or leaky_relu; scale the inputs.",
+            tuple(which.tolist()),
         )
 
 
@@ -225,7 +232,8 @@ def _identical(trace: Trace) -> Iterator[Finding]:
         vectors = _in_and_out(net, index)
         if vectors is None:
             continue
-        units, groups = _twins(vectors)
+        which, groups = _twins(vectors)
+        units = which.size
         if units:
             share = units / layer.outputs
             yield Finding(
@@ -236,6 +244,7 @@ def _identical(trace: Trace) -> Iterator[Finding]:
                 f"{units:,} of {layer.outputs:,} units have a twin with the same weights in and out: they get the same "
                 "gradient, so that training cannot tell them apart.",
                 "Start from random weights (glorot_uniform, he_normal), not from zeros or a constant.",
+                tuple(which.tolist()),
             )
 
 
@@ -261,8 +270,8 @@ def _in_and_out(net: Network, index: int) -> Array | None:
     return np.concatenate(parts).T
 
 
-def _twins(vectors: Array) -> tuple[int, int]:
-    """How many of the rows equal another one, and in how many groups; up to `_SAME` of their size.
+def _twins(vectors: Array) -> tuple[Array, int]:
+    """Which of the rows equal another one, and in how many groups; up to `_SAME` of their size.
 
     Equal rows have equal projections on a random direction: only neighbours in their order need comparing.
     """
@@ -273,8 +282,8 @@ def _twins(vectors: Array) -> tuple[int, int]:
     sizes = np.linalg.norm(ordered, axis=1)
     same = apart <= _SAME * np.maximum(sizes[1:], sizes[:-1])  # (units − 1,): whether a row equals the next one
     edges = np.diff(np.concatenate([[0], same, [0]]).astype(np.int64))
-    groups = int((edges == 1).sum())
-    return int(same.sum()) + groups, groups
+    twins = np.concatenate([same, [False]]) | np.concatenate([[False], same])  # equal to the next, or to the one before
+    return np.sort(order[twins]), int((edges == 1).sum())
 
 
 def _delta_sizes(trace: Trace) -> Iterator[Finding]:

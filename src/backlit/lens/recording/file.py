@@ -23,7 +23,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 import numpy as np
 
-from ...assembly import check_spec, parameter_shapes
+from ...assembly import check_spec, check_state, parameter_shapes
 from ...exceptions import BacklitError, ConfigurationError, ModelFileError
 from ...files import (
     FORMAT_VERSION,
@@ -142,6 +142,7 @@ def _recording(data: bytes, header: dict[str, Any], spec: Spec, about: Spec) -> 
     net.parameters.values[:] = tensors["values"][0]
     if buffered:
         net.parameters.buffers[:] = tensors["buffers"]
+        check_state(net.layers)
     none = np.empty((0, size), net.dtype)
     rows = tensors["X"], tensors["Y"], tensors.get("weight")
     given, batches = _rows(rows, (net.inputs, net.outputs), steps, whole, all_kept=bool(about["whole_data"]))

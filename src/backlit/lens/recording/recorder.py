@@ -122,27 +122,32 @@ class Recorder(Callback):
             self._record(training.job)
 
     def _record(self, job: Job) -> None:
-        step, recording = job.state.step, self.recording
+        recording = self.recording
         if not np.isfinite(job.net.parameters.values).all():
             return
-        if not self._stays(recording.checkpoints[-1]):
+        if not recording.stays(recording.checkpoints[-1]):
             self._bytes -= recording.checkpoints.pop().nbytes
-        batch = None
-        if recording.data is None:
-            batch = _batch(job, recording.rows_of(step), recording.epoch_of(step)[0] - 1)
-        newest = _checkpoint(job, batch)
+        newest = _checkpoint(job, self._rows(job))
         recording.checkpoints.append(newest)
         self._bytes += newest.nbytes
         while self._bytes > self.max_bytes:
             recording.interval *= 2
-            recording.checkpoints = [c for c in recording.checkpoints if self._stays(c) or c is newest]
+            recording.checkpoints = [c for c in recording.checkpoints if recording.stays(c) or c is newest]
             self._bytes = recording.nbytes
         self.every_steps = recording.interval
 
-    def _stays(self, checkpoint: Checkpoint) -> bool:
-        """Whether a checkpoint that is not the newest is kept: the first, and those at a multiple of the interval."""
-        recording = self.recording
-        return checkpoint.step == recording.first_step or checkpoint.step % recording.interval == 0
+    def branch(self, training: Training) -> None:
+        """Take the parameters as they are now, changed by hand, for those of this step; later steps are forgotten."""
+        if training.job is not None:
+            self.recording.branch(_checkpoint(training.job, self._rows(training.job)))
+            self._bytes = self.recording.nbytes
+
+    def _rows(self, job: Job) -> Rows | None:
+        """The rows of the step that comes next, where the recording does not have them all."""
+        step = job.state.step
+        if self.recording.data is not None:
+            return None
+        return _batch(job, self.recording.rows_of(step), self.recording.epoch_of(step)[0] - 1)
 
     def __repr__(self) -> str:
         return f"Recorder(every={self.every}, max_bytes={self.max_bytes})"

@@ -111,6 +111,7 @@ class Recording:
     checkpoints: list[Checkpoint]
     data: Rows | None
     history: History
+    _kept: set[int] = field(default_factory=set, init=False)  # steps whose checkpoint no other one can stand in for
     _orders: dict[int, Array] = field(default_factory=dict, init=False)  # of the epoch asked for last
     _net: Network | None = field(default=None, init=False)  # that replays
     _reached: Checkpoint | None = field(default=None, init=False)  # where the last replay ended
@@ -189,6 +190,29 @@ class Recording:
             values, state = self._replay(nearest, step)
             nearest = self._reached = Checkpoint(step, values, state.slots, None)
         return nearest.values.copy(), self._state(nearest)
+
+    def stays(self, checkpoint: Checkpoint) -> bool:
+        """Whether a checkpoint that is not the newest is kept: the first, a multiple of the interval, an edit."""
+        step = checkpoint.step
+        return step == self.first_step or step % self.interval == 0 or step in self._kept
+
+    def branch(self, here: Checkpoint) -> None:
+        """Let the run go on from `here`, whatever was recorded from its step on: somebody has changed the parameters.
+
+        Examples
+        --------
+        >>> import backlit as bl
+        >>> recorder = bl.Recorder()
+        >>> net = bl.Network([bl.Dense(1)], inputs=1, dtype="float64")
+        >>> _ = bl.fit(net, [[1.0]], [2.0], epochs=4, optimizer=bl.SGD(0.1), callbacks=[recorder])
+        >>> recording = recorder.recording
+        >>> recording.branch(Checkpoint(2, np.array([5.0, 0.0]), np.empty((0, 2)), None))
+        >>> recording.last_step, recording.before(2)[0].tolist()
+        (2, [5.0, 0.0])
+        """
+        self.checkpoints = [checkpoint for checkpoint in self.checkpoints if checkpoint.step < here.step] + [here]
+        self._kept = {step for step in self._kept if step < here.step} | {here.step}
+        self._reached = None
 
     def replay_error(self) -> float:
         """Replay every stretch between two checkpoints: the largest difference from what was recorded, 0.0 for none.
