@@ -4,7 +4,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip install -qq --disable-pip-version-check --progress-bar off
 
-.PHONY: demo lab test neighbours torture lint format bench clean
+.PHONY: demo lab test docs neighbours torture lint format bench clean
 
 $(BIN)/python:
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "Backlit needs Python 3.11 or later; this is " + sys.version.split()[0])'
@@ -25,6 +25,11 @@ lab: $(VENV)/.installed-web
 
 test: $(VENV)/.installed-dev
 	@$(BIN)/python -m pytest -m 'not torture' -n 2 --dist loadgroup
+
+# The site, into docs/_build/html: every lesson and every page with code is run, and a warning is an error.
+docs: $(VENV)/.installed-docs
+	@$(BIN)/python -m sphinx -q -W --keep-going -b html docs docs/_build/html
+	@echo "docs/_build/html/index.html"
 
 # The tests with Optuna, MLflow, Dask and pyarrow, which `make test` skips where they are not installed.
 neighbours: $(VENV)/.installed-dev $(VENV)/.installed-neighbours
@@ -48,4 +53,4 @@ bench:
 	@.venv-bench/bin/python benchmarks/run.py $(BENCH)
 
 clean:
-	rm -rf $(VENV) .venv-bench build dist .pytest_cache .mypy_cache .ruff_cache
+	rm -rf $(VENV) .venv-bench build dist docs/_build docs/api/generated .pytest_cache .mypy_cache .ruff_cache

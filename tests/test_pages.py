@@ -5,6 +5,7 @@ from __future__ import annotations
 import ast
 import html
 import io
+import re
 from pathlib import Path
 from typing import Any
 
@@ -146,3 +147,41 @@ def test_a_heat_map_is_coloured_in_a_notebook() -> None:
     assert "background:#f0aaa2" in html
     plain = Page("t", [Table(["", "0"], [[Cell("0", "dim"), Cell("2", "bad")]], "rr")]).html()
     assert "background" not in plain
+
+
+# ── colours in a notebook ──────────────────────────────────────────────────────────────────────────────────
+
+
+def luminance(colour: str) -> float:
+    """Of #rrggbb or #rgb, as the Web Content Accessibility Guidelines have it."""
+    digits = colour.lstrip("#")
+    digits = "".join(2 * digit for digit in digits) if len(digits) == 3 else digits
+    parts = [int(digits[k : k + 2], 16) / 255 for k in (0, 2, 4)]
+    red, green, blue = (part / 12.92 if part <= 0.04045 else ((part + 0.055) / 1.055) ** 2.4 for part in parts)
+    return 0.2126 * red + 0.7152 * green + 0.0722 * blue
+
+
+def contrast(one: str, other: str) -> float:
+    light, dark = sorted((luminance(one), luminance(other)), reverse=True)
+    return (light + 0.05) / (dark + 0.05)
+
+
+def test_every_tone_is_readable_on_light_and_on_dark() -> None:
+    tones = ("dim", "good", "fair", "poor", "bad")
+    html = Page("t", [Words(tone, tone) for tone in tones]).html()
+    style = html[: html.index("</style>")]
+    assert style.count("[data-theme") == 2, "dark, and dark as the system is"
+    for tone in tones:
+        (light,) = set(re.findall(rf"color:var\(--backlit-{tone},(#\w+)\)", html))
+        (dark,) = set(re.findall(rf"--backlit-{tone}:(#\w+)", style))
+        # JupyterLab's grounds, of a cell and of an output on a stripe of a table
+        assert min(contrast(light, ground) for ground in ("#ffffff", "#f5f5f5")) >= 4.5, tone
+        assert min(contrast(dark, ground) for ground in ("#111111", "#212121")) >= 4.5, tone
+
+
+def test_a_heat_map_has_dark_words_on_light_ground_everywhere() -> None:
+    tones = ("good", "fair", "poor", "bad")
+    html = Page("t", [Table(["", "0"], [["0", Cell("2", tone)] for tone in tones], "rr", heat=True)]).html()
+    grounds = re.findall(r"background:(#\w+);color:#000", html)
+    assert len(grounds) == len(tones)
+    assert min(contrast(ground, "#000000") for ground in grounds) >= 4.5

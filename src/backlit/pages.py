@@ -24,16 +24,29 @@ _NARROWEST: Final = 40
 #: How a piece of text is meant: a surface with colours chooses the colour.
 Tone = Literal["", "title", "strong", "dim", "good", "fair", "poor", "bad"]
 
+# For HTML a colour is that on a light page; on a dark one the style sheet below sets the variable of its name.
 _HTML_TONES: Final[dict[Tone, str]] = {
     "": "",
     "title": "font-weight:bold",
     "strong": "font-weight:bold",
-    "dim": "color:#777",
-    "good": "color:#1a7f37",
-    "fair": "color:#7a7f1a",
-    "poor": "color:#b35900",
-    "bad": "color:#c4211c;font-weight:bold",
+    "dim": "color:var(--backlit-dim,#6b6b6b)",
+    "good": "color:var(--backlit-good,#1a7f37)",
+    "fair": "color:var(--backlit-fair,#6b700f)",
+    "poor": "color:var(--backlit-poor,#a35200)",
+    "bad": "color:var(--backlit-bad,#c4211c);font-weight:bold",
 }
+_ON_DARK: Final = (
+    "{--backlit-dim:#a6a6a6;--backlit-good:#56d364;--backlit-fair:#d6d34a;--backlit-poor:#ffa657;--backlit-bad:#ff8b83}"
+)
+# JupyterLab and nbconvert, Sphinx's themes, VS Code, Colab: each says in its own way that it is dark.
+_STYLE: Final = (
+    "<style>"
+    + ",".join(
+        f"{dark} .backlit-page"
+        for dark in ('[data-jp-theme-light="false"]', '[data-theme="dark"]', ".vscode-dark", '[theme="dark"]')
+    )
+    + f'{_ON_DARK}@media (prefers-color-scheme:dark){{[data-theme="auto"] .backlit-page{_ON_DARK}}}</style>'
+)
 _GAP: Final = "  "
 
 
@@ -106,7 +119,7 @@ class Page:
     def html(self) -> str:
         """The page as a piece of HTML with its style inside, for a notebook."""
         parts = [
-            '<div style="font-family:sans-serif;font-size:13px">',
+            f'{_STYLE}<div class="backlit-page" style="font-family:sans-serif;font-size:13px">',
             f'<div style="font-weight:bold">{escape(self.title)}</div>',
         ]
         for block in self.blocks:
@@ -245,7 +258,7 @@ def _html_table(table: Table) -> str:
     sides = ["right" if side == "r" else "left" for side in table.align]
     pad = "padding:1px 8px;white-space:nowrap"
     heads = "".join(
-        f'<th style="text-align:{side};{pad};color:#777;font-weight:normal">{escape(title)}</th>'
+        f'<th style="text-align:{side};{pad};{_HTML_TONES["dim"]};font-weight:normal">{escape(title)}</th>'
         for title, side in zip(table.columns, sides, strict=True)
     )
     body = []

@@ -1,4 +1,4 @@
-"""The command line: train, evaluate, predict, explain, check, diagnose, inspect, lab, export and demo."""
+"""The command line: train, evaluate, predict, explain, check, diagnose, inspect, lab, export, learn and demo."""
 
 from __future__ import annotations
 
@@ -24,6 +24,7 @@ _COMMANDS: Final = {
     "diagnose:diagnose": "Name the mistake in gradients of your own.",
     "lab:lab": "Open a page on which a network trains live, and every number can be opened.",
     "export:export": "Write a saved model as ONNX, or as one plain NumPy script.",
+    "learn:learn": "Back-propagation in eight lessons, as notebooks with exercises that are checked.",
 }
 
 

@@ -31,6 +31,11 @@ class Dataset:
         What the class numbers 0, 1, … stand for; None where the target is a value.
     description : str
         One sentence on what it is.
+
+    Examples
+    --------
+    >>> load("iris")
+    Dataset(X (150, 4), y (150,): 150 flowers: four lengths in cm, three species)
     """
 
     X: Array
@@ -38,6 +43,9 @@ class Dataset:
     feature_names: tuple[str, ...]
     class_names: tuple[str, ...] | None
     description: str
+
+    def __repr__(self) -> str:
+        return f"Dataset(X {self.X.shape}, y {self.y.shape}: {self.description})"
 
 
 @final

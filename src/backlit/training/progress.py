@@ -32,30 +32,11 @@ class ProgressBar(Callback):
         self._bar = None
         self._shown = _Shown()
         self._first = training.epoch - 1
-        if not (sys.stderr.isatty() or "ipykernel" in sys.modules):
-            return
-        from rich.console import Console
-        from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
-
-        self._bar = Progress(
-            TextColumn("epoch {task.fields[epoch]}/{task.fields[epochs]}"),
-            BarColumn(),
-            TextColumn("{task.fields[losses]}"),
-            TimeElapsedColumn(),
-            TextColumn("left"),
-            TimeRemainingColumn(),
-            console=Console(stderr=True),
-            auto_refresh=False,
-        )
-        self._task = self._bar.add_task(
-            "training",
-            total=training.epochs - self._first,
-            epoch=training.epoch,
-            epochs=training.epochs,
-            losses="compiling the fast engine, once: about 4 s" if training.engine == "compiled" else "",
-        )
         self._drawn = 0.0
-        self._bar.start()
+        kind = _NotebookBar if "ipykernel" in sys.modules else _TerminalBar if sys.stderr.isatty() else None
+        if kind is not None:
+            losses = "compiling the fast engine, once: about 4 s" if training.engine == "compiled" else ""
+            self._bar = kind(training.epochs - self._first, training.epoch, training.epochs, losses)
 
     def on_steps_end(self, training: Training, done: int, total: int) -> None:
         self._draw(training, training.epoch - 1 - self._first + done / total)
@@ -75,13 +56,55 @@ class ProgressBar(Callback):
         if self._bar is None or now - self._drawn < 0.1:
             return
         self._drawn = now
-        self._bar.update(
-            self._task,
-            completed=done,
-            epoch=min(training.epoch, training.epochs),
-            losses=self._shown.text(training),
-            refresh=True,
+        self._bar.show(done, min(training.epoch, training.epochs), self._shown.text(training))
+
+
+@final
+class _TerminalBar:
+    def __init__(self, total: int, epoch: int, epochs: int, losses: str) -> None:
+        from rich.console import Console
+        from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
+
+        self._progress = Progress(
+            TextColumn("epoch {task.fields[epoch]}/{task.fields[epochs]}"),
+            BarColumn(),
+            TextColumn("{task.fields[losses]}"),
+            TimeElapsedColumn(),
+            TextColumn("left"),
+            TimeRemainingColumn(),
+            console=Console(stderr=True),
+            auto_refresh=False,
         )
+        self._task = self._progress.add_task("training", total=total, epoch=epoch, epochs=epochs, losses=losses)
+        self._progress.start()
+
+    def show(self, done: float, epoch: int, losses: str) -> None:
+        self._progress.update(self._task, completed=done, epoch=epoch, losses=losses, refresh=True)
+
+    def stop(self) -> None:
+        self._progress.stop()
+
+
+@final
+class _NotebookBar:
+    """One output of the cell that is written anew; rich would need ipywidgets for that."""
+
+    def __init__(self, total: int, epoch: int, epochs: int, losses: str) -> None:
+        from IPython.display import display
+
+        self._total, self._epochs, self._begun = total, epochs, time.monotonic()
+        self._output = display(self._data(0.0, epoch, losses), raw=True, display_id=True)
+
+    def show(self, done: float, epoch: int, losses: str) -> None:
+        self._output.update(self._data(done, epoch, losses), raw=True)
+
+    def stop(self) -> None:
+        """What was shown last stays."""
+
+    def _data(self, done: float, epoch: int, losses: str) -> dict[str, str]:
+        text = f"epoch {epoch}/{self._epochs}  {losses}  {time.monotonic() - self._begun:.1f} s"
+        bar = f'<progress value="{done:.3f}" max="{self._total}" aria-label="training"></progress>'
+        return {"text/plain": text, "text/html": f'{bar} <span style="font-family:monospace">{text}</span>'}
 
 
 @final

@@ -58,7 +58,7 @@ def diagnose(
         The batch, as in ``net.gradient``; X and y may be (features, samples).
     my_gradients : array_like of shape (P,), mapping, list or tuple, optional
         In the order of ``net.parameters.values``; by parameter name ("0.weight") or under names of your own (dW1,
-        nabla_w, fc1.weight, coefs_); or a list. Some of them is enough. The diagnosis says how they were read.
+        nabla_w, fc1.weight, ``coefs_``); or a list. Some of them is enough. The diagnosis says how they were read.
     step : int, optional
         For a network with Dropout: the training step whose masks were in use. Without, there is no dropout.
     previous : as `my_gradients`, optional
