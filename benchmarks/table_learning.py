@@ -197,12 +197,37 @@ def summary(names: Sequence[str], models: Sequence[str], found: dict[tuple[str, 
     print()
 
 
+def coverage(names: Sequence[str], level: float = 0.9) -> None:
+    """The share of the rows predicted whose value lies in the interval of `level`, and its width."""
+    from backlit import TabularRegressor
+
+    print(f"| table | share in the interval of {level:g} | width, standard deviations |\n|---|---:|---:|")
+    shares = []
+    for name in names:
+        X, y, task = load(name)
+        if task != "regression":
+            continue
+        inside, widths = [], []
+        for fold, (train, test) in enumerate(folds(y, task)):
+            model = TabularRegressor(random_state=fold).fit(X.iloc[train], y.iloc[train])
+            half = model.model_.half_width(level)
+            inside += (np.abs(model.predict(X.iloc[test]) - y.iloc[test]) <= half).tolist()
+            widths.append(2.0 * half / y.std(ddof=0))
+        shares.append(float(np.mean(inside)))
+        print(f"| {name} | {100 * shares[-1]:.1f} % | {statistics.mean(widths):.2f} |", flush=True)
+    print(f"| mean | {100 * statistics.mean(shares):.1f} % | |\n")
+
+
 def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--models", nargs="+", choices=MODELS, default=[m for m in MODELS if m != "best"])
     parser.add_argument("--tables", nargs="+", choices=NAMES, default=NAMES)
     parser.add_argument("--cache", type=Path, default=Path("/tmp/tables-bench/results"))
+    parser.add_argument("--coverage", action="store_true", help="measure intervals instead")
     options = parser.parse_args()
+    if options.coverage:
+        coverage(options.tables)
+        return 0
     options.cache.mkdir(parents=True, exist_ok=True)
     found = {}
     for name in options.tables:

@@ -151,8 +151,16 @@ def test_the_same_seed_gives_the_same_bits_and_another_one_others() -> None:
 
 
 def test_more_members_than_folds_are_dealt_anew() -> None:
-    trained = train_members(maker(), rows(), recipe(members=4, folds=2, epochs=1), 0, QUIET)
+    first: list[float] = []
+
+    def run(net: Network, X: Any, y: Any, **settings: Any) -> History:
+        first.append(float(X.sum()))
+        return bl.fit(net, X, y, **settings)
+
+    dealt = recipe(members=4, folds=2, epochs=1)
+    trained = train_members(maker(), rows(), dealt, 0, Running(fit=run, progress=False))
     assert trained.members == 4
+    assert len({round(total, 3) for total in first}) == 4
     assert trained.network.layers[0].units == 20  # type: ignore[attr-defined]
 
 

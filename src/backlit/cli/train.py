@@ -201,7 +201,8 @@ def _holds_images(file: str, task: TaskOption) -> bool:
 def _show(outcome: Outcome, keeping: Keeping, plot: str | None, as_json: bool, seconds: float) -> None:
     history, out = outcome.history, keeping.out
     console = show.console(as_json)
-    ended = f"{history.epochs} epochs in {sum(history['seconds']):.1f} s"
+    which = "the first network " if outcome.members > 1 else ""
+    ended = f"{which}{history.epochs} epochs in {sum(history['seconds']):.1f} s"
     if history.best_epoch is not None and history.best_epoch < history.epochs:
         ended += f"; the parameters of epoch {history.best_epoch}, the best, are kept"
     show.facts(console, {**outcome.facts, "network": show.network_text(outcome.network), "trained": ended})
