@@ -66,7 +66,8 @@ def commands(folder: Path, rounds: int) -> bool:
     """The commands in turn with the bare import; True where every goal is reached."""
     train = [MAIN, "train", "train.csv", "--target", "kind", "--out", "m"]
     cases = [
-        ("backlit train, 208 × 60", 3.0, train),
+        ("backlit train, 208 × 60", 11.0, train),
+        ("backlit train --preset fast, 208 × 60", 6.0, [*train, "--preset", "fast"]),
         ("backlit predict, 1,000 rows", 2.5, [MAIN, "predict", "m", "rows.csv", "--out", "p.csv"]),
         ("backlit --help", 1.5, [MAIN, "--help"]),
         ("backlit demo", 1.5, [MAIN, "demo"]),

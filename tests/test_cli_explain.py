@@ -12,7 +12,7 @@ import pytest
 from backlit import Dense, Network, load, save
 from backlit.cli import run
 
-TRAINED = ["--epochs", "5", "--hidden", "6"]
+TRAINED = ["--epochs", "5", "--hidden", "6", "--dropout", "0", "--preset", "fast"]
 
 
 @pytest.fixture(scope="module")

@@ -57,6 +57,8 @@ NAMES = [
     "StepDecay",
     "TableModel",
     "TablePreparation",
+    "TabularClassifier",
+    "TabularRegressor",
     "UnfoldedWeight",
     "check_gradients",
     "data",

@@ -125,8 +125,13 @@ def test_a_split_keeps_every_class_in_training(capsys: pytest.CaptureFixture[str
         assert {labels[i] for i in train} == set(labels)
         assert len(validation) == 24
     write("t.csv", {"x": range(121), "y": labels})
-    _, err = ended(capsys, "train", "t.csv", "--target", "y", "--keep", "x", "--epochs", "1", "--out", "m")
+    words = ["train", "t.csv", "--target", "y", "--keep", "x", "--epochs", "1", "--out", "m"]
+    _, err = ended(capsys, *words, "--validation", "0.2")
     assert "37 of 61 classes have too few rows to be measured, all are trained on" in err
+    _, err = ended(capsys, *words, "--preset", "fast")
+    assert "37 of 61 classes have too few rows to be measured, all are trained on" in err
+    _, err = ended(capsys, *words)
+    assert "one class has too few rows to be measured, all are trained on: 'alone'" in err
 
 
 def test_money_percent_and_dates(capsys: pytest.CaptureFixture[str]) -> None:

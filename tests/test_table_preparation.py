@@ -44,6 +44,8 @@ def test_the_numbers_are_scikit_learns() -> None:
     )
     expected = theirs.fit_transform(frame.with_columns(pl.col("x").fill_null(float("nan"))))
     preparation = Preparation.learn(frame, KINDS)
+    # numbers are kept within ±3, smoothly; the columns of 0 and 1 stay as they are
+    expected[:, :3] /= np.sqrt(1.0 + (expected[:, :3] / 3.0) ** 2)
     np.testing.assert_allclose(preparation.apply(frame), expected, rtol=1e-9, atol=1e-9)
     rows = np.array([7, 3, 100])
     np.testing.assert_array_equal(preparation.apply(frame, rows), preparation.apply(frame)[rows])
@@ -62,8 +64,19 @@ def test_rare_categories_share_a_column() -> None:
 
 def test_a_number_too_far_away_is_named() -> None:
     preparation = Preparation.learn(pl.DataFrame({"x": [1.0, 1.0 + 1e-9]}), {"x": "numeric"})
-    with pytest.raises(NonFiniteError, match=r"column 'x' holds 1e\+100 in row 2, too far from"):
-        preparation.apply(pl.DataFrame({"x": [1.0, 1e100]}), dtype=np.float32)
+    rows = pl.DataFrame({"x": [1.0, 1e95]})
+    assert preparation.apply(rows, dtype=np.float32)[1, 0] == 3.0
+    preparation.numbers.clipped = False
+    with pytest.raises(NonFiniteError, match=r"column 'x' holds 1e\+95 in row 2, too far from"):
+        preparation.apply(rows, dtype=np.float32)
+
+
+def test_outliers_stay_within_three_and_files_of_before_know_no_clip() -> None:
+    preparation = Preparation.learn(pl.DataFrame({"x": [0.0, 2.0]}), {"x": "numeric"})  # mean 1, scale 1
+    rows = pl.DataFrame({"x": [1.0, 1.5, 4.0, -2.0, 1e90]})
+    assert preparation.apply(rows)[:, 0] == pytest.approx([0.0, 0.4932, 2.1213, -2.1213, 3.0], abs=1e-4)
+    preparation.numbers.clipped = False
+    assert preparation.apply(rows)[:, 0] == pytest.approx([0.0, 0.5, 3.0, -3.0, 1e90])
 
 
 def test_names_are_unique() -> None:

@@ -30,7 +30,7 @@ from .training.lbfgs import LBFGS
 if TYPE_CHECKING:
     from . import data
     from .data.model import TableModel
-    from .estimators import MLPClassifier, MLPRegressor, TablePreparation
+    from .estimators import MLPClassifier, MLPRegressor, TablePreparation, TabularClassifier, TabularRegressor
     from .export.numpy.program import export_numpy
     from .export.onnx.model import OnnxReport, export_onnx
     from .io import load, save
@@ -95,6 +95,8 @@ __all__ = [
     "StepDecay",
     "TableModel",
     "TablePreparation",
+    "TabularClassifier",
+    "TabularRegressor",
     "UnfoldedWeight",
     "check_gradients",
     "data",
@@ -132,6 +134,8 @@ _UPPER_FLOORS = {
     "ShapeLedger": ".lens.step.shape_ledger",
     "TableModel": ".data.model",
     "TablePreparation": ".estimators",
+    "TabularClassifier": ".estimators",
+    "TabularRegressor": ".estimators",
     "UnfoldedWeight": ".lens.step.weight",
     "data": ".data",
     "diagnose": ".lens.diagnosis.diagnose",

@@ -40,7 +40,8 @@ from .typing import Spec
 
 __all__ = ["TRUSTED_TYPES", "load", "read_bytes", "save", "write_bytes"]
 
-TABLE_VERSION: Final = 2  # of the model of a table: a reader of format 1 would not know what to do with it
+#: Of the model of a table: a reader of format 1 would not know what to do with it, one of 2 not of clipped numbers.
+TABLE_VERSION: Final = 3
 
 
 def save(model: Any, path: str | os.PathLike[str]) -> None:

@@ -15,7 +15,7 @@ import numpy as np
 
 from .exceptions import ConfigurationError
 
-Purpose = Literal["initial values", "shuffle", "dropout", "augmentation", "sampling", "split", "data"]
+Purpose = Literal["initial values", "shuffle", "dropout", "augmentation", "sampling", "split", "data", "members"]
 
 PURPOSES: Final[dict[Purpose, int]] = {
     "initial values": 1,
@@ -25,6 +25,7 @@ PURPOSES: Final[dict[Purpose, int]] = {
     "sampling": 5,
     "split": 6,
     "data": 7,
+    "members": 8,
 }
 
 

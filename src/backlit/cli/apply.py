@@ -73,7 +73,15 @@ def evaluate(
         show.print_json({"test": result, "rows": rows, "model": model, "file": file})
 
 
-def predict(model: str, file: str, /, *, no_header: Annotated[bool, Flag] = False, out: str | None = None) -> None:
+def predict(
+    model: str,
+    file: str,
+    /,
+    *,
+    no_header: Annotated[bool, Flag] = False,
+    interval: float | None = None,
+    out: str | None = None,
+) -> None:
     """Predict every row of a file, and write the predictions as CSV.
 
     Parameters
@@ -84,24 +92,31 @@ def predict(model: str, file: str, /, *, no_header: Annotated[bool, Flag] = Fals
         Read as the training file was; a target column may be there or not. Of a folder of images, the t10k pair.
     no_header
         The first line is data; the columns are those of the training file, in its order.
+    interval
+        Of a regression, also an interval around each prediction, columns lower and upper, that holds this share of the
+        values, 0.9 say: found from the errors on rows that had not been learnt from.
     out
         Where to write; to stdout unless given.
     """
     if out is not None:
         check_output("--out", out, inputs={"the model": model, "the file": file})
     loaded = load_model(model)
+    half = None
     if isinstance(loaded, Network):
         from .images import class_names, read_images
 
+        if interval is not None:
+            raise ConfigurationError(f"--interval is for values, and {model!r} predicts classes: leave it out")
         X, _ = read_images(file, loaded, model)
         probability: Array | None = outputs(loaded, X)
         classes: Any = class_names(loaded)
     else:
+        half = None if interval is None else loaded.half_width(interval)
         found = outputs(loaded.network, loaded.prepare(read_unlabelled(loaded, file, no_header=no_header)))
         classes = loaded.classes
         probability = None if classes is None else loaded.probabilities(found)
     predicted = loaded.values(found) if probability is None else classes[probability.argmax(axis=1)]  # type: ignore[union-attr]
-    text = _predictions_csv(predicted, probability, classes)
+    text = _predictions_csv(predicted, probability, classes, half)
     if out is None:
         show.write(text)
         return
@@ -109,11 +124,13 @@ def predict(model: str, file: str, /, *, no_header: Annotated[bool, Flag] = Fals
     show.line(show.console(), f"{len(predicted):,} predictions written to {out}")
 
 
-def _predictions_csv(predicted: Array, probability: Array | None, classes: Any) -> str:
-    """One row for each row of the file: the prediction, and the probability of each class."""
+def _predictions_csv(predicted: Array, probability: Array | None, classes: Any, half: float | None) -> str:
+    """One row for each row of the file: the prediction, its interval, and the probability of each class."""
     import polars as pl
 
     columns: dict[str, Any] = {"prediction": predicted.tolist()}
+    if half is not None:
+        columns |= {"lower": predicted - half, "upper": predicted + half}
     if probability is not None and len(classes) <= MOST_PROBABILITIES:
         columns |= {f"probability_{label}": probability[:, k].astype(np.float64) for k, label in enumerate(classes)}
     elif probability is not None:

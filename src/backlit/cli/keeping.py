@@ -101,7 +101,22 @@ class Keeping:
         callbacks: Sequence[Callback],
         **settings: Any,
     ) -> History:
-        """Train as `fit` does, and save the model; of a run that ends early, keep what the options say.
+        """Train as `run` does, and save the model."""
+        history = self.run(model, net, X, y, callbacks=callbacks, **settings)
+        save(model(history), self.out)  # before anything is measured, which takes its time
+        return history
+
+    def run(
+        self,
+        model: Callable[[History], Any],
+        net: Network,
+        X: Array,
+        y: Array,
+        *,
+        callbacks: Sequence[Callback],
+        **settings: Any,
+    ) -> History:
+        """Train as `fit` of the library does; of a run that ends early, keep what the options say.
 
         Parameters
         ----------
@@ -129,7 +144,6 @@ class Keeping:
             number = signal.SIGTERM
         else:
             if not watch.ended_early(history):
-                save(model(history), self.out)  # before anything is measured, which takes its time
                 return history
             if watch.interrupted is None:  # nothing was learnt, or the step at work was not waited for
                 raise KeyboardInterrupt

@@ -153,7 +153,11 @@ def outputs(net: Network, X: Array) -> Array:
 
 def measured(model: TableModel, X: Array, y: Array) -> dict[str, float]:
     """Loss and metrics on prepared rows, in the target's own units."""
-    a = outputs(model.network, X)
+    return measured_outputs(model, outputs(model.network, X), y)
+
+
+def measured_outputs(model: TableModel, a: Array, y: Array) -> dict[str, float]:
+    """The same from what the network has given."""
     if model.classes is None:
         return regression_measures(model.values(a), y)
     return classification_measures(model.probabilities(a), model.encode(y))

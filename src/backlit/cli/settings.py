@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, Final, Literal, final
 
 from cyclopts import Parameter
 
-from ..checks import one_of, positive_whole
+from ..checks import one_of, positive, positive_whole
+from ..data.recipe import PRESETS, Preset, Recipe, recipe_for
 from ..exceptions import ConfigurationError
 from ..kinds import Dense
 from ..kinds.optimizers import OPTIMIZERS
@@ -18,7 +20,7 @@ from ..training.history import History
 from .keeping import Keeping
 
 PATIENCE: Final = 10  # epochs without a better validation loss, after which training ends
-TABLE_VALIDATION, IMAGE_VALIDATION = 0.2, 0.1  # fraction of the rows held out unless told
+IMAGE_VALIDATION: Final = 0.1  # fraction of the images held out unless told
 
 TaskOption = Literal["auto", "classification", "regression"]
 
@@ -28,7 +30,10 @@ Flag = Parameter(negative=())
 @final
 @dataclass(frozen=True)
 class Settings:
-    """What the options say about the network and its training."""
+    """What the options say about the network and its training.
+
+    `given` are those that replace a part of a table's recipe; the others hold what images are trained with.
+    """
 
     hidden: tuple[int, ...]
     activation: str
@@ -41,6 +46,9 @@ class Settings:
     seed: int
     engine: str
     keeping: Keeping
+    preset: Preset = "default"
+    minutes: float | None = None
+    given: Mapping[str, Any] = field(default_factory=dict)
 
     def check(self) -> None:
         """Refuse what no network and no run can be made of, before any file is read."""
@@ -49,6 +57,14 @@ class Settings:
             raise ConfigurationError(f"--dropout must be at least 0 and below 1, received {self.dropout!r}")
         check_seed(self.seed)
         one_of("--optimizer", self.optimizer, tuple(OPTIMIZERS))
+        one_of("--preset", self.preset, PRESETS)
+        if self.minutes is not None:
+            positive("--minutes", self.minutes)
+        if self.keeping.checkpoint is not None and (self.preset == "best" or self.minutes is not None):
+            asked = "--minutes" if self.minutes is not None else "--preset best"
+            raise ConfigurationError(
+                f"a checkpoint is of one network, and {asked} trains several: choose one of the two"
+            )
         self.held_out(0.0)
         for units in self.hidden:
             positive_whole("--hidden", units)
@@ -59,9 +75,18 @@ class Settings:
         kind: Any = OPTIMIZERS[self.optimizer]
         return float(kind().learning_rate) if self.learning_rate is None else self.learning_rate
 
-    def batch(self, rows: int) -> int:
-        """32 rows, or 128 of many."""
-        return self.batch_size or (32 if rows < 10_000 else 128)
+    def recipe(self, rows: int, inputs: int, outputs: int) -> Recipe:
+        """The recipe for a table, with what was asked for in place of its own."""
+        # a checkpoint is of one network
+        preset: Preset = self.preset if self.keeping.checkpoint is None else "fast"
+        watched = self.validation is None or bool(self.held_out(0.0))  # "--validation 0" leaves no row out
+        found = replace(recipe_for(rows, inputs, outputs, preset), watched=watched, **self.given)
+        return replace(found, learning_rate=self.rate()) if "optimizer" in self.given else found
+
+    @property
+    def seconds(self) -> float | None:
+        """What --minutes leave for training."""
+        return None if self.minutes is None else 60.0 * self.minutes
 
     def held_out(self, default: float) -> float | Path:
         """The fraction of the rows held out for validation, or the file that holds validation rows."""
@@ -89,6 +114,7 @@ class Outcome:
     task: str
     facts: dict[str, str]
     metrics: dict[str, dict[str, float]]
+    members: int = 1
 
 
 def separator(given: str | None) -> str | None:

@@ -9,26 +9,26 @@ import numpy as np
 
 from ..data.choosing import EMPTY, choose_columns
 from ..data.columns import looks_like_data, resolve_column
+from ..data.learning import Learnt, learn_table, new_model
 from ..data.measures import baseline_measures
+from ..data.members import Running, watched_rows
+from ..data.merging import merged
 from ..data.model import Reading, TableModel
-from ..data.preparation import Preparation
+from ..data.recipe import Recipe
 from ..data.split import split_rows
 from ..data.targets import target_column
 from ..exceptions import ConfigurationError, TableError
-from ..kinds import Dense, Dropout
-from ..kinds.optimizers import OPTIMIZERS
+from ..io import save
 from ..network import Network
 from ..parameters import Array
-from ..training.callbacks import Callback, EarlyStopping
+from ..training.callbacks import Callback
 from ..training.history import History
 from . import show
-from .rows import measured, read_labelled, read_rows
-from .settings import PATIENCE, TABLE_VALIDATION, Outcome, Settings, TaskOption
+from .rows import measured, measured_outputs, read_labelled, read_rows
+from .settings import Outcome, Settings, TaskOption
 
 if TYPE_CHECKING:
     import polars as pl
-
-L2 = 1e-4  # of the penalty on the weights, scikit-learn's alpha
 
 # Parameters beyond which watching the network's health, a step taken again and again, costs more than training it.
 MOST_WATCHED = 2_000_000
@@ -48,8 +48,8 @@ class Choice:
 
 
 def train_on_table(file: str, choice: Choice, reading: Reading, settings: Settings) -> Outcome:
-    """Read a table, learn how its columns are prepared, train a network on them, measure."""
-    held = settings.held_out(TABLE_VALIDATION)
+    """Read a table, learn how its columns are prepared, train networks on them, measure."""
+    held = settings.held_out(0.0)
     frame = read_rows(file, reading)
     columns = tuple(frame.columns)
     name = target_name(frame.columns, choice.target, file)
@@ -67,27 +67,34 @@ def train_on_table(file: str, choice: Choice, reading: Reading, settings: Settin
     train, validation = np.arange(len(y)), np.arange(0)
     if isinstance(held, float) and held:
         train, validation = split_rows(len(y), held, seed=settings.seed, labels=y if classes is not None else None)
-        _remark_on_unmeasured(y, validation, classes)
-    preparation = Preparation.learn(features, kinds, train)
-    model = TableModel(_network(preparation, classes, settings), preparation, name, classes)
+    model = new_model(features, kinds, y, name, classes=classes, rows=train)
     model.reading, model.columns = reading, columns
-    model.optimizer, model.learning_rate = settings.optimizer, settings.rate()
-    if classes is None:
-        model.mean, model.scale = float(y[train].mean()), float(y[train].std()) or 1.0
+    recipe = settings.recipe(len(train), model.preparation.width, 1 if classes is None else len(classes))
+    model.optimizer, model.learning_rate = recipe.optimizer, recipe.learning_rate
     dtype = model.network.dtype
-    X, X_val = (preparation.apply(features, rows, dtype) for rows in (train, validation))
+    X, X_val = (model.preparation.apply(features, rows, dtype) for rows in (train, validation))
     y, y_val = y[train], y[validation]
     del features
     if not isinstance(held, float):
         rows, y_val = read_labelled(model, str(held), loose_labels=choice.loose_labels)
-        X_val = preparation.apply(rows, None, dtype)
-    _check_classes(model, y)
-    _fit(model, X, y, X_val, y_val, settings, balanced=choice.balanced)
+        X_val = model.preparation.apply(rows, None, dtype)
+    watched = watched_rows(y, recipe, settings.seed, classes=classes is not None)
+    if settings.validation is None:
+        _remark_on_unmeasured(y[watched], classes)
+    elif held and isinstance(held, float):
+        _remark_on_unmeasured(y_val, classes)
+    weight = _balanced(model, y) if choice.balanced else None
+    learnt = learn_table(model, X, y, recipe, seed=settings.seed, weight=weight, running=_running(settings, model))
+    save(model, settings.keeping.out)  # before anything is measured, which takes its time
     metrics = {"train": measured(model, X, y)}
-    if len(y_val):
+    if settings.validation is None and watched.any():
+        metrics["validation"] = measured_outputs(model, learnt.outputs, y[~learnt.seen])
+        metrics["(baseline)"] = baseline_measures(task, y, y[~learnt.seen])
+    elif len(y_val):
         metrics["validation"] = measured(model, X_val, y_val)
         metrics["(baseline)"] = baseline_measures(task, y, y_val)
-    return Outcome(model, model.network, model.history, task, _facts(model, len(y), len(y_val)), metrics)
+    facts = _facts(model, learnt, len(y), len(y_val), recipe, own=settings.validation is None)
+    return Outcome(model, model.network, model.history, task, facts, metrics, learnt.members)
 
 
 def target_name(columns: list[str], target: str | None, file: str) -> str:
@@ -118,87 +125,69 @@ def kinds_of(features: pl.DataFrame, reading: Reading, choice: Choice, file: str
     return dict(kinds)
 
 
-def _remark_on_unmeasured(y: Array, validation: Array, classes: Array | None) -> None:
+def _remark_on_unmeasured(y_val: Array, classes: Array | None) -> None:
     """Say which classes have no row to validate on."""
-    if classes is None or not len(unmeasured := np.setdiff1d(classes, y[validation])):
+    if classes is None or not len(unmeasured := np.setdiff1d(classes, y_val)):
         return
     shown = ", ".join(repr(label) for label in unmeasured.tolist()[:5]) + (", …" if len(unmeasured) > 5 else "")
     count = f"{len(unmeasured)} of {len(classes)} classes have" if len(unmeasured) > 1 else "one class has"
     show.remark(f"{count} too few rows to be measured, all are trained on: {shown}")
 
 
-def _check_classes(model: TableModel, y: Array) -> None:
-    if model.classes is not None and len(np.unique(y)) < 2:
-        raise TableError(f"the rows to train on hold only one class, {y[:1].tolist()[0]!r}: at least two are needed")
+def _running(settings: Settings, model: TableModel) -> Running:
+    """How each network is trained: what an interruption leaves is the model of those that are finished.
 
-
-def _network(preparation: Preparation, classes: Array | None, settings: Settings) -> Network:
-    """Hidden layers as asked for, and a softmax over the classes or one linear output."""
-    layers: list[Dense | Dropout] = []
-    for units in settings.hidden:
-        layers.append(Dense(units, settings.activation, bias_init="glorot_uniform"))
-        if settings.dropout:
-            layers.append(Dropout(settings.dropout))
-    if classes is None:
-        layers.append(Dense(1, bias_init="glorot_uniform"))
-    else:
-        layers.append(Dense(len(classes), "softmax", bias_init="glorot_uniform"))
-    loss = "squared_error" if classes is None else "cross_entropy"
-    return Network(layers, inputs=preparation.width, loss=loss, l2=L2, divide_penalty=True, seed=settings.seed)
-
-
-def _fit(
-    model: TableModel, X: Array, y: Array, X_val: Array, y_val: Array, settings: Settings, *, balanced: bool
-) -> None:
+    The first one is watched for its health, and shows the remarks held so far when its training begins.
+    """
     from ..lens.healthcheck.health import HealthMonitor
 
-    weight, weight_val = (_balanced(model, labels, y) if balanced else None for labels in (y, y_val))
-    callbacks: list[Callback] = [show.ReleaseRemarks()]
-    validation: tuple[Any, ...] | None = None
-    if len(y_val):
-        callbacks.append(EarlyStopping(patience=PATIENCE))
-        validation = (X_val, model.encode(y_val), weight_val)
-    if model.network.parameters.size <= MOST_WATCHED:
-        callbacks.append(HealthMonitor(show=True))
+    def callbacks(member: int, parameters: int) -> list[Callback]:
+        if member:
+            return []
+        return [show.ReleaseRemarks(), *([HealthMonitor(show=True)] if parameters <= MOST_WATCHED else [])]
 
-    def finished(history: History) -> TableModel:
-        model.history = history
-        return model
+    networks: list[Network] = []
 
-    history = settings.keeping.fit(
-        finished,
-        model.network,
-        X,
-        model.encode(y),
-        epochs=settings.epochs,
-        batch_size=settings.batch(len(y)),
-        optimizer=OPTIMIZERS[settings.optimizer](settings.rate()),
-        validation=validation,
-        sample_weight=weight,
-        callbacks=callbacks,
-        engine=settings.engine,
-    )
-    finished(history)
+    def run(net: Network, X: Array, y: Array, **given: Any) -> History:
+        networks.append(net)
+
+        def so_far(history: History) -> TableModel:
+            model.network, model.history = merged(networks[:-1] or networks), history
+            return model
+
+        return settings.keeping.run(so_far, net, X, y, **given)
+
+    return Running(fit=run, engine=settings.engine, callbacks=callbacks, seconds=settings.seconds)
 
 
-def _balanced(model: TableModel, labels: Array, trained: Array) -> Array:
+def _balanced(model: TableModel, y: Array) -> Array:
     """A weight for each row, so that every class weighs as much as the others."""
     if model.classes is None:
         raise ConfigurationError("--class-weight is for classes, and this is a regression: leave it out")
-    counts = np.bincount(model.encode(trained), minlength=len(model.classes))
-    factors = len(trained) / (np.count_nonzero(counts) * np.maximum(counts, 1))
-    return np.asarray(factors[model.encode(labels)])
+    index = model.encode(y)
+    counts = np.bincount(index, minlength=len(model.classes))
+    factors = len(y) / (np.count_nonzero(counts) * np.maximum(counts, 1))
+    return np.asarray(factors[index])
 
 
-def _facts(model: TableModel, rows: int, rows_val: int) -> dict[str, str]:
+def _facts(model: TableModel, learnt: Learnt, rows: int, rows_val: int, recipe: Recipe, *, own: bool) -> dict[str, str]:
     kinds = list(model.preparation.kinds.values())
     counts = [f"{kinds.count(kind)} {kind}" for kind in ("numeric", "date", "categorical") if kind in kinds]
     classes = ""
     if model.classes is not None:
         shown = ", ".join(map(str, model.classes[:6])) + (", …" if len(model.classes) > 6 else "")
         classes = f", {len(model.classes)} classes: {shown}"
-    return {
+    told = f"{rows:,} to train, {rows_val:,} to validate"
+    if own and learnt.members > 1:
+        told = f"{rows:,} to train, each validated by networks that have not learnt from it"
+    elif own:
+        told = f"{int(learnt.seen.sum()):,} to train, {int((~learnt.seen).sum()):,} to validate"
+    found = {
         "task": f"{model.task} of {model.target}{classes}",
-        "rows": f"{rows:,} to train, {rows_val:,} to validate",
+        "rows": told,
         "columns": f"{' and '.join(counts)} → {model.preparation.width} inputs",
     }
+    if learnt.members > 1:
+        layers = "-".join(map(str, recipe.hidden))
+        found["members"] = f"{learnt.members} networks of {layers} hidden units that predict together, as one network"
+    return found

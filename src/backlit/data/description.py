@@ -19,6 +19,7 @@ from .values import DAY_FORMATS
 
 #: Names of the arrays of a preparation in a file begin with this, and no parameter's name does.
 PREFIX: Final = "table."
+_ERRORS: Final = f"{PREFIX}errors"
 _KINDS: Final = ("numeric", "categorical", "date")
 
 
@@ -27,6 +28,8 @@ def describe(model: TableModel) -> tuple[str, dict[str, Array]]:
     preparation = model.preparation
     arrays = {f"{PREFIX}numbers": _stacked(preparation.numbers)}
     arrays |= {f"{PREFIX}date.{i}": _stacked(date.parts) for i, date in enumerate(preparation.dates)}
+    if model.errors is not None:
+        arrays[_ERRORS] = np.asarray(model.errors, dtype=np.float64)
     reading = model.reading
     classes = model.classes
     found = {
@@ -46,6 +49,7 @@ def describe(model: TableModel) -> tuple[str, dict[str, Array]]:
             "decimal": reading.decimal,
         },
         "kinds": list(preparation.kinds.items()),
+        "clipped": preparation.numbers.clipped,
         "dates": [
             {"name": d.name, "form": d.form, "first": d.first, "clock": d.clock, "parts": d.parts.names}
             for d in preparation.dates
@@ -107,9 +111,10 @@ def described(text: str, arrays: dict[str, Array], network: Network) -> TableMod
 def _model(found: dict[str, Any], arrays: dict[str, Array], network: Network) -> TableModel:
     kinds = {_text(name): _of(kind, _KINDS) for name, kind in found["kinds"]}
     names = [name for name, kind in kinds.items() if kind == "numeric"]
+    clipped = bool(found.get("clipped", False))  # formats up to 2 knew no clip
     dates = []
     for i, date in enumerate(found["dates"]):
-        parts = _numbers(arrays[f"{PREFIX}date.{i}"], _texts(date["parts"]))
+        parts = _numbers(arrays[f"{PREFIX}date.{i}"], _texts(date["parts"]), clipped)
         if len(parts.names) != (8 if date["clock"] else 6):
             raise ValueError("a date has another number of parts")
         first = int(date["first"])
@@ -128,12 +133,12 @@ def _model(found: dict[str, Any], arrays: dict[str, Array], network: Network) ->
     for kind, named in (("date", dates), ("categorical", categories)):
         if [part.name for part in named] != [name for name in kinds if kinds[name] == kind]:
             raise ValueError("the kinds of the columns do not fit what was learnt about them")
-    if set(arrays) != {f"{PREFIX}numbers", *(f"{PREFIX}date.{i}" for i in range(len(dates)))}:
+    if set(arrays) - {_ERRORS} != {f"{PREFIX}numbers", *(f"{PREFIX}date.{i}" for i in range(len(dates)))}:
         raise ValueError("an array too many")
     reading = found["reading"]
     return TableModel(
         network,
-        Preparation(kinds, _numbers(arrays[f"{PREFIX}numbers"], names), dates, categories),
+        Preparation(kinds, _numbers(arrays[f"{PREFIX}numbers"], names, clipped), dates, categories),
         _text(found["target"]),
         _classes(found["classes"], network),
         _finite(found["mean"]),
@@ -150,13 +155,22 @@ def _model(found: dict[str, Any], arrays: dict[str, Array], network: Network) ->
         _history(found["history"]),
         _text(found["optimizer"]),
         _finite(found["learning_rate"]),
+        _errors(arrays.get(_ERRORS)),
     )
 
 
-def _numbers(stacked: Array, names: list[str]) -> Numbers:
+def _errors(given: Array | None) -> Array | None:
+    if given is None:
+        return None
+    if given.ndim != 1 or not np.isfinite(given).all() or (np.diff(given, prepend=0.0) < 0).any():
+        raise ValueError("the errors are not finite numbers in ascending order")
+    return given
+
+
+def _numbers(stacked: Array, names: list[str], clipped: bool) -> Numbers:
     if stacked.shape != (5, len(names)) or not np.isfinite(stacked).all() or not (stacked[2] > 0).all():
         raise ValueError("what was learnt about its numbers does not fit its columns")
-    return Numbers(names, *stacked)
+    return Numbers(names, *stacked, clipped=clipped)
 
 
 def _classes(given: Any, network: Network) -> Array | None:

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass, field
 from typing import Any, final
 
 import numpy as np
 
 from ..checks import check_outputs
+from ..exceptions import ConfigurationError
 from ..network import Network
 from ..parameters import Array
 from ..training.history import History
@@ -50,6 +52,9 @@ class TableModel:
     history : History
     optimizer, learning_rate : str, float
         What trained the network: a name of `--optimizer`, and its learning rate.
+    errors : ndarray or None
+        Of a regression: how far predictions were from the values of rows that had not been learnt from, in ascending
+        order; at most 1,000 of them.
 
     Examples
     --------
@@ -73,6 +78,7 @@ class TableModel:
     history: History = field(default_factory=History)
     optimizer: str = "adam"
     learning_rate: float = 0.001
+    errors: Array | None = None
 
     @property
     def task(self) -> str:
@@ -102,6 +108,31 @@ class TableModel:
             values = np.asarray(outputs[:, 0].astype(np.float64) * self.scale + self.mean)
         check_outputs(values)
         return values
+
+    def half_width(self, level: float) -> float:
+        """What is to be taken from a prediction, and added, for an interval that holds a share `level` of the values.
+
+        The ⌈(m + 1) level⌉-th of the m errors of rows that were not learnt from: split conformal prediction. Vovk,
+        Gammerman & Shafer (2005); for rows drawn as those of the training file were, whatever their distribution.
+
+        Raises
+        ------
+        ConfigurationError
+            A level outside 0 to 1, a classifier, a model that knows no errors, or too few of them for the level.
+        """
+        if not 0.0 < level < 1.0:
+            raise ConfigurationError(f"the level of an interval must lie between 0 and 1, received {level!r}")
+        if self.classes is not None:
+            raise ConfigurationError("an interval is for values, and this model predicts classes: leave it out")
+        m = 0 if self.errors is None else len(self.errors)
+        rank = math.ceil((m + 1) * level - 1e-9)
+        if self.errors is None or rank > m:
+            known = "none" if not m else f"{m}, enough for a level of {m / (m + 1):.3g}"
+            raise ConfigurationError(
+                f"an interval of level {level:g} needs errors on more rows not learnt from, and the model knows "
+                f"{known}: train it anew, on more rows"
+            )
+        return float(self.errors[rank - 1])
 
     def encode(self, y: Array) -> Array:
         """Labels as numbers of their classes, values as the network has them."""

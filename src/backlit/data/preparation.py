@@ -1,6 +1,7 @@
 """A table's columns made fit for a network, and what was learnt about them: numbers standardised, categories one-hot.
 
-    number     filled with the median where missing, then (x − mean) / scale
+    number     filled with the median where missing, s = (x − mean) / scale, then s / √(1 + (s/3)²), which leaves small
+               numbers nearly as they are and keeps outliers within ±3. Holzmüller, Grinsztajn & Steinwart (2024)
     date       year, month, day of the week, sine and cosine of the day of the year, days since the first; and of the
                time of day, where there is one: each then a number as above
     category   one column for each frequent value, one for all rare ones, one for a missing value
@@ -28,6 +29,8 @@ if TYPE_CHECKING:
 MOST_CATEGORIES: Final = 100
 #: Rare categories that are remembered, to tell them from values never seen.
 MOST_RARE: Final = 10_000
+#: Standardised numbers stay within ± this.
+CLIP: Final = 3.0
 _BLOCK_NUMBERS: Final = 2**20  # numbers that are looked at in one piece
 _DAY: Final = 86_400_000_000  # µs
 _DATE_PARTS: Final = ("year", "month", "weekday", "yearday_sin", "yearday_cos", "days")
@@ -45,6 +48,7 @@ class Numbers:
     scale: Array
     low: Array
     high: Array
+    clipped: bool = field(default=False, kw_only=True)  # files of older versions hold columns without the smooth clip
 
 
 @final
@@ -92,9 +96,9 @@ class Preparation:
     >>> import polars as pl
     >>> table = pl.DataFrame({"age": [20.0, 40.0], "town": ["Rome", "Oslo"]})
     >>> preparation = Preparation.learn(table, {"age": "numeric", "town": "categorical"})
-    >>> preparation.apply(table)
-    array([[-1.,  0.,  1.],
-           [ 1.,  1.,  0.]])
+    >>> preparation.apply(table).round(2)
+    array([[-0.95,  0.  ,  1.  ],
+           [ 0.95,  1.  ,  0.  ]])
     >>> preparation.names()
     ['age', 'town_Oslo', 'town_Rome']
     """
@@ -249,7 +253,7 @@ def _learn_numbers(blocks: Iterable[Array], names: Sequence[str]) -> Numbers:
     """Median, mean and standard deviation of columns, the missing values filled with the median."""
     found = [_moments(block) for block in blocks]
     columns = [np.concatenate(parts) for parts in zip(*found, strict=True)] if found else [np.zeros(0)] * 5
-    return Numbers(list(names), *columns)
+    return Numbers(list(names), *columns, clipped=True)
 
 
 def _moments(block: Array) -> tuple[Array, Array, Array, Array, Array]:
@@ -273,13 +277,16 @@ def _moments(block: Array) -> tuple[Array, Array, Array, Array, Array]:
 
 
 def _standardise(block: Array, learnt: Numbers, out: Array) -> None:
-    """(x − mean) / scale into `out`, the median in place of NaN; the block, shape (columns, rows), is used up."""
+    """(x − mean) / scale, clipped, into `out`, the median in place of NaN; the block, (columns, rows), is used up."""
     gaps = np.isnan(block)
     if gaps.any():
         np.copyto(block, learnt.median[:, None], where=gaps)
     block -= learnt.mean[:, None]
-    block /= learnt.scale[:, None]
-    with np.errstate(over="ignore"):  # what leaves the numbers of the network is named by the caller
+    with np.errstate(over="ignore", invalid="ignore"):  # what leaves the finite numbers is named by the caller
+        block /= learnt.scale[:, None]
+        if learnt.clipped:
+            # s / √(1 + (s/3)²): hypot does not overflow where a square would
+            block /= np.hypot(1.0, block / CLIP)
         out[...] = block.T
 
 
@@ -295,7 +302,11 @@ def _learn_dates(column: pl.Series) -> Dates:
     clock = bool((when % _DAY).any())
     first = int(when.min() // _DAY * _DAY)
     names = [f"{column.name}_{part}" for part in (*_DATE_PARTS, *(_CLOCK_PARTS if clock else ()))]
-    return Dates(column.name, form, first, clock, Numbers(names, *_moments(_date_parts(column, form, first, clock))))
+    return Dates(column.name, form, first, clock, _of_parts(names, _date_parts(column, form, first, clock)))
+
+
+def _of_parts(names: list[str], parts: Array) -> Numbers:
+    return Numbers(names, *_moments(parts), clipped=True)
 
 
 def _date_parts(column: pl.Series, form: str, first: int, clock: bool) -> Array:

@@ -104,3 +104,55 @@ def _stratified(labels: Array, rows: Array, size: int) -> Array:
     starts = np.cumsum(counts) - counts
     place = np.arange(len(rows)) - np.repeat(starts, counts)  # of each row within its class
     return np.asarray(rows[by_class[place < np.repeat(taken, counts)]])
+
+
+def fold_numbers(n: int, folds: int, *, seed: int, labels: Array | Sequence[Any] | None = None) -> Array:
+    """Deal `n` rows at random to as many folds, all of nearly the same size.
+
+    With `labels`, the rows of every class are dealt one after the other, so that each fold has its share; a class with
+    a single row is in no fold, number −1: it is always learnt from.
+
+    Parameters
+    ----------
+    n, folds : int
+        Rows, at least 2, and folds, at least 2 and at most n.
+    seed : int
+        The same seed deals the same rows in the same way.
+    labels : array-like, shape (n,), optional
+        Class labels.
+
+    Returns
+    -------
+    ndarray of int64, shape (n,)
+        The fold of each row, from 0.
+
+    Raises
+    ------
+    ConfigurationError
+        A number of folds that cannot be.
+    ShapeError
+        Another number of labels than rows.
+
+    Examples
+    --------
+    >>> fold_numbers(7, 3, seed=0, labels=list("aaabbbc"))[-1]
+    np.int64(-1)
+    >>> [int((fold_numbers(7, 3, seed=0) == fold).sum()) for fold in range(3)]
+    [3, 2, 2]
+    """
+    if not 2 <= folds <= n:
+        raise ConfigurationError(f"{n} rows can be dealt to 2 folds or more, at most one for each row: not to {folds}")
+    shuffled = keyed_generator(check_seed(seed), "split").permutation(n)
+    numbers = np.empty(n, dtype=np.int64)
+    if labels is None:
+        numbers[shuffled] = np.arange(n) % folds
+        return numbers
+    given = np.asarray(labels)
+    if given.shape != (n,):
+        raise ShapeError(f"labels must be one a row, {n} of them, received shape {given.shape}")
+    _, inverse, counts = np.unique(given, return_inverse=True, return_counts=True)
+    by_class = shuffled[np.argsort(inverse[shuffled], kind="stable")]  # the rows of class 0, of class 1, …
+    by_class = by_class[np.argsort(counts[inverse[by_class]] == 1, kind="stable")]  # the single ones last
+    numbers[by_class] = np.arange(n) % folds
+    numbers[counts[inverse] == 1] = -1
+    return numbers

@@ -6,6 +6,16 @@ from .classifier import MLPClassifier
 from .columns import TablePreparation
 from .displays import LossCurveDisplay
 from .regressor import MLPRegressor
+from .tabular import TabularClassifier, TabularRegressor
 from .tracking import MLflowLog, OptunaPruning
 
-__all__ = ["LossCurveDisplay", "MLPClassifier", "MLPRegressor", "MLflowLog", "OptunaPruning", "TablePreparation"]
+__all__ = [
+    "LossCurveDisplay",
+    "MLPClassifier",
+    "MLPRegressor",
+    "MLflowLog",
+    "OptunaPruning",
+    "TablePreparation",
+    "TabularClassifier",
+    "TabularRegressor",
+]

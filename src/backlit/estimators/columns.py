@@ -19,9 +19,9 @@ from ..parameters import Array
 class TablePreparation(TransformerMixin, BaseEstimator, auto_wrap_output_keys=None):  # type: ignore[misc,call-arg]
     """Columns of a table made fit for a network: what `backlit train` does, as a transformer.
 
-    Numbers are filled with the median where missing and standardised; dates become year, month, day of the week, day
-    of the year (sine and cosine) and days since the first; categories become one column each, the rare ones of a column
-    with more than 100 share one, and what was never seen is tolerated.
+    Numbers are filled with the median where missing, standardised and kept within ±3 by a smooth clip; dates become
+    year, month, day of the week, day of the year (sine and cosine) and days since the first; categories become one
+    column each, the rare ones of a column with more than 100 share one, and what was never seen is tolerated.
 
     Parameters
     ----------

@@ -2,17 +2,19 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, Final
 
 import numpy as np
 
 from ...data.model import TableModel
-from ...data.preparation import Categories, Preparation
+from ...data.preparation import CLIP, Categories, Preparation
 from ...exceptions import ConfigurationError
 from ...parameters import Array
 from ...randomness import keyed_generator
 from .check import ROWS
 from .graph import Graph, Output, network_output
+
+_SQUARABLE: Final = 1e150
 
 
 def table_outputs(graph: Graph, model: TableModel) -> dict[str, Output]:
@@ -54,9 +56,19 @@ def _matrix(graph: Graph, preparation: Preparation) -> str:
         x = tensors[0] if len(tensors) == 1 else graph.op("Concat", *tensors, axis=1)
         x = graph.op("Where", graph.op("IsNaN", x), _wide(graph, learnt.median[None, :]), x)
         x = graph.op("Div", graph.op("Sub", x, _wide(graph, learnt.mean)), _wide(graph, learnt.scale))
+        if learnt.clipped:
+            x = _clipped(graph, x)
         parts.append(graph.cast(x))
     parts += [_one_hot(graph, inputs[column.name], column) for column in preparation.categories]
     return parts[0] if len(parts) == 1 else graph.op("Concat", *parts, axis=1)
+
+
+def _clipped(graph: Graph, s: str) -> str:
+    """s / √(1 + (s/3)²), where what is so large that its square overflows is first made smaller."""
+    s = graph.op("Min", graph.op("Max", s, _wide(graph, -_SQUARABLE)), _wide(graph, _SQUARABLE))
+    third = graph.op("Div", s, _wide(graph, CLIP))
+    square = graph.op("Mul", third, third)
+    return graph.op("Div", s, graph.op("Sqrt", graph.op("Add", square, _wide(graph, 1.0))))
 
 
 def _one_hot(graph: Graph, tensor: str, learnt: Categories) -> str:
