@@ -363,23 +363,8 @@ def test_any_changed_byte_is_seen(saved: Path, tmp_path: Path) -> None:
         assert all((read.arrays[name] == array).all() for name, array in good.arrays.items())
 
 
-@pytest.mark.parametrize(
-    "change",
-    [
-        lambda about, arrays: arrays.pop("slots"),
-        lambda about, arrays: arrays.update(values=arrays["values"][1:]),
-        lambda about, arrays: arrays.update(best=arrays["best"].astype(np.float64)),
-        lambda about, arrays: arrays["start"].fill(np.nan),
-        lambda about, arrays: arrays.update(losses=arrays["losses"][1:]),
-        lambda about, arrays: about.pop("step"),
-        lambda about, arrays: about.update(step="3"),
-        lambda about, arrays: about.update(callbacks=[3]),
-        lambda about, arrays: about["callbacks"][0].pop("best"),
-        lambda about, arrays: about.update(history=["loss"]),
-    ],
-)
-def test_a_file_made_by_hand(saved: Path, tmp_path: Path, change: Callable[[Any], object]) -> None:
-    """The digest fits, and what it is of does not."""
+def remade(saved: Path, path: Path, change: Callable[..., object]) -> None:
+    """The file of a run with something changed by hand, and a digest that fits."""
     from safetensors import safe_open
     from safetensors.numpy import save_file
 
@@ -391,9 +376,46 @@ def test_a_file_made_by_hand(saved: Path, tmp_path: Path, change: Callable[[Any]
     change(about, arrays)
     metadata["run"] = json.dumps(about)
     metadata["digest"] = _digest(metadata["run"], arrays)
-    save_file(arrays, tmp_path / "made", metadata)
+    save_file(arrays, path, metadata)
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        lambda about, arrays: arrays.pop("slots"),
+        lambda about, arrays: arrays.update(values=arrays["values"][1:]),
+        lambda about, arrays: arrays.update(best=arrays["best"].astype(np.float64)),
+        lambda about, arrays: arrays["start"].fill(np.nan),
+        lambda about, arrays: arrays.update(losses=arrays["losses"][1:]),
+        lambda about, arrays: about.pop("step"),
+        lambda about, arrays: about.update(step="3"),
+        lambda about, arrays: about.update(step=-1),
+        lambda about, arrays: about.update(step=10**400),
+        lambda about, arrays: about.update(first_epoch=-1),
+        lambda about, arrays: about.update(seconds=-1.0),
+        lambda about, arrays: about.update(callbacks=[3]),
+        lambda about, arrays: about["callbacks"][0].pop("best"),
+        lambda about, arrays: about.update(history=["loss"]),
+    ],
+)
+def test_a_file_made_by_hand(saved: Path, tmp_path: Path, change: Callable[[Any], object]) -> None:
+    """The digest fits, and what it is of does not."""
+    remade(saved, tmp_path / "made", change)
     with pytest.raises(ModelFileError, match="is damaged"):
         train(network(), callbacks=[bl.EarlyStopping()], resume=tmp_path / "made")
+
+
+@pytest.mark.parametrize("name", ["values", "best"])
+def test_a_running_variance_below_zero_is_refused(tmp_path: Path, name: str) -> None:
+    net = bl.Network([bl.BatchNorm(), bl.Dense(1)], inputs=2)
+    X, y = np.random.default_rng(0).normal(size=(8, 2)), np.zeros(8)
+    bl.fit(net, X, y, epochs=1, callbacks=[bl.Checkpoint(tmp_path / "run")])
+    negative = net.astype(net.dtype)
+    negative.parameters.buffers[:] = -1.0
+    state = negative.parameters.state
+    remade(tmp_path / "run", tmp_path / "made", lambda about, arrays: arrays.update({name: state}))
+    with pytest.raises(ModelFileError, match=r"a running variance .* below 0"):
+        bl.fit(net, X, y, epochs=2, callbacks=[bl.Checkpoint(tmp_path / "run")], resume=tmp_path / "made")
 
 
 # ── signals ────────────────────────────────────────────────────────────────────────────────────────────────

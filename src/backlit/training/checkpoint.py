@@ -41,6 +41,7 @@ from .job import Data, EpochSoFar, Job, is_source, number_rate
 
 FORMAT: Final = "backlit checkpoint"
 _DIGESTS: Final = ("data", "data to validate on")  # what a run's description has of them is a number that tells nothing
+_MOST: Final = 2**53  # epochs, steps, seconds of a run
 _SAMPLED_ROWS: Final = 1000  # rows of X that tell whether it is the same data
 
 
@@ -189,7 +190,14 @@ class SavedRun:
             found = arrays.setdefault(what, np.empty((0, net.parameters.size), net.dtype))
             if found.shape != array.shape or found.dtype != array.dtype or not np.isfinite(found).all():
                 raise ModelFileError(f"the checkpoint {self.name} is damaged: its {what} do not fit the network")
-        state[:], slots[:] = arrays["values"], arrays["slots"]
+        for values in (arrays["best"], arrays["values"]):
+            state[:] = values
+            try:
+                for layer in net.layers:
+                    layer.check_state()
+            except ConfigurationError as error:
+                raise ModelFileError(f"the checkpoint {self.name} is damaged: {error}") from error
+        slots[:] = arrays["slots"]
         best.put(arrays["best"], arrays["start"])
         job.state.step, job.loss_limit = about["step"], about["loss_limit"]
         best.epoch, best.loss, best.start_epoch = about["best_epoch"], about["best_loss"], self.history.epochs
@@ -278,6 +286,9 @@ def _check_kinds(about: Any, arrays: Mapping[str, Array]) -> None:
     for name, kind in _KINDS.items():
         if name not in about or not isinstance(about[name], kind) or isinstance(about[name], bool):
             raise ValueError(f"its {name} is not what it has to be")
+    for name in ("first_epoch", "step", "best_epoch", "seconds"):
+        if not 0 <= about[name] < _MOST:
+            raise ValueError(f"its {name} is below 0, or beyond all that a run can count")
     if not all(isinstance(state, dict) for state in about["callbacks"]):
         raise ValueError("what its callbacks remember is not what it has to be")
     losses, weights = arrays["losses"], arrays["weights"]
