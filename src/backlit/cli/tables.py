@@ -87,13 +87,12 @@ def train_on_table(file: str, choice: Choice, reading: Reading, settings: Settin
     learnt = learn_table(model, X, y, recipe, seed=settings.seed, weight=weight, running=_running(settings, model))
     save(model, settings.keeping.out)  # before anything is measured, which takes its time
     metrics = {"train": measured(model, X, y)}
-    if settings.validation is None and watched.any():
-        metrics["validation"] = measured_outputs(model, learnt.outputs, y[~learnt.seen])
-        metrics["(baseline)"] = baseline_measures(task, y, y[~learnt.seen])
-    elif len(y_val):
-        metrics["validation"] = measured(model, X_val, y_val)
+    own = settings.validation is None  # rows that not every network has learnt from are there without being held out
+    y_val = y[~learnt.seen] if own else y_val
+    if len(y_val):
+        metrics["validation"] = measured_outputs(model, learnt.outputs, y_val) if own else measured(model, X_val, y_val)
         metrics["(baseline)"] = baseline_measures(task, y, y_val)
-    facts = _facts(model, learnt, len(y), len(y_val), recipe, own=settings.validation is None)
+    facts = _facts(model, learnt, len(y_val), recipe, own=own)
     return Outcome(model, model.network, model.history, task, facts, metrics, learnt.members)
 
 
@@ -170,18 +169,17 @@ def _balanced(model: TableModel, y: Array) -> Array:
     return np.asarray(factors[index])
 
 
-def _facts(model: TableModel, learnt: Learnt, rows: int, rows_val: int, recipe: Recipe, *, own: bool) -> dict[str, str]:
+def _facts(model: TableModel, learnt: Learnt, rows_val: int, recipe: Recipe, *, own: bool) -> dict[str, str]:
     kinds = list(model.preparation.kinds.values())
     counts = [f"{kinds.count(kind)} {kind}" for kind in ("numeric", "date", "categorical") if kind in kinds]
     classes = ""
     if model.classes is not None:
         shown = ", ".join(map(str, model.classes[:6])) + (", …" if len(model.classes) > 6 else "")
         classes = f", {len(model.classes)} classes: {shown}"
-    told = f"{rows:,} to train, {rows_val:,} to validate"
+    rows = len(learnt.seen)
+    told = f"{rows - rows_val if own else rows:,} to train, {rows_val:,} to validate"
     if own and learnt.members > 1:
         told = f"{rows:,} to train, each validated by networks that have not learnt from it"
-    elif own:
-        told = f"{int(learnt.seen.sum()):,} to train, {int((~learnt.seen).sum()):,} to validate"
     found = {
         "task": f"{model.task} of {model.target}{classes}",
         "rows": told,
