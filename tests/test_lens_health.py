@@ -580,3 +580,14 @@ def test_a_norm_in_front_scales_the_inputs() -> None:
 
     assert "inputs_not_scaled" in names()
     assert "inputs_not_scaled" not in names(bl.BatchNorm(momentum=0.5))
+
+
+@pytest.mark.parametrize(("restore_best", "said"), [(True, False), (False, True)])
+def test_a_run_that_keeps_its_best_epoch_is_not_told_to_stop_earlier(restore_best: bool, said: bool) -> None:
+    rng = np.random.default_rng(0)
+    X, y = rng.normal(size=(40, 8)), rng.integers(0, 2, 40)
+    net = bl.Network([bl.Dense(64, "relu"), bl.Dense(2, "softmax")], inputs=8, loss="cross_entropy")
+    monitor, stop = bl.HealthMonitor(), bl.EarlyStopping(patience=300, restore_best=restore_best)
+    settings: dict[str, Any] = {"epochs": 150, "optimizer": bl.Adam(0.01), "callbacks": [monitor, stop]}
+    bl.fit(net, X, y, validation=(rng.normal(size=(40, 8)), rng.integers(0, 2, 40)), **settings)
+    assert any(finding.name == "overfitting_gap" for finding in monitor.findings) == said

@@ -32,7 +32,7 @@ from ...network import Network
 from ...pages import Cell, Page, Table, Words, count, shown
 from ...parameters import Array
 from ...randomness import keyed_generator
-from ...training.callbacks import Callback, Training
+from ...training.callbacks import Callback, EarlyStopping, Training
 from ...training.history import History
 from ...training.job import is_source
 from ..recording.recording import Rows, taken
@@ -276,7 +276,10 @@ class HealthMonitor(Callback):
             training.history,
             None,
         )
+        kept = any(isinstance(each, EarlyStopping) and each.restore_best for each in training.callbacks)
         for finding in self.report.findings:
+            if kept and finding.name == "overfitting_gap":
+                continue  # the run goes back to its best epoch: what the finding advises is done
             key = finding.name, finding.layer, finding.severity
             if key in self._found:
                 continue
