@@ -84,7 +84,10 @@ def test_folds_that_cannot_be() -> None:
 @pytest.mark.parametrize("hidden", [(), (5,), (5, 3), (4, 4, 4)])
 def test_the_one_network_gives_the_mean_z_of_its_members(hidden: tuple[int, ...]) -> None:
     networks = [maker(hidden)(seed).astype("float64") for seed in (3, 4, 5)]
-    X = np.random.default_rng(1).normal(size=(7, 4))
+    rng = np.random.default_rng(1)
+    X = rng.normal(size=(7, 4))
+    for net in networks:
+        net.parameters.values[:] += 0.3 * rng.normal(size=net.parameters.size)  # biases that are not 0
     one = merged(networks)
     z = np.mean([with_output(net, "identity").forward(X) for net in networks], axis=0)
     assert with_output(one, "identity").forward(X) == pytest.approx(z, rel=1e-12)
