@@ -72,7 +72,7 @@ def main(np, io, json, os, struct, sys, BaseException=BaseException, str=str, le
         if os.geteuid() == 0:  # root has no limit to its processes: nobody has
             os.setgroups([]); os.setgid(65534); os.setuid(65534)
         used = resource.getrusage(resource.RUSAGE_SELF)
-        limit("RLIMIT_CPU", int(used.ru_utime + used.ru_stime + request["seconds"]) + 1)
+        limit("RLIMIT_CPU", int(used.ru_utime + used.ru_stime + request["seconds"]) + 2)  # the clock is first
         limit("RLIMIT_FSIZE", 0)
         limit("RLIMIT_CORE", 0)
         limit("RLIMIT_NPROC", 0)
@@ -98,6 +98,7 @@ def main(np, io, json, os, struct, sys, BaseException=BaseException, str=str, le
         unfit = set(answer["odd"]) | set(answer["large"])
         found = {name: array for name, array in found.items() if name not in unfit}
     except BaseException as error:
+        space.clear()  # what fills the memory goes: the answer needs some
         found = {}
         answer["error"] = type(error).__name__ + (": " + str(error)[:500] if str(error) else "")
         line = error.lineno if isinstance(error, SyntaxError) and error.filename == "<your code>" else None
