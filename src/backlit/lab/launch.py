@@ -158,7 +158,7 @@ def start(given: Given | None, *, port: int | None, browser: bool, allow_code: b
 
 
 def _interactive() -> bool:
-    return hasattr(sys, "ps1") or "IPython" in sys.modules
+    return hasattr(sys, "ps1")  # IPython and notebooks have it too
 
 
 def _listening(port: int | None) -> socket.socket:

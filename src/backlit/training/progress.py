@@ -99,10 +99,11 @@ class _NotebookBar:
     """One output of the cell that is written anew; rich would need ipywidgets for that."""
 
     def __init__(self, total: int, epoch: int, epochs: int, losses: str) -> None:
-        from IPython.display import display
+        from IPython import display
 
+        show: Any = display.display  # IPython has no types for it
         self._total, self._epochs, self._begun = total, epochs, time.monotonic()
-        self._output = display(self._data(0.0, epoch, losses), raw=True, display_id=True)
+        self._output = show(self._data(0.0, epoch, losses), raw=True, display_id=True)
 
     def show(self, done: float, epoch: int, losses: str) -> None:
         self._output.update(self._data(done, epoch, losses), raw=True)
