@@ -102,12 +102,13 @@ def lab(
 ) -> Lab:
     """Open the lab: a page in the browser on which a network trains, is stepped, and every number can be opened.
 
-    Needs ``backlit[web]``. The page trains a copy of `net`; ``lab(…).network`` is that copy as it stands.
+    Needs ``backlit[web]``. The page trains a copy of `net`; ``lab(…).network`` is that copy as it stands. Without
+    `net`, `X` and `y` the page begins with a built-in set. While a page is open, BLAS uses one thread in this process.
 
     Parameters
     ----------
     net : Network, optional
-        To look at and to train; with `X` and `y`. Without all three, the page begins with a built-in set.
+        To look at and to train; with `X` and `y`.
     X, y : array_like, optional
         Training data, as for `fit`.
     optimizer : Optimizer, optional
@@ -166,7 +167,8 @@ def _listening(port: int | None) -> socket.socket:
     number = 0 if port is None else port
     if isinstance(number, bool) or not isinstance(number, int) or not 0 <= number < 2**16:
         raise ConfigurationError(f"port must be a number from 0 to 65535, received {port!r}")
-    listening = socket.socket(socket.AF_INET, socket.SOCK_STREAM)
+    # Named as TCP, asyncio lets small messages go at once (TCP_NODELAY); a frame would wait 40 ms for them otherwise.
+    listening = socket.socket(socket.AF_INET, socket.SOCK_STREAM, socket.IPPROTO_TCP)
     listening.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
     try:
         listening.bind(("127.0.0.1", number))

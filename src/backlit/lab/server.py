@@ -21,6 +21,7 @@ from starlette.websockets import WebSocket, WebSocketDisconnect
 
 from ..exceptions import BacklitError, ConfigurationError
 from ..files import library_version
+from ..training.threads import blas_limit
 from . import changing, looking, moving, writing
 from .asking import Asked
 from .exports import EXPORTS, export
@@ -117,7 +118,10 @@ class Server:
 
     async def _talk(self, socket: WebSocket) -> None:
         await socket.accept()
-        connection = Connection(self, socket)
+        with blas_limit(1):  # a second thread would wait, busily, for products that are over before it wakes
+            await self._serve(Connection(self, socket))
+
+    async def _serve(self, connection: Connection) -> None:
         tasks = [asyncio.create_task(part()) for part in (connection.listen, connection.train, connection.draw)]
         try:
             await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)

@@ -19,7 +19,6 @@ from ..lens.recording.scene import Scene
 from ..lens.step.ledger import Ledger
 from ..network import Network
 from ..parameters import Array
-from ..training.threads import blas_limit
 from . import views
 from .building import build_network, build_optimizer, numbered, settings_of, training_of
 from .catalogue import catalogue
@@ -287,10 +286,6 @@ class Session:
 
     def frame(self, open_views: Iterable[str], known_epochs: int, zoom: tuple[int, int] | None = None) -> bytes:
         """What the page draws now; it knows the rows of so many epochs already."""
-        with blas_limit(1):
-            return self._frame(set(open_views), known_epochs, zoom)
-
-    def _frame(self, open_views: set[str], known_epochs: int, zoom: tuple[int, int] | None) -> bytes:
         course, sample = self.course, self.sample()
         start = min(known_epochs, course.epochs_done)
         trace = sample.scene.trace
@@ -298,10 +293,10 @@ class Session:
         arrays["flow"] = views.flow(sample.scene)
         arrays["history"] = views.history_rows(course, start)
         arrays["steps"] = views.step_losses(course)
-        arrays |= views.opened(open_views, self.material, course, sample.scene, zoom)
+        arrays |= views.opened(set(open_views), self.material, course, sample.scene, zoom)
         header = self._header(sample, start)
         if self.other is not None:
-            arrays |= views.of_other(open_views, self.material, self.other)
+            arrays |= views.of_other(set(open_views), self.material, self.other)
             header["other"] = self._of_other(self.other)
         return pack(header, arrays)
 
