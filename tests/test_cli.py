@@ -268,7 +268,8 @@ def test_real_tables_as_they_stand(
     here: Path, tables: Path, capsys: pytest.CaptureFixture[str], name: str, target: str, task: str, least: float
 ) -> None:
     file = str(tables / f"{name}.csv")
-    trained = result(capsys, ["train", file, "--no-header", "--target", target, "--epochs", "15", "--out", "m"])
+    quick = ["--preset", "fast", "--epochs", "15"]
+    trained = result(capsys, ["train", file, "--no-header", "--target", target, *quick, "--out", "m"])
     assert trained["task"] == task
     measured = result(capsys, ["evaluate", "m", file])
     assert measured["test"]["accuracy" if task == "classification" else "r2"] > least
@@ -278,7 +279,8 @@ def test_real_tables_as_they_stand(
 
 def test_labels_that_differ_by_a_full_stop(here: Path, tables: Path, capsys: pytest.CaptureFixture[str]) -> None:
     train, test = str(tables / "adult-train.csv"), str(tables / "adult-test.csv")
-    output(capsys, ["train", train, "--no-header", "--target", "-1", "--epochs", "1", "--out", "m"])
+    quick = ["--preset", "fast", "--epochs", "1"]
+    output(capsys, ["train", train, "--no-header", "--target", "-1", *quick, "--out", "m"])
     assert run(["evaluate", "m", test]) == 2
     message = capsys.readouterr().err
     assert "'<=50K.'" in message

@@ -269,7 +269,9 @@ JOBS: dict[str, dict[str, Any]] = {
 }
 
 
-@pytest.mark.parametrize("name", JOBS)
+@pytest.mark.parametrize(
+    "name", [name if name == "a pair" else pytest.param(name, marks=pytest.mark.torture) for name in JOBS]
+)
 def test_what_a_job_needs_is_compiled_with_the_bits_of_what_knows_everything(
     name: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -334,6 +336,27 @@ run_steps = step.steps_for(*plan.PLANS)
 print(sum(run_steps.stats.cache_hits.values()), sum(run_steps.stats.cache_misses.values()))
 print(net.parameters.values.tobytes().hex())
 """
+
+
+TWO_KINDS = """
+import sys
+import numpy as np, backlit as bl
+def trained(activation, loss, engine):
+    net = bl.Network([bl.Dense(3, activation), bl.Dense(1)], inputs=4, loss=loss, dtype="float64")
+    bl.fit(net, np.eye(4), [1.0, 2.0, 3.0, 4.0], epochs=3, optimizer=bl.SGD(0.1), engine=engine, progress=False)
+    return net.parameters.values
+for kinds in (("tanh", "squared_error"), ("softplus", "huber"))[: int(sys.argv[1])]:
+    print(np.abs(trained(*kinds, "compiled") - trained(*kinds, "reference")).max() < 1e-12)
+"""
+
+
+def test_what_comes_from_the_disk_does_not_run_in_place_of_other_kinds(tmp_path: Path) -> None:
+    """Both have functions of the same names, and Numba would number them alike in both processes."""
+    environment = {**os.environ, "NUMBA_CACHE_DIR": str(tmp_path)}
+    for count in ("1", "2"):
+        command = [sys.executable, "-c", TWO_KINDS, count]
+        done = subprocess.run(command, env=environment, capture_output=True, text=True, check=True)
+        assert done.stdout.split() == ["True"] * int(count)
 
 
 def test_a_second_process_finds_what_the_first_one_compiled(tmp_path: Path) -> None:

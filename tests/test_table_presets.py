@@ -178,6 +178,7 @@ def test_a_class_of_a_single_row(capsys: pytest.CaptureFixture[str]) -> None:
     assert bl.load("m").classes.tolist() == ["a", "alone", "b"]
 
 
+@pytest.mark.torture
 def test_ten_thousand_classes(capsys: pytest.CaptureFixture[str]) -> None:
     frame = pl.DataFrame({"x": np.arange(20_000.0) % 89, "y": [f"k{i // 2}" for i in range(20_000)]})
     found = train(capsys, frame, "--epochs", "1", "--hidden", "2", "--preset", "fast")

@@ -7,13 +7,21 @@ times, which is most of the time that a compilation takes. A part is handed on a
 
 from __future__ import annotations
 
+import itertools
+import secrets
 from typing import Any
 
 import numba
+from numba.core.bytecode import FunctionIdentity
 from numba.core.codegen import JITCodeLibrary
 from numba.core.compiler import CompilerBase, DefaultPassBuilder
 from numba.core.compiler_machinery import register_pass
 from numba.core.typed_passes import NativeLowering
+
+# Numba numbers the functions of a process, and a number is part of a function's name in machine code. Code that comes
+# from the disk has the numbers of the process that compiled it: two of the same name, of which the first one found runs
+# in place of both. So the numbers of every process begin somewhere else.
+FunctionIdentity._unique_ids = itertools.count(secrets.randbits(56))
 
 _Library: Any = JITCodeLibrary  # without types
 _Passes: Any = DefaultPassBuilder
