@@ -71,22 +71,24 @@ def undo(session: Session, asked: Asked) -> dict[str, Any]:
     """Take back what was changed last; of a parameter, with the training that followed."""
     if not session.done:
         raise ConfigurationError("there is nothing to undo")
-    session.running = False
     change = session.done.pop()
-    _apply(session, change, change.before)
     session.undone.append(change)
-    return {"undo": len(session.done), "redo": len(session.undone), "said": f"undone – {change.said}"}
+    return _moved(session, change, change.before, f"undone – {change.said}")
 
 
 def redo(session: Session, asked: Asked) -> dict[str, Any]:
     """Do again what was undone."""
     if not session.undone:
         raise ConfigurationError("there is nothing to do again")
-    session.running = False
     change = session.undone.pop()
-    _apply(session, change, change.after)
     session.done.append(change)
-    return {"undo": len(session.done), "redo": len(session.undone), "said": change.said}
+    return _moved(session, change, change.after, change.said)
+
+
+def _moved(session: Session, change: Change, state: Array | dict[str, Any], said: str) -> dict[str, Any]:
+    session.running = False
+    _apply(session, change, state)
+    return {"undo": len(session.done), "redo": len(session.undone), "said": said}
 
 
 def compare(session: Session, asked: Asked) -> dict[str, Any]:

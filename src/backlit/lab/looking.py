@@ -30,9 +30,10 @@ _NEAR: Final = 0.25  # a guess of the size within a quarter is called right
 
 def unfold(session: Session, asked: Asked) -> dict[str, Any]:
     """One weight: where its gradient comes from, the loss along it, what it was before."""
-    ledger = session.ledger(asked.text("scope", _SCOPES, "batch"))
+    scope = asked.text("scope", _SCOPES, "batch")
+    ledger = session.ledger(scope)
     name, index = asked.text("name"), asked.indices("index")
-    inside = session.sample().row if asked.get("scope") != "sample" and ledger.n > 1 else None
+    inside = session.sample().row if scope == "batch" and ledger.n > 1 else None
     unfolded = ledger.weight(name, *index, row=inside)
     return {
         "name": name,
@@ -45,7 +46,7 @@ def unfold(session: Session, asked: Asked) -> dict[str, Any]:
         "penalty_gradient": unfolded.penalty_gradient,
         "finite_difference": unfolded.proof.finite_difference,
         "digits": unfolded.proof.digits,
-        "scope": asked.text("scope", _SCOPES, "batch"),
+        "scope": scope,
         "page": page_json(unfolded.page()),
         "product": unfolded.product,
         "rows": [

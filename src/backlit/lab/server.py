@@ -280,23 +280,12 @@ class Connection:
             points = None
             if self._points_of is not session.material or asked.get("fresh"):
                 points, self._points_of, self._epochs = session.points(), session.material, 0
-            frame = session.frame(asked.texts("views"), self._epochs, _zoom(session, asked.get("zoom")))
+            frame = session.frame(asked.texts("views"), self._epochs)
             self._epochs = session.course.epochs_done
             return points, frame
 
     async def _send(self, message: dict[str, Any]) -> None:
         await self.socket.send_text(json.dumps(finite(message), ensure_ascii=False))
-
-
-def _zoom(session: Session, asked: Any) -> tuple[int, int] | None:
-    """The unit that is looked at closely; None for none, and for one that the network no longer has."""
-    layers = session.course.net.layers
-    if not isinstance(asked, dict):
-        return None
-    layer, unit = asked.get("layer"), asked.get("unit")
-    if not isinstance(layer, int) or not isinstance(unit, int) or not 0 <= layer < len(layers):
-        return None
-    return (layer, unit) if 0 <= unit < layers[layer].outputs else None
 
 
 def page_files() -> dict[str, bytes]:

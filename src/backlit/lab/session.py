@@ -129,7 +129,6 @@ class Session:
         material = material_of(settings, self._given_material())
         self.settings, self.material, self.course = settings, material, self._course(settings, material)
         self.other: Course | None = None
-        self.other_settings: Settings | None = None
         self.row, self.what_if = 0, WhatIf()
         self.chosen: int | None = None
         self.undone: list[Change] = []
@@ -151,11 +150,11 @@ class Session:
 
     def compare(self, settings: Settings | None) -> None:
         """Train a second network, with other settings, in step with the first; None ends it."""
-        self.other = self.other_settings = None
+        self.other = None
         if settings is not None:
             other = self._course(settings, material_of(settings, self._given_material()))
             other.go_to(self.course.step)
-            self.other, self.other_settings = other, settings
+            self.other = other
         self.version += 1
 
     def _given_material(self) -> Material | None:
@@ -284,7 +283,7 @@ class Session:
 
     # ── frames ───────────────────────────────────────────────────────────────────────────────────────────
 
-    def frame(self, open_views: Iterable[str], known_epochs: int, zoom: tuple[int, int] | None = None) -> bytes:
+    def frame(self, open_views: Iterable[str], known_epochs: int) -> bytes:
         """What the page draws now; it knows the rows of so many epochs already."""
         course, sample = self.course, self.sample()
         start = min(known_epochs, course.epochs_done)
@@ -293,10 +292,11 @@ class Session:
         arrays["flow"] = views.flow(sample.scene)
         arrays["history"] = views.history_rows(course, start)
         arrays["steps"] = views.step_losses(course)
-        arrays |= views.opened(set(open_views), self.material, course, sample.scene, zoom)
+        names = set(open_views)
+        arrays |= views.opened(names, self.material, course, sample.scene)
         header = self._header(sample, start)
         if self.other is not None:
-            arrays |= views.of_other(set(open_views), self.material, self.other)
+            arrays |= views.of_other(names, self.material, self.other)
             header["other"] = self._of_other(self.other)
         return pack(header, arrays)
 

@@ -113,11 +113,12 @@ def _length(arrays: list[Array]) -> float:
 
 def history_rows(course: Course, start: int) -> Array:
     """The epochs after `start` up to where the course stands: number, losses, metric, learning rate; shape (k, 7)."""
-    columns, end = course.history.to_dict(), course.epochs_done
-    missing = [np.nan] * course.history.epochs
-    names = [name if name in columns else "val_r2" if name == "val_accuracy" else name for name in _HISTORY]
-    table = [list(range(1, end + 1)), *(columns.get(name, missing)[:end] for name in names)]
-    return np.array(table, np.float64).T.reshape(-1, 7)[start:]
+    history, end = course.history, course.epochs_done
+    known = set(history)
+    names = ["val_r2" if name == "val_accuracy" and "val_r2" in known else name for name in _HISTORY]
+    missing = [np.nan] * (end - start)
+    columns = (history[name][start:end] if name in known else missing for name in names)
+    return np.array([list(range(start + 1, end + 1)), *columns], np.float64).T.reshape(-1, 7)
 
 
 def step_losses(course: Course) -> Array:
@@ -162,9 +163,7 @@ def confusion(net: Network, X: Array, Y: Array) -> Array:
     return np.asarray(counts.reshape(classes, classes))
 
 
-def opened(
-    names: set[str], material: Material, course: Course, scene: Scene, zoom: tuple[int, int] | None
-) -> dict[str, Array]:
+def opened(names: set[str], material: Material, course: Course, scene: Scene) -> dict[str, Array]:
     """The arrays of the views that are open on the page."""
     found: dict[str, Array] = {}
     net = course.net
@@ -180,8 +179,6 @@ def opened(
         found["out_train"] = net.forward(course.job.X[:_POINTS])[:, 0]
         if course.test is not None:
             found["out_test"] = net.forward(course.test[0][:_POINTS])[:, 0]
-    if "neuron" in names and zoom is not None:
-        found |= neuron(scene, *zoom)
     return found
 
 
@@ -191,32 +188,20 @@ def _maps(material: Material, net: Network) -> dict[str, Array]:
         return {}
     units = response_maps(net, material.cross(grid(material.extent, MAP_SIZE)), MAP_SIZE)
     found = {f"map.{i}": units[i] for i in range(len(units)) if units[i].shape[0] <= WIDE}
-    found["map.out"] = response_maps(net, material.cross(grid(material.extent, OUTPUT_MAP_SIZE)), OUTPUT_MAP_SIZE)[-1]
+    found["map.out"] = _output_map(material, net)
     found["map.input"] = material.cross(grid(material.extent, MAP_SIZE)).T.reshape(-1, MAP_SIZE, MAP_SIZE)
     return found
 
 
-def neuron(scene: Scene, layer: int, unit: int) -> dict[str, Array]:
-    """Of one unit: its incoming weights and their gradients, and its z and delta on every row of the batch."""
-    found: dict[str, Array] = {}
-    passed = scene.trace.layers[layer]
-    name = f"{layer}.weight"
-    if name in scene.taken.parameters and scene.taken.parameters[name].before.ndim == 2:
-        step = scene.taken.parameters[name]
-        found |= {"zoom.weights": step.before[:, unit], "zoom.gradient": step.gradient[:, unit]}
-    for symbol, values in (("z", passed.z), ("a", passed.a), ("delta", passed.delta)):
-        if values is not None:
-            found[f"zoom.{symbol}"] = values[:, unit]
-    return found
+def _output_map(material: Material, net: Network) -> Array:
+    return response_maps(net, material.cross(grid(material.extent, OUTPUT_MAP_SIZE)), OUTPUT_MAP_SIZE)[-1]
 
 
 def of_other(names: set[str], material: Material, other: Course) -> dict[str, Array]:
     """The arrays of the network that is compared."""
     found = {"other.history": history_rows(other, 0), "other.steps": step_losses(other)}
-    if other.net.parameters.size <= MOST_PARAMETERS:
-        found["other.values"] = other.net.parameters.values
     if "maps" in names and material.raw_train is not None:
-        found["other.map.out"] = _maps(material, other.net)["map.out"]
+        found["other.map.out"] = _output_map(material, other.net)
     return found
 
 

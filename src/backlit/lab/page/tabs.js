@@ -47,5 +47,5 @@ export function openViews() {
   const views = [...(VIEWS[get("tab")] ?? [])];
   if (get("layout")?.plane) views.push("maps");
   if (byId("show-wrong").checked) views.push("points");
-  return { views, zoom: null };
+  return { views };
 }
