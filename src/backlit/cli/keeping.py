@@ -91,18 +91,9 @@ class Keeping:
         # what an interruption leaves has a name of its own that nobody gave
         check_output(f"--out with {PARTIAL}", self.partial, inputs=inputs, others=written)
 
-    def fit(
-        self,
-        model: Callable[[History], Any],
-        net: Network,
-        X: Array,
-        y: Array,
-        *,
-        callbacks: Sequence[Callback],
-        **settings: Any,
-    ) -> History:
+    def fit(self, model: Callable[[History], Any], *data: Any, **settings: Any) -> History:
         """Train as `run` does, and save the model."""
-        history = self.run(model, net, X, y, callbacks=callbacks, **settings)
+        history = self.run(model, *data, **settings)
         save(model(history), self.out)  # before anything is measured, which takes its time
         return history
 

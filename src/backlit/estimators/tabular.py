@@ -44,8 +44,39 @@ _ATTRIBUTES = """model_ : TableModel
         Of a data frame."""
 
 
+class BaseTabular(BaseEstimator):  # type: ignore[misc]
+    """What both have: their settings, and what scikit-learn is told of them."""
+
+    def __init__(
+        self,
+        *,
+        preset: str = "default",
+        minutes: float | None = None,
+        numeric: Sequence[str | int] = (),
+        categorical: Sequence[str | int] = (),
+        drop: Sequence[str | int] = (),
+        engine: str = "auto",
+        random_state: Any = None,
+    ) -> None:
+        self.preset = preset
+        self.minutes = minutes
+        self.numeric = numeric
+        self.categorical = categorical
+        self.drop = drop
+        self.engine = engine
+        self.random_state = random_state
+
+    def __sklearn_tags__(self) -> Any:
+        tags = super().__sklearn_tags__()
+        tags.input_tags.allow_nan = True
+        tags.input_tags.string = True
+        tags.input_tags.categorical = True
+        tags.non_deterministic = False
+        return tags
+
+
 @final
-class TabularClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
+class TabularClassifier(ClassifierMixin, BaseTabular):  # type: ignore[misc]
     __doc__ = f"""Classes of the rows of a table, learnt as `backlit train` does: a data frame in, nothing to prepare.
 
     Numbers may be missing, columns may be text, and dates are read. `MLPClassifier` has scikit-learn's settings and
@@ -69,25 +100,6 @@ class TabularClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
     >>> classifier.predict(table[:3])
     array(['no', 'yes', 'yes'], dtype='<U3')
     """
-
-    def __init__(
-        self,
-        *,
-        preset: str = "default",
-        minutes: float | None = None,
-        numeric: Sequence[str | int] = (),
-        categorical: Sequence[str | int] = (),
-        drop: Sequence[str | int] = (),
-        engine: str = "auto",
-        random_state: Any = None,
-    ) -> None:
-        self.preset = preset
-        self.minutes = minutes
-        self.numeric = numeric
-        self.categorical = categorical
-        self.drop = drop
-        self.engine = engine
-        self.random_state = random_state
 
     def fit(self, X: Any, y: Any) -> Self:
         """Learn from a polars or pandas data frame, or an array, and the class of each row."""
@@ -118,12 +130,9 @@ class TabularClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
         probability = self.predict_proba(X)
         return np.asarray(self.classes_[probability.argmax(axis=1)])
 
-    def __sklearn_tags__(self) -> Any:
-        return _tags(super().__sklearn_tags__())
-
 
 @final
-class TabularRegressor(RegressorMixin, BaseEstimator):  # type: ignore[misc]
+class TabularRegressor(RegressorMixin, BaseTabular):  # type: ignore[misc]
     __doc__ = f"""Values of the rows of a table, learnt as `backlit train` does: a data frame in, nothing to prepare.
 
     Numbers may be missing, columns may be text, dates are read, and the target is standardised. `MLPRegressor` has
@@ -147,25 +156,6 @@ class TabularRegressor(RegressorMixin, BaseEstimator):  # type: ignore[misc]
     True
     """
 
-    def __init__(
-        self,
-        *,
-        preset: str = "default",
-        minutes: float | None = None,
-        numeric: Sequence[str | int] = (),
-        categorical: Sequence[str | int] = (),
-        drop: Sequence[str | int] = (),
-        engine: str = "auto",
-        random_state: Any = None,
-    ) -> None:
-        self.preset = preset
-        self.minutes = minutes
-        self.numeric = numeric
-        self.categorical = categorical
-        self.drop = drop
-        self.engine = engine
-        self.random_state = random_state
-
     def fit(self, X: Any, y: Any) -> Self:
         """Learn from a polars or pandas data frame, or an array, and the value of each row."""
         table = _checked(self, X, reset=True)
@@ -180,9 +170,6 @@ class TabularRegressor(RegressorMixin, BaseEstimator):  # type: ignore[misc]
     def predict(self, X: Any) -> Array:
         """The value of each row, shape (n_rows,)."""
         return _model(self).predict(_checked(self, X, reset=False))
-
-    def __sklearn_tags__(self) -> Any:
-        return _tags(super().__sklearn_tags__())
 
 
 def _checked(estimator: Any, X: Any, *, reset: bool) -> Any:
@@ -227,11 +214,3 @@ def _model(estimator: Any) -> TableModel:
     check_is_fitted(estimator)
     model: TableModel = estimator.model_
     return model
-
-
-def _tags(tags: Any) -> Any:
-    tags.input_tags.allow_nan = True
-    tags.input_tags.string = True
-    tags.input_tags.categorical = True
-    tags.non_deterministic = False
-    return tags
