@@ -9,7 +9,8 @@ import { ask } from "./wire.js";
 const AGREES = 1e-6; // relative error below which a line is called equal where the server does not say
 const HINT = "Run, or paste gradients: they are compared with the library's, and a mistake is named.";
 let judged = null; // the step whose gradients were judged
-let known = null; // layout and layer whose code is shown
+let known = null; // layout whose layers can be chosen
+let asked = 0; // questions for code so far: only the answer to the last one is shown
 
 /** Build the panel. */
 export function startOwn() {
@@ -39,9 +40,15 @@ async function code(force = false) {
     byId("own-layer").value = String(learning.at(-1)?.index ?? "");
   }
   known = layout;
+  const mine = ++asked;
+  // One layer's code is not to be run, or edited, under the name of another while it is on its way.
+  byId("own-source").value = "";
+  byId("own-source").readOnly = byId("own-run").disabled = true;
   try {
     const found = await ask("code", { layer: Number(byId("own-layer").value) });
+    if (mine !== asked) return;
     byId("own-source").value = found.source;
+    byId("own-source").readOnly = false;
     const table = (rows) => plainTable(["", "shape", ""], "lll", rows.map(([name, shape, what]) => [name, `(${shape})`, what]));
     byId("own-given").replaceChildren(table(found.given));
     byId("own-asked").replaceChildren(table(found.asked));
