@@ -269,7 +269,7 @@ def test_a_table_needs_no_scikit_learn(capsys: pytest.CaptureFixture[str]) -> No
     write("t.csv", {**noise(), "town": ["Oslo", "Rome"] * 60})
     code = (
         "import sys; from backlit.cli import run\n"
-        "assert run(['train', 't.csv', '--target', 'y', '--epochs', '2', '--out', 'm']) == 0\n"
+        f"assert run(['train', 't.csv', '--target', 'y', '--out', 'm', *{QUICK}]) == 0\n"
         "for words in (['predict', 'm', 't.csv'], ['evaluate', 'm', 't.csv'], ['check', 'm', 't.csv'],\n"
         "              ['explain', 'm', 't.csv'], ['export', 'm', '--format', 'numpy', '--out', 'm.py']):\n"
         "    assert run(words) == 0, words\n"
@@ -397,7 +397,7 @@ def test_a_terminal_that_is_not_utf8(encoding: str) -> None:
         assert done.returncode == 0, done.stderr
         return done.stdout
 
-    command("train", "t.csv", "--target", "y", "--epochs", "1", "--out", "m")
+    command("train", "t.csv", "--target", "y", *QUICK, "--out", "m")
     assert "→é" in command("predict", "m", "t.csv").decode()  # data is UTF-8 for any reader
     assert json.loads(command("evaluate", "m", "t.csv", "--json"))["rows"] == 120
 

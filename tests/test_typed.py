@@ -25,9 +25,7 @@ def complaints(folder: Path) -> list[str]:
 def test_the_examples_are_typed_from_outside(tmp_path: Path) -> None:
     for path in EXAMPLES:
         shutil.copy(path, tmp_path)
-    assert complaints(tmp_path) == []
     # that they are right is known only if what is wrong is seen
-    (tmp_path / "wrong.py").write_text(
-        'import backlit as bl\n\nbl.Dense("3")\nnet: int = bl.load("x")\nbl.SGD().rate\n'
-    )
-    assert [line.split("[")[-1] for line in complaints(tmp_path)] == ["arg-type]", "attr-defined]"]
+    (tmp_path / "wrong.py").write_text('import backlit as bl\n\nbl.Dense("3")\nbl.SGD().rate\n')
+    found = [(line.split(":")[0], line.split("[")[-1]) for line in complaints(tmp_path)]
+    assert found == [("wrong.py", "arg-type]"), ("wrong.py", "attr-defined]")]
