@@ -33,7 +33,7 @@ docs: $(VENV)/.installed-docs
 
 # The tests with Optuna, MLflow, Dask and pyarrow, which `make test` skips where they are not installed.
 neighbours: $(VENV)/.installed-dev $(VENV)/.installed-neighbours
-	@$(BIN)/python -m pytest tests/test_estimators_ecosystem.py tests/test_export_sklearn_onnx.py tests/test_export_onnx_tables.py
+	@$(BIN)/python -m pytest tests/test_estimators_ecosystem.py tests/test_tuning.py tests/test_export_sklearn_onnx.py tests/test_export_onnx_tables.py
 
 torture: $(VENV)/.installed-dev
 	@$(BIN)/python -m pytest

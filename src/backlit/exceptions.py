@@ -20,6 +20,7 @@ A message is one sentence: what was wrong, what was received, what to do.
     ├── DivergenceError      (ArithmeticError)  training whose loss left the finite numbers
     ├── NotFittedError       (AttributeError)   a result asked for before training
     ├── OwnCodeError         (RuntimeError)     code of the reader's that failed or was stopped
+    ├── WorkerLostError      (RuntimeError)     a process that did a part of the work is gone
     ├── RebindingError       (AttributeError, TypeError)   another array, or layer, in the place of a network's own
     └── MissingExtraError    (ImportError)      an optional package that is not installed
 
@@ -128,6 +129,10 @@ class OwnCodeError(BacklitError, RuntimeError):
         super().__init__(message)
         self.line = line
         self.printed = printed
+
+
+class WorkerLostError(BacklitError, RuntimeError):
+    """A process that did a part of the work is gone."""
 
 
 class RebindingError(BacklitError, AttributeError, TypeError):

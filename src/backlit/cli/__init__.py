@@ -1,4 +1,4 @@
-"""The command line: train, evaluate, predict, explain, check, diagnose, inspect, lab, export, learn and demo."""
+"""The command line: train, tune, evaluate, predict, explain, check, diagnose, inspect, lab, export, learn and demo."""
 
 from __future__ import annotations
 
@@ -16,6 +16,7 @@ from . import show
 
 _COMMANDS: Final = {
     "train:train": "Train a network on a table or on images, and save it.",
+    "tune:tune": "Try settings out on a table, and train a model with the best of them.",
     "apply:evaluate": "Measure a saved model on a file that holds the target too.",
     "apply:predict": "Predict every row of a file, and write the predictions as CSV.",
     "explain:explain": "Show what one step of back-propagation does with one row, and why.",

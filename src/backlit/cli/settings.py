@@ -35,17 +35,17 @@ class Settings:
     `given` are those that replace a part of a table's recipe; the others hold what images are trained with.
     """
 
-    hidden: tuple[int, ...]
-    activation: str
-    epochs: int
-    batch_size: int | None
-    optimizer: str
-    learning_rate: float | None
-    dropout: float
     validation: str | None
     seed: int
     engine: str
     keeping: Keeping
+    hidden: tuple[int, ...] = (64,)
+    activation: str = "relu"
+    epochs: int = 50
+    batch_size: int | None = None
+    optimizer: str = "adam"
+    learning_rate: float | None = None
+    dropout: float = 0.0
     preset: Preset = "default"
     minutes: float | None = None
     given: Mapping[str, Any] = field(default_factory=dict)

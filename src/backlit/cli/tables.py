@@ -47,8 +47,27 @@ class Choice:
     loose_labels: bool = False
 
 
+@final
+@dataclass(frozen=True)
+class Prepared:
+    """A table made ready: the model that knows its columns, rows to learn from and rows held out, the recipe."""
+
+    model: TableModel
+    X: Array
+    y: Array
+    X_val: Array
+    y_val: Array
+    recipe: Recipe
+
+
 def train_on_table(file: str, choice: Choice, reading: Reading, settings: Settings) -> Outcome:
     """Read a table, learn how its columns are prepared, train networks on them, measure."""
+    table = prepared_table(file, choice, reading, settings)
+    return train_prepared(table, table.recipe, choice, settings)
+
+
+def prepared_table(file: str, choice: Choice, reading: Reading, settings: Settings) -> Prepared:
+    """Read a table, hold rows out, learn how its columns are prepared."""
     held = settings.held_out(0.0)
     frame = read_rows(file, reading)
     columns = tuple(frame.columns)
@@ -70,11 +89,9 @@ def train_on_table(file: str, choice: Choice, reading: Reading, settings: Settin
     model = new_model(features, kinds, y, name, classes=classes, rows=train)
     model.reading, model.columns = reading, columns
     recipe = settings.recipe(len(train), model.preparation.width, 1 if classes is None else len(classes))
-    model.optimizer, model.learning_rate = recipe.optimizer, recipe.learning_rate
     dtype = model.network.dtype
     X, X_val = (model.preparation.apply(features, rows, dtype) for rows in (train, validation))
     y, y_val = y[train], y[validation]
-    del features
     if not isinstance(held, float):
         rows, y_val = read_labelled(model, str(held), loose_labels=choice.loose_labels)
         X_val = model.preparation.apply(rows, None, dtype)
@@ -83,17 +100,25 @@ def train_on_table(file: str, choice: Choice, reading: Reading, settings: Settin
         _remark_on_unmeasured(y[watched], classes)
     elif held and isinstance(held, float):
         _remark_on_unmeasured(y_val, classes)
-    weight = _balanced(model, y) if choice.balanced else None
+    return Prepared(model, X, y, X_val, y_val, recipe)
+
+
+def train_prepared(table: Prepared, recipe: Recipe, choice: Choice, settings: Settings) -> Outcome:
+    """Train the networks of a recipe, save the model, measure."""
+    model, X, y, y_val = table.model, table.X, table.y, table.y_val
+    model.optimizer, model.learning_rate = recipe.optimizer, recipe.learning_rate
+    weight = balanced_weights(model, y) if choice.balanced else None
     learnt = learn_table(model, X, y, recipe, seed=settings.seed, weight=weight, running=_running(settings, model))
     save(model, settings.keeping.out)  # before anything is measured, which takes its time
     metrics = {"train": measured(model, X, y)}
     own = settings.validation is None  # rows that not every network has learnt from are there without being held out
     y_val = y[~learnt.seen] if own else y_val
     if len(y_val):
-        metrics["validation"] = measured_outputs(model, learnt.outputs, y_val) if own else measured(model, X_val, y_val)
-        metrics["(baseline)"] = baseline_measures(task, y, y_val)
+        outputs = learnt.outputs
+        metrics["validation"] = measured_outputs(model, outputs, y_val) if own else measured(model, table.X_val, y_val)
+        metrics["(baseline)"] = baseline_measures(model.task, y, y_val)
     facts = _facts(model, learnt, len(y_val), recipe, own=own)
-    return Outcome(model, model.network, model.history, task, facts, metrics, learnt.members)
+    return Outcome(model, model.network, model.history, model.task, facts, metrics, learnt.members)
 
 
 def target_name(columns: list[str], target: str | None, file: str) -> str:
@@ -159,7 +184,7 @@ def _running(settings: Settings, model: TableModel) -> Running:
     return Running(fit=run, engine=settings.engine, callbacks=callbacks, seconds=settings.seconds)
 
 
-def _balanced(model: TableModel, y: Array) -> Array:
+def balanced_weights(model: TableModel, y: Array) -> Array:
     """A weight for each row, so that every class weighs as much as the others."""
     if model.classes is None:
         raise ConfigurationError("--class-weight is for classes, and this is a regression: leave it out")

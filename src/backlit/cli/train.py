@@ -20,16 +20,6 @@ from .settings import Flag, Outcome, Settings, TaskOption, separator
 
 _OPTIMIZER_HELP = f"How a gradient becomes a step: {', '.join(OPTIMIZERS)}. [default: adamw, for images adam]"
 
-_OF_IMAGES: dict[str, Any] = {
-    "hidden": (64,),
-    "activation": "relu",
-    "epochs": 50,
-    "batch_size": None,
-    "optimizer": "adam",
-    "learning_rate": None,
-    "dropout": 0.0,
-}
-
 
 def train(
     file: str,
@@ -138,7 +128,7 @@ def train(
         Print one JSON object with the final metrics to stdout; everything else goes to stderr.
     """
     keeping = Keeping.of(out, checkpoint, every, resume)
-    given = {
+    options: dict[str, Any] = {
         "hidden": tuple(hidden) if hidden else None,
         "activation": activation,
         "epochs": epochs,
@@ -147,9 +137,9 @@ def train(
         "learning_rate": None if learning_rate is None else positive("--learning-rate", learning_rate),
         "dropout": dropout,
     }
-    given = {name: value for name, value in given.items() if value is not None}
+    given = {name: value for name, value in options.items() if value is not None}
     settings = Settings(
-        **{**_OF_IMAGES, **given},
+        **given,
         validation=validation,
         seed=seed,
         engine=engine,
@@ -189,7 +179,8 @@ def train(
         outcome = train_on_table(file, choice, reading, settings)
     if plot is not None:
         save_curve(outcome.history, plot)
-    _show(outcome, keeping, plot, json, time.perf_counter() - started)
+    curve = f", learning curve in {plot}" if plot else ""
+    show_outcome(outcome, keeping, curve, json, time.perf_counter() - started)
 
 
 def _holds_images(file: str, task: TaskOption) -> bool:
@@ -198,7 +189,8 @@ def _holds_images(file: str, task: TaskOption) -> bool:
     return holds_images(file, task)
 
 
-def _show(outcome: Outcome, keeping: Keeping, plot: str | None, as_json: bool, seconds: float) -> None:
+def show_outcome(outcome: Outcome, keeping: Keeping, drawn: str, as_json: bool, seconds: float, **more: Any) -> None:
+    """Say what was trained and how good it is; with JSON, `more` as well."""
     history, out = outcome.history, keeping.out
     console = show.console(as_json)
     which = "the first network " if outcome.members > 1 else ""
@@ -207,13 +199,12 @@ def _show(outcome: Outcome, keeping: Keeping, plot: str | None, as_json: bool, s
         ended += f"; the parameters of epoch {history.best_epoch}, the best, are kept"
     show.facts(console, {**outcome.facts, "network": show.network_text(outcome.network), "trained": ended})
     show.metrics(console, outcome.metrics)
-    curve = f", learning curve in {plot}" if plot else ""
-    show.line(console, f"saved as {out} ({show.size_text(out)}){curve}")
+    show.line(console, f"saved as {out} ({show.size_text(out)}){drawn}")
     if as_json:
         result: dict[str, Any] = {k: v for k, v in outcome.metrics.items() if k in ("train", "validation", "test")}
         result |= {"task": outcome.task, "model": out, "epochs": history.epochs, "best_epoch": history.best_epoch}
         result |= {"members": outcome.members, "checkpoint": keeping.checkpoint, "resumed": keeping.resume}
-        show.print_json({**result, "seconds": round(seconds, 3)})
+        show.print_json({**result, **more, "seconds": round(seconds, 3)})
 
 
 def save_curve(history: History, path: str) -> None:

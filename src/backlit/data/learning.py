@@ -82,7 +82,7 @@ def learn_table(
     if classes is not None and len(np.unique(y)) < 2:
         raise TableError(f"the rows to train on hold only one class, {y[:1].tolist()[0]!r}: at least two are needed")
     targets = model.encode(y)
-    make = _maker(X.shape[1], 1 if classes is None else len(classes), recipe, classes=classes is not None)
+    make = network_maker(X.shape[1], 1 if classes is None else len(classes), recipe, classes=classes is not None)
     trained = train_members(make, Rows(X, targets, weight, classes is not None), recipe, seed, running)
     seen = ~trained.watched
     model.network, model.history = trained.network, trained.history
@@ -129,7 +129,7 @@ def new_model(
     return model
 
 
-def _maker(inputs: int, outputs: int, recipe: Recipe, *, classes: bool) -> Callable[[int], Network]:
+def network_maker(inputs: int, outputs: int, recipe: Recipe, *, classes: bool) -> Callable[[int], Network]:
     """Hidden layers as the recipe has them, and a softmax over the classes or one linear output."""
     layers: list[Dense | Dropout] = []
     for units in recipe.hidden:

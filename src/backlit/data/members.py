@@ -120,7 +120,7 @@ def train_members(
             fold = folds_of(rows.y, recipe, (seed + member) % 2**64, classes=rows.classes)
         held = fold == member % recipe.folds
         net = make(member_seed(seed, member))
-        trained = _train(net, rows, held, recipe, member, running)
+        trained = train_one(net, rows, held, recipe, member, running)
         networks.append(net)
         history = history if member else trained
         if held.any():
@@ -155,7 +155,8 @@ def watched_rows(y: Array, recipe: Recipe, seed: int, *, classes: bool) -> Array
     return folds_of(y, recipe, seed, classes=classes) >= 0
 
 
-def _train(net: Network, rows: Rows, held: Array, recipe: Recipe, member: int, running: Running) -> History:
+def train_one(net: Network, rows: Rows, held: Array, recipe: Recipe, member: int, running: Running) -> History:
+    """Train one network on all rows but those held, on which it is watched."""
     X, y, weight = rows.taken(~held)
     callbacks = list(running.callbacks(member, net.parameters.size))
     watched = rows.taken(held) if held.any() else None
