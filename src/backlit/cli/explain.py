@@ -15,6 +15,7 @@ from ..checks import positive
 from ..exceptions import ConfigurationError
 from ..io import write_bytes
 from ..kinds.optimizers import SGD
+from ..lens.columns import RowEffects, row_effects
 from ..lens.report.data import fingerprints
 from ..lens.report.page import check_ledger, report_html
 from ..lens.step.index import check_index
@@ -48,6 +49,7 @@ class _Subject:
     image_shape: tuple[int, int] | None
     told: str  # the prediction and the target in words
     history: History | None
+    columns: RowEffects | None = None  # of a table
 
 
 def explain(
@@ -104,6 +106,7 @@ def explain(
             input_names=subject.input_names,
             output_names=subject.output_names,
             image_shape=subject.image_shape,
+            more=[] if subject.columns is None else [subject.columns],
         )
         write_bytes(text.encode(), html)
 
@@ -111,7 +114,8 @@ def explain(
     # the sweep over ε stands in the report alone
     check_page = replace(checked, sweep=None).page(heat=False)
     show_page(_head(subject, model, file, row), console)
-    for page in (ledger.page(), check_page, *(found.page() for found in unfolded)):
+    effects = [] if subject.columns is None else [subject.columns.page()]
+    for page in (*effects, ledger.page(), check_page, *(found.page() for found in unfolded)):
         console.print()
         show_page(page, console)
     if html is not None:
@@ -120,6 +124,7 @@ def explain(
         result: dict[str, Any] = {"model": model, "file": file, "row": row, "told": subject.told}
         result |= {"fingerprints": [mark.to_dict() for mark in fingerprints(ledger.trace)], **ledger.to_dict()}
         result["check"] = {key: value for key, value in checked.to_dict().items() if key != "parameters"}
+        result["columns"] = None if subject.columns is None else subject.columns.to_dict()
         result |= {"weights": [found.to_dict() for found in unfolded], "html": html}
         show.print_json(result)
 
@@ -136,16 +141,18 @@ def _subject(model: str, file: str, row: int, learning_rate: float) -> _Subject:
         outputs = [show.plain(str(name)) for name in class_names(net)]
         return _Subject(ledger, None, outputs, image_shape, _told(ledger, outputs), None)
     inputs = [show.plain(name) for name in loaded.preparation.names()]
+    effects = row_effects(loaded, X[row])
     if loaded.classes is not None:
         outputs = [show.plain(str(name)) for name in loaded.classes]
-        return _Subject(ledger, inputs, outputs[-net.outputs :], None, _told(ledger, outputs), loaded.history)
+        told = _told(ledger, outputs)
+        return _Subject(ledger, inputs, outputs[-net.outputs :], None, told, loaded.history, effects)
     a, target = ledger.layers[-1].a[0], ledger.trace.y[0]
     own = loaded.values(np.stack([a, target]))
     told = (
         f"predicted {number(own[0], 5)}, target {number(own[1], 5)}; standardised, as the network has them, "
         f"{number(a[0], 4)} and {number(target[0], 4)}"
     )
-    return _Subject(ledger, inputs, [show.plain(loaded.target)], None, told, loaded.history)
+    return _Subject(ledger, inputs, [show.plain(loaded.target)], None, told, loaded.history, effects)
 
 
 def _told(ledger: Ledger, classes: list[str]) -> str:

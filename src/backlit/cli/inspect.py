@@ -9,17 +9,19 @@ from cyclopts import Parameter
 
 from ..data.columns import Kind, find_kinds, looks_like_data, parse_numbers, resolve_column
 from ..data.leaving import column_remarks, columns_left_out
-from ..data.model import Reading
+from ..data.model import Reading, TableModel
 from ..data.survey import ColumnFacts, bars, survey
 from ..data.targets import target_column
 from ..data.values import day_format, moments
+from ..exceptions import ConfigurationError
 from ..io import write_bytes
+from ..lens.columns import ColumnEffects, column_effects
 from ..pages import Cell, Page, Table, Words
 from ..pages import show as show_page
 from ..parameters import Array
 from . import show
 from .outputs import check_output
-from .rows import read_rows
+from .rows import load_model, read_labelled, read_later, read_rows
 from .settings import Flag, separator
 
 if TYPE_CHECKING:
@@ -35,6 +37,7 @@ def inspect(
     /,
     *,
     target: str | None = None,
+    model: str | None = None,
     no_header: Annotated[bool, Flag] = False,
     missing: Annotated[list[str] | None, Parameter(negative=())] = None,
     categorical: Annotated[list[str] | None, Parameter(negative=())] = None,
@@ -52,6 +55,9 @@ def inspect(
         A table, as for `backlit train`.
     target
         Column to predict: a name, or a number counted from 0 (negative from the end).
+    model
+        What `backlit train` saved of such a table: also say what each column does to its predictions, on rows that it
+        has not learnt from, best. The file is then read as the model's was.
     no_header
         The first line is data; the columns are named c0, c1, …
     missing
@@ -70,24 +76,47 @@ def inspect(
         Print one JSON object to stdout; everything else goes to stderr.
     """
     if html is not None:
-        check_output("--html", html, inputs={"the file": file})
+        check_output("--html", html, inputs={"the file": file, "the model": model or file})
     texts = tuple(missing or ())
-    reading = Reading(not no_header, texts, delimiter=separator(delimiter), decimal=decimal)
-    frame = read_rows(file, reading)
+    loaded = None if model is None else _table_model(model)
+    if loaded is None:
+        frame = read_rows(file, Reading(not no_header, texts, delimiter=separator(delimiter), decimal=decimal))
+    else:
+        frame = read_later(loaded, file, no_header=no_header)
+        target = loaded.target if target is None else target
     said = {resolve_column(frame.columns, c): "--numeric" for c in numeric or ()}
     said |= {resolve_column(frame.columns, c): "--categorical" for c in categorical or ()}
     remarks = [] if no_header else [text for text in [looks_like_data(frame.columns, frame)] if text]
     facts = _column_facts(frame, target, said, remarks)
-    page = _page(file, frame, facts, remarks)
+    effects = None if loaded is None else _effects(loaded, file, no_header=no_header)
+    pages = [_page(file, frame, facts, remarks), *([] if effects is None else [effects.page()])]
     if html is not None:
-        write_bytes(_document(page).encode(), html)
+        write_bytes(_document(pages).encode(), html)
     console = show.console(json)
-    show_page(page, console)
+    for page in pages:
+        show_page(page, console)
     if html is not None:
         show.line(console, f"page written to {html} ({show.size_text(html)})")
     if json:
         found = [column.to_dict() for column in facts]
-        show.print_json({"file": file, "rows": frame.height, "columns": found, "remarks": remarks})
+        more = {} if effects is None else {"model": model, "effects": effects.to_dict()}
+        show.print_json({"file": file, "rows": frame.height, "columns": found, "remarks": remarks, **more})
+
+
+def _table_model(name: str) -> TableModel:
+    loaded = load_model(name)
+    if not isinstance(loaded, TableModel):
+        raise ConfigurationError(f"{name!r} is a model of images, and a table is inspected here: leave --model out")
+    return loaded
+
+
+def _effects(model: TableModel, file: str, *, no_header: bool) -> ColumnEffects:
+    """What the columns do to the predictions, on some of the rows."""
+    rows, y = read_labelled(model, file, loose_labels=True, no_header=no_header)
+    if len(y) > _MOST_ROWS:
+        some = np.sort(np.random.default_rng(0).choice(len(y), _MOST_ROWS, replace=False))
+        rows, y = rows[some], y[some]
+    return column_effects(model, rows, y)
 
 
 def _column_facts(
@@ -192,9 +221,12 @@ def _page(file: str, frame: pl.DataFrame, facts: list[ColumnFacts], remarks: lis
     return Page(title, blocks)
 
 
-def _document(page: Page) -> str:
-    """The page as an HTML document that asks for nothing from elsewhere."""
+def _document(pages: list[Page]) -> str:
+    """The pages as an HTML document that asks for nothing from elsewhere."""
     from ..lens.report.markup import Html, document, inner, page_blocks
 
-    heading = Html(f"<h1>{inner(page.title)}</h1>")
-    return document(page.title, heading, page_blocks(page), generator="backlit inspect")
+    first, *more = pages
+    parts = [Html(f"<h1>{inner(first.title)}</h1>"), page_blocks(first)]
+    for page in more:
+        parts += [Html(f"<h2>{inner(page.title)}</h2>"), page_blocks(page)]
+    return document(first.title, *parts, generator="backlit inspect")

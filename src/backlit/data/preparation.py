@@ -136,6 +136,12 @@ class Preparation:
             names += [f"{column.name}_missing"] * column.missing + [f"{column.name}_rare"] * column.rare_column
         return _told_apart(names)
 
+    def sources(self) -> list[str]:
+        """The column of the table that each column of the matrix comes from: "age", "born", "town"."""
+        found = list(self.numbers.names)
+        found += [date.name for date in self.dates for _ in date.parts.names]
+        return found + [column.name for column in self.categories for _ in range(column.width)]
+
     def apply(self, frame: pl.DataFrame, rows: Array | None = None, dtype: Any = np.float64) -> Array:
         """The matrix of a table, shape (n_rows, width).
 

@@ -11,6 +11,7 @@ Everything prints as a page, shows itself in a notebook, and gives its numbers a
 from __future__ import annotations
 
 from ..pages import show, styled
+from .columns import ColumnEffect, ColumnEffects, RowEffects, column_effects, row_effects
 from .diagnosis.diagnose import Comparison, Diagnosis, Finding, diagnose
 from .diagnosis.function import diagnose_function
 from .healthcheck.health import HealthMonitor, HealthReport, health
@@ -30,6 +31,8 @@ from .step.weight import RowShare, UnfoldedWeight
 
 __all__ = [
     "AccountLine",
+    "ColumnEffect",
+    "ColumnEffects",
     "Comparison",
     "Diagnosis",
     "Factor",
@@ -45,6 +48,7 @@ __all__ = [
     "Proof",
     "Recorder",
     "Recording",
+    "RowEffects",
     "RowShare",
     "ShapeLedger",
     "ShapeStep",
@@ -53,6 +57,7 @@ __all__ = [
     "Trace",
     "UnfoldedWeight",
     "UnitDelta",
+    "column_effects",
     "diagnose",
     "diagnose_function",
     "explain",
@@ -61,6 +66,7 @@ __all__ = [
     "plot_boundary",
     "plot_check",
     "plot_sweep",
+    "row_effects",
     "shapes",
     "show",
     "styled",

@@ -1,0 +1,285 @@
+"""What each column of a table does to a model's predictions: measured with its values permuted, and by gradients."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
+from typing import Any, Final, final
+
+import numpy as np
+
+from ..checks import positive_whole
+from ..data.measures import classification_measures, regression_measures
+from ..data.model import TableModel
+from ..exceptions import ConfigurationError, TableError
+from ..kinds import Dense
+from ..network import Network
+from ..pages import Cell, Page, Table, Words, number
+from ..parameters import Array
+from ..randomness import keyed_generator
+
+_PIECE: Final = 4096  # rows of a pass
+_MOST_SHOWN: Final = 40  # columns on a page
+
+
+@final
+@dataclass(frozen=True)
+class ColumnEffect:
+    """One column of a table.
+
+    Attributes
+    ----------
+    name : str
+    permuted, spread : float
+        By how much the measure rises when the column's values are dealt to other rows: the mean over the repeats, and
+        their standard deviation. About 0, or below: the model does not need the column.
+    gradient : float
+        How far an answer moves, at first order, when the column moves by its spread over the rows: the mean over the
+        rows of √Σ (∂s/∂x s_x)², over the inputs x that the column became, s_x being their standard deviation.
+    """
+
+    name: str
+    permuted: float
+    spread: float
+    gradient: float
+
+
+@final
+@dataclass(frozen=True)
+class ColumnEffects:
+    """What every column does; `print` shows it, largest first.
+
+    Attributes
+    ----------
+    measure : "loss" or "rmse"
+    before : float
+        On the rows as they are.
+    rows : int
+    columns : list of ColumnEffect
+        In the order of the table.
+    answer : str
+        What the gradients are of.
+    """
+
+    measure: str
+    before: float
+    rows: int
+    columns: list[ColumnEffect]
+    answer: str
+
+    def page(self) -> Page:
+        """The columns, those whose permutation costs most first."""
+        ordered = sorted(self.columns, key=lambda column: -column.permuted)
+        rows: list[list[Cell | str]] = [
+            [
+                Cell(column.name, "" if column.permuted > 2 * column.spread else "dim"),
+                f"{column.permuted:+.4g}",
+                f"{column.spread:.2g}",
+                number(column.gradient, 3),
+            ]
+            for column in ordered[:_MOST_SHOWN]
+        ]
+        words = (
+            f"permuted: how much the {self.measure} ({number(self.before, 4)} on these {self.rows:,} rows) rises when "
+            "the column's values are dealt to other rows, with its standard deviation; dim where chance does as much. "
+            f"gradient: how far {self.answer} moves when the column moves by its spread. Columns that say the same "
+            "share what they say: one of them permuted costs little."
+        )
+        table = Table(["column", "permuted", "±", "gradient"], rows, "lrrr")
+        rest = len(ordered) - _MOST_SHOWN
+        more = [Words(f"… and {rest:,} columns more", "dim")] if rest > 0 else []
+        return Page("What each column does", [table, *more, Words(words, "dim")])
+
+    def to_dict(self) -> dict[str, Any]:
+        """A plain dictionary, for JSON."""
+        return asdict(self)
+
+    def __str__(self) -> str:
+        return self.page().text()
+
+    def _repr_html_(self) -> str:
+        return self.page().html()
+
+
+def column_effects(model: TableModel, table: Any, y: Any, *, repeats: int = 5, seed: int = 0) -> ColumnEffects:
+    """Permutation importance and input gradients of every column that a table's model uses.
+
+    Parameters
+    ----------
+    model : TableModel
+    table : data frame of polars or pandas
+        Rows that the model has not learnt from, best: of others it knows the answers.
+    y : array-like, shape (n_rows,)
+        Their labels, or values.
+    repeats : int
+        Permutations of each column.
+    seed : int
+
+    Returns
+    -------
+    ColumnEffects
+
+    Raises
+    ------
+    TableError
+        No row, or another number of targets.
+    ConfigurationError
+        A model whose first layer is not dense.
+
+    Notes
+    -----
+    Breiman, "Random forests" (2001); as scikit-learn's ``permutation_importance`` with the log loss, or the root of the
+    mean squared error, where that is given a column that became several inputs as one.
+
+    Examples
+    --------
+    >>> import polars as pl
+    >>> from backlit import TabularClassifier
+    >>> table = pl.DataFrame({"a": [0.1 * i for i in range(60)], "noise": [float(i * 37 % 11) for i in range(60)]})
+    >>> y = ["low" if i < 30 else "high" for i in range(60)]
+    >>> effects = column_effects(TabularClassifier(preset="fast").fit(table, y).model_, table, y)
+    >>> [column.name for column in effects.columns], effects.columns[0].permuted > 3 * effects.columns[1].permuted
+    (['a', 'noise'], True)
+    """
+    positive_whole("repeats", repeats)
+    X, y = model.prepare(table), np.asarray(y)
+    if len(X) == 0 or y.shape != (len(X),):
+        raise TableError(f"{len(X)} rows need as many targets, at least one: received targets of shape {y.shape}")
+    sources = np.array(model.preparation.sources())
+    measure = "rmse" if model.classes is None else "loss"
+    before = _measured(model, X, y)
+    moves = np.abs(input_gradients(model, X)) * X.std(axis=0)
+    columns = []
+    for name in model.preparation.kinds:
+        inputs = np.flatnonzero(sources == name)
+        kept = X[:, inputs].copy()
+        rises = []
+        for repeat in range(repeats):
+            # the same rows for every column: columns are then compared on equal terms
+            X[:, inputs] = kept[keyed_generator(seed, "sampling", repeat).permutation(len(X))]
+            rises.append(_measured(model, X, y) - before)
+        X[:, inputs] = kept
+        gradient = float(np.sqrt((moves[:, inputs] ** 2).sum(axis=1)).mean())
+        columns.append(ColumnEffect(name, float(np.mean(rises)), float(np.std(rises)), gradient))
+    return ColumnEffects(measure, before, len(X), columns, _answer(model))
+
+
+def _measured(model: TableModel, X: Array, y: Array) -> float:
+    a = model.network.forward(X)
+    if model.classes is None:
+        return regression_measures(model.values(a), y)["rmse"]
+    return classification_measures(model.probabilities(a), model.encode(y))["loss"]
+
+
+def _answer(model: TableModel) -> str:
+    return "the value predicted" if model.classes is None else "the logarithm of the probability of the class predicted"
+
+
+def input_gradients(model: TableModel, X: Array) -> Array:
+    """∂s/∂x for each input x of each row, shape (n, inputs).
+
+    s is the logarithm of the probability of the class predicted, or the value predicted in the target's own units. By
+    the network's own backward pass: −log p is its loss where the class predicted is the target, and ½(a − y)² has the
+    slope 1 in a where the target y is a − 1.
+
+    Raises
+    ------
+    ConfigurationError
+        A model whose first layer is not dense.
+    """
+    net = model.network.astype("float64")
+    first = net.layers[0]
+    if not isinstance(first, Dense) or net.input_scale != 1.0:
+        raise ConfigurationError(f"gradients of columns need a dense first layer, received {first!r}")
+    found = np.empty(X.shape, np.float64)
+    for start in range(0, len(X), _PIECE):
+        rows = slice(start, start + _PIECE)
+        found[rows] = _piece(net, first, X[rows].astype(np.float64), classes=model.classes is not None)
+    return found if model.classes is not None else found * model.scale
+
+
+def _piece(net: Network, first: Dense, X: Array, *, classes: bool) -> Array:
+    work = net.workspace(len(X))
+    work.load(X, np.zeros((len(X), net.outputs)))
+    a = net.forward_pass(work)  # (n, outputs), without dropout
+    if not classes:
+        target = a - 1.0
+    elif net.outputs == 1:
+        target = (a > 0.5).astype(np.float64)
+    else:
+        target = np.eye(net.outputs)[a.argmax(axis=1)]
+    work.load(X, target)
+    net.forward_pass(work)
+    net.backward_pass(work)
+    # dL/dx = delta Wᵀ      (n, units) (units, inputs); s = −L for classes, and L rises as the value does
+    gradient = work.delta[0] @ first.weight.T
+    return np.asarray(-gradient if classes else gradient)
+
+
+# ── one row ──────────────────────────────────────────────────────────────────────────────────────────────────
+
+
+@final
+@dataclass(frozen=True)
+class RowEffects:
+    """What the columns of one row do to its prediction, at first order.
+
+    Attributes
+    ----------
+    told : str
+        What the gradients are of.
+    columns : list of (str, float, float)
+        Name; gradient times input, Σ ∂s/∂x x over the inputs of the column; and the size of the gradient, √Σ (∂s/∂x)².
+    """
+
+    told: str
+    columns: Sequence[tuple[str, float, float]]
+
+    def page(self) -> Page:
+        """The columns, the largest products first."""
+        ordered = sorted(self.columns, key=lambda column: -abs(column[1]))
+        rows: list[list[Cell | str]] = [
+            [name, Cell(f"{product:+.3g}", "good" if product > 0 else "poor" if product < 0 else ""), number(size, 3)]
+            for name, product, size in ordered[:_MOST_SHOWN]
+        ]
+        words = (
+            f"Of {self.told}. An input is 0 where a number is the mean, or a category absent: gradient × input says "
+            "what the column's being otherwise contributes at first order (Shrikumar et al., 2016); gradient is how "
+            "steep the answer is there."
+        )
+        return Page(
+            "What each column does here",
+            [Table(["column", "gradient × input", "gradient"], rows, "lrr"), Words(words, "dim")],
+        )
+
+    def to_dict(self) -> dict[str, Any]:
+        """A plain dictionary, for JSON."""
+        return {"told": self.told, "columns": [list(column) for column in self.columns]}
+
+    def __str__(self) -> str:
+        return self.page().text()
+
+    def _repr_html_(self) -> str:
+        return self.page().html()
+
+
+def row_effects(model: TableModel, x: Array) -> RowEffects:
+    """What each column of one prepared row, shape (inputs,), does to its prediction.
+
+    Examples
+    --------
+    >>> import polars as pl
+    >>> from backlit import TabularRegressor
+    >>> table = pl.DataFrame({"a": [0.1 * i for i in range(40)], "noise": [float(i * 37 % 11) for i in range(40)]})
+    >>> model = TabularRegressor(preset="fast").fit(table, [3.0 * 0.1 * i for i in range(40)]).model_
+    >>> name, product, _ = row_effects(model, model.prepare(table)[0]).columns[0]
+    >>> name, product < -2.0                              # the first row has the smallest a, and a small value
+    ('a', True)
+    """
+    g = input_gradients(model, x[None, :])[0]  # (inputs,)
+    sources = np.array(model.preparation.sources())
+    found = []
+    for name in model.preparation.kinds:
+        inputs = sources == name
+        found.append((name, float(g[inputs] @ x[inputs]), float(np.linalg.norm(g[inputs]))))
+    return RowEffects(_answer(model), found)
