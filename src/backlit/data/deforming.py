@@ -21,7 +21,7 @@ from __future__ import annotations
 import math
 import zlib
 from collections.abc import Callable
-from dataclasses import astuple, dataclass
+from dataclasses import dataclass, replace
 from importlib.util import find_spec
 from typing import Any, Final, final
 
@@ -34,6 +34,7 @@ from ..parameters import Array
 from ..randomness import check_seed, keyed_generator
 
 _AFFINE_WORDS: Final = 8
+_SIZES: Final = ("rotation", "scale", "shear", "shift", "elastic")
 _SMOOTHEST: Final = 6.0  # pixels: the sums of wider filters would leave 32 bits
 _FIELD_UNIT: Final = 256.0  # of the whole numbers 2b − 255 that a byte b makes: a uniform number is one 256th
 _TOGETHER: Final = 256  # pictures that the NumPy form makes at once
@@ -73,11 +74,11 @@ class Deformation:
     smoothness: float = 4.0
 
     def __post_init__(self) -> None:
-        if not_negative("rotation", self.rotation) > math.pi / 2:
-            raise ConfigurationError(f"rotation must be at most π/2 radians, received {self.rotation!r}")
         fraction("scale", self.scale)
-        for name in ("shear", "shift", "elastic"):
+        for name in _SIZES:
             not_negative(name, getattr(self, name))
+        if self.rotation > math.pi / 2:
+            raise ConfigurationError(f"rotation must be at most π/2 radians, received {self.rotation!r}")
         if not 1.0 <= positive("smoothness", self.smoothness) <= _SMOOTHEST:
             raise ConfigurationError(
                 f"smoothness must be from 1 to {_SMOOTHEST:g} pixels, received {self.smoothness!r}"
@@ -85,8 +86,7 @@ class Deformation:
 
     def strength(self, share: float) -> Deformation:
         """The same, each size but the smoothness times a number."""
-        sizes = (share * size for size in astuple(self)[:-1])
-        return Deformation(*sizes, self.smoothness)
+        return replace(self, **{name: share * getattr(self, name) for name in _SIZES})
 
 
 @final

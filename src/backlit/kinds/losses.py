@@ -341,7 +341,8 @@ def get_loss(loss: LossLike) -> Loss:
     Parameters
     ----------
     loss : str, Loss or (callable, callable)
-        A name; `huber(delta)`, `quantile(q)` or `cross_entropy(smoothing)`; or two functions of (a, y), both of shape (n, K):
+        A name; `huber(delta)`, `quantile(q)` or `cross_entropy(smoothing)`; or two functions of (a, y), both of shape
+        (n, K):
         ``value(a, y)`` gives one loss a sample, shape (n,), and ``gradient(a, y)`` gives dL/da, shape (n, K).
         The network checks your gradient against finite differences on the first batch it sees.
 

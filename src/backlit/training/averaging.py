@@ -43,8 +43,8 @@ class WeightAverage(Callback):
 
     def __init__(self, decay: float = 0.999, *, every_steps: int = 8) -> None:
         self.decay = fraction("decay", decay)
-        self.every_steps = positive_whole("every_steps", every_steps)
-        self._sum: Array | None = None
+        self.every_steps = self._k = positive_whole("every_steps", every_steps)
+        self._sum = self._room = np.empty(0)
         self._share, self._seen = 0.0, 0
 
     def on_fit_begin(self, training: Training) -> None:
@@ -85,10 +85,10 @@ class WeightAverage(Callback):
     def _see(self, training: Training) -> None:
         """Take the parameters into the average, if a k-th step has just been taken."""
         step = 0 if training.job is None else training.job.state.step
-        if step % self.every_steps or step == self._seen or self._sum is None:
+        if step % self._k or step == self._seen:
             return
         self._seen = step
-        d = self.decay**self.every_steps
+        d = self.decay**self._k
         # d m + (1 − d) θ = m + (1 − d) (θ − m)
         np.subtract(training.net.parameters.state, self._sum, out=self._room)
         self._room *= 1.0 - d
@@ -99,10 +99,10 @@ class WeightAverage(Callback):
         np.divide(self._sum, self._share, out=state)
 
     def to_checkpoint(self) -> dict[str, Any]:
-        return {"sum": self._sum, "share": self._share, "seen": self._seen, "decay": self.decay, "k": self.every_steps}
+        return {"sum": self._sum, "share": self._share, "seen": self._seen, "decay": self.decay, "k": self._k}
 
     def from_checkpoint(self, state: dict[str, Any]) -> None:
-        if (state["decay"], state["k"]) != (self.decay, self.every_steps):
+        if (state["decay"], state["k"]) != (self.decay, self._k):
             raise ConfigurationError(
                 f"the checkpoint's average has decay {state['decay']} and every_steps {state['k']}, received {self!r}: "
                 "resume with those that it began with"
@@ -111,4 +111,4 @@ class WeightAverage(Callback):
         self._share, self._seen = float(state["share"]), int(state["seen"])
 
     def __repr__(self) -> str:
-        return f"WeightAverage(decay={self.decay}, every_steps={self.every_steps})"
+        return f"WeightAverage(decay={self.decay}, every_steps={self._k})"
