@@ -26,18 +26,18 @@ _HALF: Final = np.float32(0.5)
 
 
 @compiled
-def _box_sums(field: Array, width: int, sums: Array, out: Array) -> None:
-    """The sums of `width` neighbours down each column, 0 beyond the edges; shapes (a, b), sums (b,)."""
-    half, height = width // 2, field.shape[0]
+def _box_sums(field: Array, before: int, after: int, sums: Array, out: Array) -> None:
+    """Down each column the sums of a pixel, `before` above it and `after` below it, 0 beyond the edges; sums (b,)."""
+    height = field.shape[0]
     sums[:] = 0
-    for r in range(-half, height):
-        if r + half < height:
+    for r in range(-after, height):
+        if r + after < height:
             for c in range(field.shape[1]):
-                sums[c] += field[r + half, c]
+                sums[c] += field[r + after, c]
         if r >= 0:
-            if r - half > 0:
+            if r - before > 0:
                 for c in range(field.shape[1]):
-                    sums[c] -= field[r - half - 1, c]
+                    sums[c] -= field[r - before - 1, c]
             for c in range(field.shape[1]):
                 out[r, c] = sums[c]
 
@@ -45,9 +45,10 @@ def _box_sums(field: Array, width: int, sums: Array, out: Array) -> None:
 @compiled
 def _three_box_sums(field: Array, widths: Array, sums: Array, room: Array) -> None:
     """Three filters down the columns, the result in `field`."""
-    _box_sums(field, widths[0], sums, room)
-    _box_sums(room, widths[1], sums, field)
-    _box_sums(field, widths[2], sums, room)
+    # an even width has its middle between two pixels: once above, once below
+    _box_sums(field, widths[0] // 2, (widths[0] - 1) // 2, sums, room)
+    _box_sums(room, (widths[1] - 1) // 2, widths[1] // 2, sums, field)
+    _box_sums(field, widths[2] // 2, (widths[2] - 1) // 2, sums, room)
     for r in range(field.shape[0]):
         for c in range(field.shape[1]):
             field[r, c] = room[r, c]

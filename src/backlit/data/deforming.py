@@ -35,7 +35,8 @@ from ..randomness import check_seed, keyed_generator
 
 _AFFINE_WORDS: Final = 8
 _SIZES: Final = ("rotation", "scale", "shear", "shift", "elastic")
-_SMOOTHEST: Final = 6.0  # pixels: the sums of wider filters would leave 32 bits
+_ROUGHEST: Final = 1.5  # pixels: narrower boxes are no Gaussian
+_SMOOTHEST: Final = 6.0  # the sums of wider ones would leave 32 bits
 _FIELD_UNIT: Final = 256.0  # of the whole numbers 2b − 255 that a byte b makes: a uniform number is one 256th
 _TOGETHER: Final = 256  # pictures that the NumPy form makes at once
 
@@ -58,7 +59,7 @@ class Deformation:
     elastic : float
         α, in pixels; 0 for none.
     smoothness : float
-        σ of the Gaussian in pixels, from 1 to 6.
+        σ of the Gaussian in pixels, from 1.5 to 6.
 
     Examples
     --------
@@ -79,9 +80,9 @@ class Deformation:
             not_negative(name, getattr(self, name))
         if self.rotation > math.pi / 2:
             raise ConfigurationError(f"rotation must be at most π/2 radians, received {self.rotation!r}")
-        if not 1.0 <= positive("smoothness", self.smoothness) <= _SMOOTHEST:
+        if not _ROUGHEST <= positive("smoothness", self.smoothness) <= _SMOOTHEST:
             raise ConfigurationError(
-                f"smoothness must be from 1 to {_SMOOTHEST:g} pixels, received {self.smoothness!r}"
+                f"smoothness must be from {_ROUGHEST:g} to {_SMOOTHEST:g} pixels, received {self.smoothness!r}"
             )
 
     def strength(self, share: float) -> Deformation:
@@ -274,17 +275,17 @@ def mean_over_copies(
 
 
 def box_widths(sigma: float) -> Array:
-    """Odd widths of three box filters whose variances add up to nearly σ².
+    """Widths of three box filters whose variances add up to nearly σ².
 
     A box of width w has the variance (w² − 1)/12.
 
     Examples
     --------
     >>> box_widths(4.0).tolist()
-    [7, 9, 9]
+    [8, 8, 8]
     """
-    lower = max(1, 2 * int((math.sqrt(4.0 * sigma * sigma + 1.0) - 1.0) / 2.0) + 1)  # three of them are not too wide
-    choices = [np.array([lower] * (3 - k) + [lower + 2] * k) for k in range(4)]
+    lower = int(math.sqrt(4.0 * sigma * sigma + 1.0))  # three of them are not too wide
+    choices = [np.array([lower] * (3 - k) + [lower + 1] * k) for k in range(4)]
     return min(choices, key=lambda widths: abs(math.sqrt(((widths**2 - 1) / 12.0).sum()) - sigma))
 
 
@@ -305,8 +306,10 @@ def _box_strength(sigma: float, widths: Array) -> float:
 def _box_matrix(size: int, widths: Array) -> Array:
     """The matrix B, shape (size, size), with B u = the three box sums of u, 0 beyond the edges after each."""
     places = np.arange(size)
-    distance = np.abs(places[:, None] - places)
+    further = places - places[:, None]
     product = np.eye(size)
-    for width in widths:
-        product = (distance <= width // 2).astype(np.float64) @ product
+    for k, width in enumerate(widths):
+        # an even width has its middle between two pixels: once above, once below
+        before, after = (width // 2, (width - 1) // 2) if k != 1 else ((width - 1) // 2, width // 2)
+        product = ((further >= -before) & (further <= after)).astype(np.float64) @ product
     return product

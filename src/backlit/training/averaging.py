@@ -99,15 +99,15 @@ class WeightAverage(Callback):
         np.divide(self._sum, self._share, out=state)
 
     def to_checkpoint(self) -> dict[str, Any]:
-        return {"sum": self._sum, "share": self._share, "seen": self._seen, "decay": self.decay, "k": self._k}
+        return {"sum": self._sum, "share": self._share, "seen": self._seen, "decay": self.decay, "every_steps": self._k}
 
     def from_checkpoint(self, state: dict[str, Any]) -> None:
-        if (state["decay"], state["k"]) != (self.decay, self._k):
+        if (state["decay"], state["every_steps"]) != (self.decay, self._k):
             raise ConfigurationError(
-                f"the checkpoint's average has decay {state['decay']} and every_steps {state['k']}, received {self!r}: "
+                f"the checkpoint's average has decay {state['decay']} and every_steps {state['every_steps']}, received {self!r}: "
                 "resume with those that it began with"
             )
-        self._sum = state["sum"]
+        self._sum[:] = state["sum"]
         self._share, self._seen = float(state["share"]), int(state["seen"])
 
     def __repr__(self) -> str:
