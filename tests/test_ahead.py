@@ -52,6 +52,7 @@ def test_pictures_made_ahead_are_those_of_their_epoch() -> None:
     np.testing.assert_allclose(ahead.parameters.values, fetched.parameters.values, rtol=1e-6, atol=1e-7)
 
 
+@pytest.mark.xdist_group("compiled")
 def test_the_compiled_engine_trains_on_them() -> None:
     pytest.importorskip("numba")
     compiled, reference = trained(source(), engine="compiled"), trained(source())
@@ -87,6 +88,7 @@ def test_an_error_of_the_source_ends_training() -> None:
         trained(Broken())
 
 
+@pytest.mark.xdist_group("compiled")
 @pytest.mark.parametrize("engine", ["reference", "compiled"])
 @pytest.mark.parametrize("stop_after", range(1, 13))
 def test_a_run_that_goes_on_has_the_same_bits(engine: str, stop_after: int, tmp_path: Path) -> None:

@@ -47,6 +47,7 @@ def test_what_is_no_share_is_refused(smoothing: object) -> None:
         cross_entropy(smoothing)  # type: ignore[arg-type]
 
 
+@pytest.mark.xdist_group("compiled")
 @pytest.mark.parametrize("batch_size", [5, None])
 @pytest.mark.parametrize("output", ["softmax", "sigmoid"])
 def test_both_engines(output: str, batch_size: int | None) -> None:

@@ -48,6 +48,8 @@ def evaluate(
     json
         Print one JSON object with the metrics to stdout; everything else goes to stderr.
     """
+    if copies:
+        positive_whole("--copies", copies)
     loaded = load_model(model)
     result: dict[str, Any]
     if isinstance(loaded, Network):
@@ -105,6 +107,8 @@ def predict(
     """
     if out is not None:
         check_output("--out", out, inputs={"the model": model, "the file": file})
+    if copies:
+        positive_whole("--copies", copies)
     loaded = load_model(model)
     half = None
     if isinstance(loaded, Network):

@@ -103,9 +103,9 @@ class WeightAverage(Callback):
 
     def from_checkpoint(self, state: dict[str, Any]) -> None:
         if (state["decay"], state["every_steps"]) != (self.decay, self._k):
+            kept = f"decay {state['decay']} and every_steps {state['every_steps']}"
             raise ConfigurationError(
-                f"the checkpoint's average has decay {state['decay']} and every_steps {state['every_steps']}, received {self!r}: "
-                "resume with those that it began with"
+                f"the checkpoint's average has {kept}, received {self!r}: resume with those that it began with"
             )
         self._sum[:] = state["sum"]
         self._share, self._seen = float(state["share"]), int(state["seen"])
