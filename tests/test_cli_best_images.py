@@ -59,7 +59,6 @@ def test_a_folder(capsys: pytest.CaptureFixture[str]) -> None:
     found = trained(capsys, "bars", *QUICK, "--epochs", "60", "--batch-size", "16")
     assert found["epochs"] == 60
     assert found["test"]["accuracy"] > 0.9
-    assert found["test_copies"]["accuracy"] > 0.9
     assert "validation" not in found  # it learns from all training images
     net = bl.load("model.backlit")
     assert net.loss_function.spec() == cross_entropy(0.05).spec()
@@ -129,8 +128,7 @@ def test_what_cannot_be_is_refused(arguments: list[str], said: str, capsys: pyte
 def test_epochs_fit_into_the_minutes(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(best_images, "_seconds_of_epochs", lambda *_: (5.0, 2.0))
     found = trained(capsys, "bars", *QUICK, "--minutes", "1")
-    assert 20 <= found["epochs"] <= 26  # 60 s without what is kept for measuring, the first pictures,
-    assert reading
+    assert 20 <= found["epochs"] <= 26  # 60 s without reading, the first pictures, and what is kept
 
 
 def test_the_time_of_an_epoch_is_measured(capsys: pytest.CaptureFixture[str]) -> None:

@@ -63,7 +63,7 @@ def train_best(
     settings: Settings,
     named: Callable[[Network, History], Network],
     started: float,
-) -> tuple[Network, History, ImageRecipe]:
+) -> tuple[Network, History]:
     """Train on bytes X, shape (n, height·width), and the numbers of their classes y.
 
     `started` is when the command began, by `time.perf_counter`.
@@ -89,7 +89,7 @@ def train_best(
         callbacks=callbacks,
         engine=settings.engine,
     )
-    return net, history, recipe
+    return net, history
 
 
 def _epochs(settings: Settings, recipe: ImageRecipe, source: Deformed, y: Array, classes: int, started: float) -> int:

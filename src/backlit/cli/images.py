@@ -75,7 +75,7 @@ def _train(
         return net
 
     if best:
-        net, history, recipe = train_best(X, Y, validation, sides, len(classes), settings, named, started)
+        net, history = train_best(X, Y, validation, sides, len(classes), settings, named, started)
     else:
         net, history = _train_plainly(X, Y, validation, len(classes), settings, named)
     metrics = {"train": measured_images(net, X, Y)}
@@ -83,8 +83,6 @@ def _train(
         metrics["validation"] = measured_images(net, *validation)
     if test is not None:
         metrics["test"] = measured_images(net, *test)
-    if test is not None and best:
-        metrics["test_copies"] = measured_images(net, *test, sides, recipe.copies)
     facts = {
         "task": f"classification of images {shape}, {len(classes)} classes",
         "images": f"{len(Y):,} to train, {0 if validation is None else len(validation[1]):,} to validate"

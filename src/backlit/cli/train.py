@@ -79,7 +79,7 @@ def train(
         auto: text, or at most 20 whole numbers, are classes; anything else is regression.
     hidden
         Units of a hidden layer; once for each layer. [default: 64 and 64; for images 64, with --preset best
-        two of 1024 to 2048, by the minutes]
+        two of 512 to 2048, by the minutes]
     activation
         Of the hidden layers: relu, tanh, sigmoid, gelu, … [default: relu]
     epochs
@@ -215,9 +215,7 @@ def _show(outcome: Outcome, keeping: Keeping, plot: str | None, as_json: bool, s
     curve = f", learning curve in {plot}" if plot else ""
     show.line(console, f"saved as {out} ({show.size_text(out)}){curve}")
     if as_json:
-        result: dict[str, Any] = {
-            k: v for k, v in outcome.metrics.items() if k in ("train", "validation", "test", "test_copies")
-        }
+        result: dict[str, Any] = {k: v for k, v in outcome.metrics.items() if k in ("train", "validation", "test")}
         result |= {"task": outcome.task, "model": out, "epochs": history.epochs, "best_epoch": history.best_epoch}
         result |= {"members": outcome.members, "checkpoint": keeping.checkpoint, "resumed": keeping.resume}
         show.print_json({**result, "seconds": round(seconds, 3)})

@@ -6,6 +6,7 @@ figures.
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass, field
 from typing import Any, Final, final
 
@@ -16,8 +17,8 @@ from ..kinds.schedules import CosineDecay
 from ..network import Network
 from .deforming import Deformation
 
-#: Minutes up to which a network of these hidden layers learns most on two cores, and what a wider one asks for.
-_WIDTHS: Final = ((10.0, (1024, 1024)), (60.0, (1536, 1536)), (float("inf"), (2048, 2048)))
+#: Minutes up to which hidden layers so wide are taken, with their learning rate: wider ones take more time to learn.
+_WIDTHS: Final = ((10.0, (512, 512), 0.004), (60.0, (1024, 1024), 0.003), (math.inf, (2048, 2048), 0.002))
 WARM_UP: Final = 0.1  # share of the epochs in which the learning rate rises
 
 
@@ -28,11 +29,13 @@ class ImageRecipe:
 
     Attributes
     ----------
-    hidden, activation, dropout
-        Of the hidden layers.
-    epochs, batch_size, optimizer
+    hidden : tuple of int
+        Units of the hidden layers.
     learning_rate : float
         At its largest: it rises in a line for a tenth of the epochs, and falls along half a cosine to 0.
+    activation, dropout
+        Of the hidden layers.
+    epochs, batch_size, optimizer
     weight_decay : float
         For AdamW; other optimisers have none.
     smoothing : float
@@ -40,27 +43,24 @@ class ImageRecipe:
     decay : float
         Of the moving average of the parameters, for each step.
     deformation : Deformation
-    copies : int
-        Deformed copies that the test images are measured with, besides themselves.
 
     Examples
     --------
     >>> image_recipe(minutes=5).hidden
-    (1024, 1024)
+    (512, 512)
     """
 
     hidden: tuple[int, ...]
+    learning_rate: float
     activation: str = "relu"
     dropout: float = 0.1
     epochs: int = 100
     batch_size: int = 256
     optimizer: str = "adamw"
-    learning_rate: float = 0.002
     weight_decay: float = 0.01
     smoothing: float = 0.05
     decay: float = 0.999
     deformation: Deformation = field(default_factory=Deformation)
-    copies: int = 16
 
     def network(self, inputs: int, classes: int, seed: int) -> Network:
         """A new network, for bytes."""
@@ -89,4 +89,5 @@ class ImageRecipe:
 def image_recipe(minutes: float | None = None) -> ImageRecipe:
     """The recipe for so many minutes of training; 30 unless told."""
     given = 30.0 if minutes is None else minutes
-    return ImageRecipe(next(hidden for most, hidden in _WIDTHS if given <= most))
+    hidden, rate = next((hidden, rate) for most, hidden, rate in _WIDTHS if given <= most)
+    return ImageRecipe(hidden, rate)
