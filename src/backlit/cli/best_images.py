@@ -25,7 +25,7 @@ from . import show
 from .settings import MOST_WATCHED, Settings
 
 _MEASURED_STEPS: Final = 40  # whose time tells how many epochs there are in the minutes given
-_KEPT: Final = 0.04  # share of the time that is left for measuring, and for steps that take longer
+_KEPT: Final = 0.08  # share of the time that is left for callbacks, for measuring, and for steps that take longer
 
 
 @final
@@ -97,8 +97,8 @@ def _epochs(settings: Settings, recipe: ImageRecipe, source: Deformed, y: Array,
     if "epochs" in settings.given:
         return recipe.epochs
     if settings.keeping.resume is not None:
-        planned = [state["planned_epochs"] for state in read_checkpoint(settings.keeping.resume).about["callbacks"]
-                   if "planned_epochs" in state]  # fmt: skip
+        kept = read_checkpoint(settings.keeping.resume).about["callbacks"]
+        planned = [state["planned_epochs"] for state in kept if "planned_epochs" in state]
         if len(planned) != 1 or not isinstance(planned[0], int) or planned[0] < 1:
             raise ConfigurationError(
                 f"the checkpoint {settings.keeping.resume!r} is not of a run of --preset best on images: "

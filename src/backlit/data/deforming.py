@@ -38,7 +38,7 @@ _SIZES: Final = ("rotation", "scale", "shear", "shift", "elastic")
 _ROUGHEST: Final = 1.5  # pixels: narrower boxes are no Gaussian
 _SMOOTHEST: Final = 6.0  # the sums of wider ones would leave 32 bits
 _FIELD_UNIT: Final = 256.0  # of the whole numbers 2b − 255 that a byte b makes: a uniform number is one 256th
-_TOGETHER: Final = 256  # pictures that the NumPy form makes at once
+_TOGETHER: Final = 2**18  # pixels of the pictures that the NumPy form makes at once
 
 
 @final
@@ -179,8 +179,9 @@ class Deformed:
     # ── the same in NumPy ────────────────────────────────────────────────────────────────────────────────────
 
     def _in_numpy(self, rows: Array, epoch: int, out: Array) -> None:
-        for start in range(0, len(rows), _TOGETHER):
-            part = slice(start, start + _TOGETHER)
+        together = max(1, _TOGETHER // self._X.shape[1])
+        for start in range(0, len(rows), together):
+            part = slice(start, start + together)
             self._some_in_numpy(rows[part], epoch, out[part])
 
     def _some_in_numpy(self, rows: Array, epoch: int, out: Array) -> None:
