@@ -89,6 +89,7 @@ def killed_and_gone_on(command: list[str], times: int, dice: random.Random) -> i
     [
         pytest.param([*TABLE, "--epochs", "2000", "--validation", "0", "--engine", "reference"], id="table"),
         pytest.param([*IMAGES, "--epochs", "2000", "--validation", "0", "--engine", "reference"], id="images"),
+        pytest.param([*IMAGES, "--preset", "best", "--epochs", "300", "--engine", "reference"], id="images best"),
         pytest.param(
             [*TABLE, "--epochs", "2000", "--validation", "0", "--engine", "compiled"],
             id="compiled",

@@ -19,7 +19,7 @@ from backlit.export.numpy.passes import script_name
 from backlit.export.numpy.program import export_numpy
 from backlit.export.numpy.script import MOST_AT_THE_TOP, MOST_IN_THE_SCRIPT
 from backlit.kinds import ACTIVATIONS, LAYERS, Activation, BatchNorm, Layer, LayerNorm, Scale
-from backlit.kinds.losses import LOSSES, Loss, huber, quantile
+from backlit.kinds.losses import LOSSES, Loss, cross_entropy, huber, quantile
 from backlit.kinds.optimizers import OPTIMIZERS, Lion
 from backlit.kinds.schedules import SCHEDULES
 from backlit.kinds.script import LayerText, LossText, UpdateText, number
@@ -159,7 +159,7 @@ def test_the_slopes_of_leaky_relu_are_1_and_a_hundredth(tmp_path: Path) -> None:
 def loss_cases() -> list[tuple[Loss, str, int]]:
     """Each loss with every activation that it is a pair with, with one that it is none with, and two with settings."""
     cases = []
-    for loss in (*(make() for make in LOSSES.values()), huber(0.3), quantile(0.9)):
+    for loss in (*(make() for make in LOSSES.values()), huber(0.3), quantile(0.9), cross_entropy(0.15)):
         alone = [] if loss.needs_pair else ["softplus"] if loss.positive else ["identity", "tanh"]
         for activation in [*loss.pairs, *alone]:
             fewest = 2 if ACTIVATIONS[activation].sums_to_one else 1

@@ -16,7 +16,7 @@ from backlit.exceptions import ConfigurationError
 from backlit.kinds.activations import NAMES as ACTIVATIONS
 from backlit.kinds.activations import Activation, get_activation
 from backlit.kinds.losses import NAMES as LOSSES
-from backlit.kinds.losses import get_loss, huber, quantile
+from backlit.kinds.losses import cross_entropy, get_loss, huber, quantile
 
 UNCHECKABLE = "cannot be checked here"
 TOLERANCE = 1e-6
@@ -26,7 +26,7 @@ OWN_ACTIVATION = (np.sin, np.cos)
 OWN_LOSS = (lambda a, y: ((a - y) ** 4).sum(axis=1), lambda a, y: 4 * (a - y) ** 3)
 
 HIDDEN = [*ACTIVATIONS, OWN_ACTIVATION]
-EVERY_LOSS = [*LOSSES, huber(0.2), quantile(0.8), OWN_LOSS]
+EVERY_LOSS = [*LOSSES, huber(0.2), quantile(0.8), cross_entropy(0.2), OWN_LOSS]
 
 
 class Setting(NamedTuple):

@@ -16,11 +16,12 @@ from .checking.gradcheck import FiniteDifference, GradientReport, check_gradient
 from .checking.gradreport import EpsilonSweep
 from .exceptions import BacklitError, BacklitWarning
 from .kinds import BatchNorm, Dense, Dropout, Layer, LayerNorm, Scale
-from .kinds.losses import huber, quantile
+from .kinds.losses import cross_entropy, huber, quantile
 from .kinds.optimizers import SGD, Adagrad, Adam, AdamW, Lion, RMSprop
 from .kinds.schedules import CosineDecay, ExponentialDecay, InverseDecay, StepDecay
 from .network import Network
 from .parameters import ParameterVector
+from .training.averaging import WeightAverage
 from .training.callbacks import Callback, EarlyStopping, LearningRateLog, Monitor
 from .training.checkpoint import Checkpoint
 from .training.fit import fit
@@ -98,7 +99,9 @@ __all__ = [
     "TabularClassifier",
     "TabularRegressor",
     "UnfoldedWeight",
+    "WeightAverage",
     "check_gradients",
+    "cross_entropy",
     "data",
     "diagnose",
     "diagnose_function",

@@ -21,7 +21,7 @@ from __future__ import annotations
 
 import math
 import threading
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from typing import Any, Final, final
 
 import numpy as np
@@ -193,6 +193,12 @@ class Network:
     def paired(self) -> bool:
         """Whether loss and output activation are a pair with delta = a − y."""
         return self.output_layer.activation.name in self.loss_function.pairs
+
+    @property
+    def aim(self) -> Callable[[Array], Array] | None:
+        """What makes y of the equations from the targets, where it is not the targets: a loss with smoothed labels."""
+        pair = self.loss_function.pairs.get(self.output_layer.activation.name)
+        return None if pair is None else pair.aim
 
     # ── the lesson ───────────────────────────────────────────────────────────────────────────────────────
 
@@ -412,7 +418,13 @@ class Network:
             while len(kept) >= 4:
                 del kept[next(iter(kept))]
             kept[key] = Workspace(
-                self.layers, self.inputs, n, self.dtype, input_scale=self.input_scale, training=training
+                self.layers,
+                self.inputs,
+                n,
+                self.dtype,
+                aim=self.aim,
+                input_scale=self.input_scale,
+                training=training,
             )
         return kept[key]
 

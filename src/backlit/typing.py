@@ -26,6 +26,21 @@ class BatchSource(Protocol):
 
 
 @runtime_checkable
+class EpochSource(BatchSource, Protocol):
+    """Rows that are made anew in every epoch, of which those of one epoch can be held in memory.
+
+    `dtype` is that of an array which holds them as they are; `fetch` writes into such an array, too, and may be called
+    from another thread. `description` tells one source from another: a run goes on with the source that it began with.
+    """
+
+    @property
+    def dtype(self) -> Any: ...
+
+    @property
+    def description(self) -> str: ...
+
+
+@runtime_checkable
 class SparseSource(BatchSource, Protocol):
     """Rows of which most numbers are zero, and of which only the others are stored.
 

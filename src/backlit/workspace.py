@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any, final
 
 import numpy as np
@@ -36,7 +36,7 @@ class Workspace:
     paired : bool
         Whether delta of the output is dL/dz = a − y from the start.
     y : ndarray, shape (n, outputs)
-        Target values.
+        Target values, as the loss compares them with the outputs: what `aim` makes of those that are loaded.
     weight : ndarray, shape (n,), or None
         Sample weights; None counts every row once.
     ones : ndarray, shape (n,)
@@ -52,12 +52,14 @@ class Workspace:
         n: int,
         dtype: np.dtype[Any],
         *,
+        aim: Callable[[Array], Array] | None,
         input_scale: float = 1.0,
         training: bool = True,
     ) -> None:
         self.n = n
         self.dtype = dtype
         self.input_scale = input_scale
+        self._aim = aim
         self._input: Array | None = None
         self._raw: Array | None = None
         self.paired = False
@@ -116,7 +118,7 @@ class Workspace:
         else:
             self._set_scaled(X)
         if Y is not None:
-            self.y = Y
+            self.y = Y if self._aim is None else self._aim(Y)
             self.weight = weight
 
     def gather(self, X: Array, Y: Array, weight: Array | None, rows: Array) -> None:
@@ -133,6 +135,8 @@ class Workspace:
 
     def _take_targets(self, Y: Array, weight: Array | None, rows: Array) -> None:
         self.y = Y.take(rows, axis=0, out=self._y, mode="clip")
+        if self._aim is not None:
+            self.y = self._aim(self.y)
         self.weight = None if weight is None else weight.take(rows, out=self._weight, mode="clip")
 
     def _set_scaled(self, X: Array) -> None:

@@ -53,7 +53,12 @@ class FrozenBatch:
         self.values = self.net.parameters.values
         self.step = step
         self.work = Workspace(
-            self.net.layers, self.net.inputs, X.shape[0], self.net.dtype, input_scale=self.net.input_scale
+            self.net.layers,
+            self.net.inputs,
+            X.shape[0],
+            self.net.dtype,
+            aim=self.net.aim,
+            input_scale=self.net.input_scale,
         )
         Y = Y.astype(dtype)
         if self.net.loss_function.targets == "probabilities" and self.net.output_layer.activation.sums_to_one:

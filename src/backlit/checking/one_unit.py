@@ -120,7 +120,7 @@ class OneUnit:
         passes = 2 << max(0, count - 1).bit_length()
         if passes not in self._rooms:
             net, n = self.net, self.work.n
-            made = Workspace(net.layers, net.inputs, passes * n, net.dtype, training=False)
+            made = Workspace(net.layers, net.inputs, passes * n, net.dtype, aim=net.aim, training=False)
             made.y = np.tile(self.work.y, (passes, 1))
             self._rooms[passes] = made
         return self._rooms[passes]

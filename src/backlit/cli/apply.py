@@ -28,6 +28,7 @@ def evaluate(
     *,
     no_header: Annotated[bool, Flag] = False,
     loose_labels: Annotated[bool, Flag] = False,
+    copies: int = 0,
     json: Annotated[bool, Flag] = False,
 ) -> None:
     """Measure a saved model on a file that holds the target too.
@@ -42,23 +43,26 @@ def evaluate(
         The first line is data; the columns are those of the training file, in its order.
     loose_labels
         Take labels that differ only by case, blanks or a full stop as the same.
+    copies
+        Of images: predict the mean over each one and so many copies of it, deformed a little.
     json
         Print one JSON object with the metrics to stdout; everything else goes to stderr.
     """
+    if copies:
+        positive_whole("--copies", copies)
     loaded = load_model(model)
     result: dict[str, Any]
     if isinstance(loaded, Network):
-        from ..training.evaluation import evaluate as evaluate_network
-        from .images import class_names, known_labels, read_images
+        from .images import class_names, image_sides, known_labels, measured_images, read_images
 
         X, y = read_images(file, loaded, model)
         if y is None:
             raise ConfigurationError(f"{file!r} has no array y to compare the predictions with")
         index = known_labels(y, class_names(loaded))
-        Y = np.zeros((len(index), loaded.outputs), loaded.dtype)
-        Y[np.arange(len(index)), index] = 1.0
-        rows, result, rare = len(index), dict(evaluate_network(loaded, X, Y)), False
+        sides = image_sides(file, loaded.inputs) if copies else (0, 0)
+        rows, result, rare = len(index), dict(measured_images(loaded, X, index, sides, copies)), False
     else:
+        _check_no_copies(copies, file)
         table, y = read_labelled(loaded, file, loose_labels=loose_labels, no_header=no_header)
         rows = len(y)
         result, rare = measured_in_full(loaded, loaded.prepare(table), y)
@@ -80,6 +84,7 @@ def predict(
     *,
     no_header: Annotated[bool, Flag] = False,
     interval: float | None = None,
+    copies: int = 0,
     out: str | None = None,
 ) -> None:
     """Predict every row of a file, and write the predictions as CSV.
@@ -95,22 +100,29 @@ def predict(
     interval
         Of a regression, also an interval around each prediction, columns lower and upper, that holds this share of the
         values, 0.9 say: found from the errors on rows that had not been learnt from.
+    copies
+        Of images: predict the mean over each one and so many copies of it, deformed a little.
     out
         Where to write; to stdout unless given.
     """
     if out is not None:
         check_output("--out", out, inputs={"the model": model, "the file": file})
+    if copies:
+        positive_whole("--copies", copies)
     loaded = load_model(model)
     half = None
     if isinstance(loaded, Network):
-        from .images import class_names, read_images
+        from .images import class_names, image_outputs, image_sides, read_images
 
         if interval is not None:
             raise ConfigurationError(f"--interval is for values, and {model!r} predicts classes: leave it out")
         X, _ = read_images(file, loaded, model)
-        probability: Array | None = outputs(loaded, X)
+        probability: Array | None = image_outputs(
+            loaded, X, image_sides(file, loaded.inputs) if copies else (0, 0), copies
+        )
         classes: Any = class_names(loaded)
     else:
+        _check_no_copies(copies, file)
         half = None if interval is None else loaded.half_width(interval)
         found = outputs(loaded.network, loaded.prepare(read_unlabelled(loaded, file, no_header=no_header)))
         classes = loaded.classes
@@ -122,6 +134,11 @@ def predict(
         return
     write_bytes(text.encode(), out)
     show.line(show.console(), f"{len(predicted):,} predictions written to {out}")
+
+
+def _check_no_copies(copies: int, file: str) -> None:
+    if copies:
+        raise ConfigurationError(f"--copies is for images, and {file!r} is a table: leave it out")
 
 
 def _predictions_csv(predicted: Array, probability: Array | None, classes: Any, half: float | None) -> str:

@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+import math
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from ..data.arrays import read_arrays, read_features
+from ..data.deforming import mean_over_copies
 from ..data.images import read_image_folder
+from ..data.measures import classification_measures
 from ..data.split import keep_rows, split_rows
 from ..exceptions import ConfigurationError, LabelError
 from ..kinds import Dense, Dropout, get_activation
@@ -20,23 +24,37 @@ from ..parameters import Array
 from ..training.callbacks import Callback, EarlyStopping
 from ..training.evaluation import evaluate
 from ..training.history import History
+from .best_images import train_best
 from .settings import IMAGE_VALIDATION, PATIENCE, Outcome, Settings
 
 
-def train_on_images(folder: str, settings: Settings) -> Outcome:
+def train_on_images(folder: str, settings: Settings, started: float) -> Outcome:
     """MNIST's four files: train on part of the training images, validate on the rest, test on the t10k pair."""
+    settings.check_for_images()
     images = read_image_folder(folder)
-    return _train(images.X_train, images.y_train, (images.X_test, images.y_test), settings, f"{images.shape}")
+    test = images.X_test, images.y_test
+    return _train(images.X_train, images.y_train, test, settings, started, images.shape, f"{images.shape}")
 
 
-def train_on_bytes(file: str, settings: Settings) -> Outcome:
+def train_on_bytes(file: str, settings: Settings, started: float) -> Outcome:
     """An .npz file whose X is uint8: treated as pictures, 0 to 255."""
+    settings.check_for_images()
     X, y = read_arrays(file)
-    return _train(X, y, None, settings, f"({X.shape[1]},)")
+    sides = sides_of_square(file, X.shape[1]) if settings.preset == "best" else (1, X.shape[1])
+    return _train(X, y, None, settings, started, sides, f"({X.shape[1]},)")
 
 
-def _train(X: Array, y: Array, test: tuple[Array, Array] | None, settings: Settings, shape: str) -> Outcome:
-    held = settings.held_out(IMAGE_VALIDATION)
+def _train(
+    X: Array,
+    y: Array,
+    test: tuple[Array, Array] | None,
+    settings: Settings,
+    started: float,
+    sides: tuple[int, int],
+    shape: str,
+) -> Outcome:
+    best = settings.preset == "best"
+    held = settings.held_out(0.0 if best else IMAGE_VALIDATION)
     classes, Y = np.unique(y, return_inverse=True)
     if len(classes) < 2:
         raise LabelError(f"the images have only one label, {classes.tolist()[0]!r}: at least two are needed")
@@ -51,6 +69,37 @@ def _train(X: Array, y: Array, test: tuple[Array, Array] | None, settings: Setti
         X, Y = keep_rows(X, train), Y[train]
     if test is not None:
         test = test[0], known_labels(test[1], classes)
+
+    def named(net: Network, history: History) -> Network:
+        net.classes = classes
+        return net
+
+    if best:
+        net, history = train_best(X, Y, validation, sides, len(classes), settings, named, started)
+    else:
+        net, history = _train_plainly(X, Y, validation, len(classes), settings, named)
+    metrics = {"train": measured_images(net, X, Y)}
+    if validation is not None:
+        metrics["validation"] = measured_images(net, *validation)
+    if test is not None:
+        metrics["test"] = measured_images(net, *test)
+    facts = {
+        "task": f"classification of images {shape}, {len(classes)} classes",
+        "images": f"{len(Y):,} to train, {0 if validation is None else len(validation[1]):,} to validate"
+        + ("" if test is None else f", {len(test[1]):,} to test"),
+    }
+    return Outcome(named(net, history), net, history, "classification", facts, metrics)
+
+
+def _train_plainly(
+    X: Array,
+    y: Array,
+    validation: tuple[Array, Array] | None,
+    classes: int,
+    settings: Settings,
+    named: Callable[[Network, History], Network],
+) -> tuple[Network, History]:
+    """One network on the images as they are, until the validation loss gets no better."""
     layers: list[Dense | Dropout] = []
     for units in settings.hidden:
         init = get_activation(settings.activation).initializer
@@ -58,7 +107,7 @@ def _train(X: Array, y: Array, test: tuple[Array, Array] | None, settings: Setti
         if settings.dropout:
             layers.append(Dropout(settings.dropout))
     net = Network(
-        [*layers, Dense(len(classes), "softmax")],
+        [*layers, Dense(classes, "softmax")],
         inputs=X.shape[1],
         loss="cross_entropy",
         seed=settings.seed,
@@ -66,16 +115,11 @@ def _train(X: Array, y: Array, test: tuple[Array, Array] | None, settings: Setti
     )
     callbacks: list[Callback] = [EarlyStopping(patience=PATIENCE)] if validation else []
     callbacks.append(HealthMonitor(show=True))
-
-    def named(history: History) -> Network:
-        net.classes = classes
-        return net
-
     history = settings.keeping.fit(
-        named,
+        lambda history: named(net, history),
         net,
         X,
-        Y,
+        y,
         epochs=settings.epochs,
         batch_size=settings.batch_size or 64,
         optimizer=_optimizer(settings),
@@ -83,17 +127,7 @@ def _train(X: Array, y: Array, test: tuple[Array, Array] | None, settings: Setti
         callbacks=callbacks,
         engine=settings.engine,
     )
-    metrics = {"train": _measure(net, X, Y)}
-    if validation is not None:
-        metrics["validation"] = _measure(net, *validation)
-    if test is not None:
-        metrics["test"] = _measure(net, *test)
-    facts = {
-        "task": f"classification of images {shape}, {len(classes)} classes",
-        "images": f"{len(Y):,} to train, {0 if validation is None else len(validation[1]):,} to validate"
-        + ("" if test is None else f", {len(test[1]):,} to test"),
-    }
-    return Outcome(named(history), net, history, "classification", facts, metrics)
+    return net, history
 
 
 def _optimizer(settings: Settings) -> Optimizer:
@@ -103,10 +137,40 @@ def _optimizer(settings: Settings) -> Optimizer:
     return made
 
 
-def _measure(net: Network, X: Array, index: Array) -> dict[str, float]:
+def measured_images(
+    net: Network, X: Array, index: Array, sides: tuple[int, int] = (0, 0), copies: int = 0
+) -> dict[str, float]:
+    """Loss and accuracy; of the labels themselves, where the network was trained with smoothed ones.
+
+    `sides` are those of an image, for its copies.
+    """
+    if copies or net.aim is not None:
+        return classification_measures(image_outputs(net, X, sides, copies), index)
     Y = np.zeros((len(index), net.outputs), net.dtype)
     Y[np.arange(len(index)), index] = 1.0
     return evaluate(net, X, Y)
+
+
+def image_outputs(net: Network, X: Array, sides: tuple[int, int], copies: int) -> Array:
+    """The probabilities; with copies, their mean over each image and so many copies of it, deformed a little."""
+    if not copies:
+        return net.forward(X)
+    return mean_over_copies(net, X, sides, copies)
+
+
+def image_sides(file: str, inputs: int) -> tuple[int, int]:
+    """The sides of an image: of a folder those that it states, else those of a square."""
+    return read_image_folder(file).shape if Path(file).is_dir() else sides_of_square(file, inputs)
+
+
+def sides_of_square(file: str, inputs: int) -> tuple[int, int]:
+    side = math.isqrt(inputs)
+    if side * side != inputs:
+        raise ConfigurationError(
+            f"what deforms images has to know their sides, and the {inputs} numbers of a row in {file!r} are no "
+            "square: give a folder of IDX files"
+        )
+    return side, side
 
 
 def known_labels(labels: Array, classes: Array) -> Array:

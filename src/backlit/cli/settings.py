@@ -21,6 +21,8 @@ from .keeping import Keeping
 
 PATIENCE: Final = 10  # epochs without a better validation loss, after which training ends
 IMAGE_VALIDATION: Final = 0.1  # fraction of the images held out unless told
+# Parameters beyond which watching the network's health, a step taken again and again, costs more than training it.
+MOST_WATCHED: Final = 2_000_000
 
 TaskOption = Literal["auto", "classification", "regression"]
 
@@ -60,15 +62,26 @@ class Settings:
         one_of("--preset", self.preset, PRESETS)
         if self.minutes is not None:
             positive("--minutes", self.minutes)
+        self.held_out(0.0)
+        for units in self.hidden:
+            positive_whole("--hidden", units)
+        Dense(1, self.activation)
+
+    def check_for_table(self) -> None:
+        """Refuse what a table's networks cannot be trained with."""
         if self.keeping.checkpoint is not None and (self.preset == "best" or self.minutes is not None):
             asked = "--minutes" if self.minutes is not None else "--preset best"
             raise ConfigurationError(
                 f"a checkpoint is of one network, and {asked} trains several: choose one of the two"
             )
-        self.held_out(0.0)
-        for units in self.hidden:
-            positive_whole("--hidden", units)
-        Dense(1, self.activation)
+
+    def check_for_images(self) -> None:
+        """Refuse what images cannot be trained with."""
+        if self.minutes is not None and self.preset != "best":
+            raise ConfigurationError(
+                f"of images, --minutes goes with --preset best, received --preset {self.preset}: "
+                "give --preset best, or --epochs instead of --minutes"
+            )
 
     def rate(self) -> float:
         """The learning rate asked for, or the optimiser's own."""

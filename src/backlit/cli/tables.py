@@ -25,13 +25,10 @@ from ..training.callbacks import Callback
 from ..training.history import History
 from . import show
 from .rows import measured, measured_outputs, read_labelled, read_rows
-from .settings import Outcome, Settings, TaskOption
+from .settings import MOST_WATCHED, Outcome, Settings, TaskOption
 
 if TYPE_CHECKING:
     import polars as pl
-
-# Parameters beyond which watching the network's health, a step taken again and again, costs more than training it.
-MOST_WATCHED = 2_000_000
 
 
 @final

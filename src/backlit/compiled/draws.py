@@ -27,6 +27,20 @@ def _high_word(a: Any, b: Any) -> Any:
 
 
 @compiled
+def philox_block(key_0: Any, key_1: Any, first: Any, third: Any, fourth: Any, words: Array) -> None:
+    """Four words of the generator with this key, whose counter is (first, 0, third, fourth)."""
+    c0, c1, c2, c3 = first, np.uint64(0), third, fourth
+    k0, k1 = key_0, key_1
+    for _ in range(10):
+        high0, low0 = _high_word(_M0, c0), _M0 * c0
+        high1, low1 = _high_word(_M1, c2), _M1 * c2
+        c0, c1, c2, c3 = high1 ^ c1 ^ k0, low1, high0 ^ c3 ^ k1, low0
+        k0 += _W0
+        k1 += _W1
+    words[0], words[1], words[2], words[3] = c0, c1, c2, c3
+
+
+@compiled
 def draw_factors(seed: Any, layer: int, step: int, rate: float, factors: Array) -> None:
     """0 with probability `rate`, else 1/(1 − rate): the numbers of `keyed_generator(seed, "dropout", step, layer)`.
 
@@ -37,15 +51,7 @@ def draw_factors(seed: Any, layer: int, step: int, rate: float, factors: Array) 
     threshold = np.float32(rate)
     words = np.empty(4, np.uint64)
     for block in range((factors.size + 7) // 8):
-        c0, c1, c2, c3 = np.uint64(block + 1), np.uint64(0), np.uint64(step), np.uint64(layer)
-        k0, k1 = np.uint64(seed), np.uint64(_DROPOUT)
-        for _ in range(10):
-            high0, low0 = _high_word(_M0, c0), _M0 * c0
-            high1, low1 = _high_word(_M1, c2), _M1 * c2
-            c0, c1, c2, c3 = high1 ^ c1 ^ k0, low1, high0 ^ c3 ^ k1, low0
-            k0 += _W0
-            k1 += _W1
-        words[0], words[1], words[2], words[3] = c0, c1, c2, c3
+        philox_block(np.uint64(seed), _DROPOUT, np.uint64(block + 1), np.uint64(step), np.uint64(layer), words)
         for i in range(min(8, factors.size - 8 * block)):
             bits = (words[i // 2] >> np.uint64(32 * (i % 2))) & np.uint64(0xFFFFFFFF)
             uniform = np.float32(bits >> np.uint64(8)) * np.float32(2.0**-24)

@@ -90,9 +90,14 @@ def _data(job: Job) -> step.Data:
         X=_read_only(X.view(np.uint8)),
         kind=known.index(X.dtype),
         input_scale=job.net.input_scale,
-        Y=_read_only(np.require(job.Y, requirements=["C", "A"])),
+        Y=_read_only(np.require(_aimed(job), requirements=["C", "A"])),
         weight=_read_only(np.require(weight, requirements=["C", "A"])),
     )
+
+
+def _aimed(job: Job) -> Array:
+    """The targets as the loss compares them with the outputs."""
+    return job.Y if job.net.aim is None else job.net.aim(job.Y)
 
 
 def _read_only(array: Array) -> Array:
@@ -111,7 +116,7 @@ def _batch(job: Job) -> step.Batch:
     work = net.workspace(n)
     work.load(job.X, job.Y, job.weight)
     weight = np.ones(n, net.dtype) if job.weight is None else job.weight
-    return step.Batch(*(np.require(array, requirements=["C", "A", "W"]) for array in (work.a[0], job.Y, weight)))
+    return step.Batch(*(np.require(array, requirements=["C", "A", "W"]) for array in (work.a[0], _aimed(job), weight)))
 
 
 def _chain(job: Job, plan: Plan) -> step.Chain:

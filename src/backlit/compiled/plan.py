@@ -97,7 +97,9 @@ def loss_number(plan: Plan, loss: Loss | Pair) -> int:
 def _same_kernel(one: Any, other: Any) -> bool:
     if isinstance(one, Loss) and isinstance(other, Loss) and one.builtin and other.builtin:
         return one.name == other.name
-    return bool(isinstance(one, Loss | Pair) and one == other)
+    if isinstance(one, Pair) and isinstance(other, Pair):
+        return one.number is other.number and one.row is other.row  # targets are smoothed before it sees them
+    return bool(isinstance(one, Loss) and one == other)
 
 
 def loss_of(job: Job) -> Loss | Pair:

@@ -1,16 +1,19 @@
-"""The losses for classes, one record each: cross entropy, and hinge."""
+"""The losses for classes, one record each: cross entropy, with smoothed labels or without, and hinge."""
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any, Final
 
 import numpy as np
 
+from ..checks import fraction
 from ..exceptions import ConfigurationError, LabelError
 from ..parameters import Array
+from .activation import built_in
 from .loss import Loss, Pair
 from .numbers import log, softplus
-from .script import LossText
+from .script import LossText, number
 
 #: What delta is where a loss and an output's activation are a pair.
 PAIR_SLOPE: Final = "the slopes cancel, dL/dz = a − y"
@@ -66,39 +69,85 @@ def _check_probabilities(Y: Array, activation: Any) -> None:
         raise LabelError(f"rows of y must add up to 1 for {activation.name}, received {sums[row]:g} in row {row}")
 
 
-CROSS_ENTROPY: Final = Loss(
-    "cross_entropy",
-    _needs_a_pair,
-    _pair_gradient,
-    pairs={
-        "softmax": Pair(
-            _softmax_cross_entropy,
-            row=_softmax_cross_entropy_row,
-            script=LossText(
-                "−Σ_k y_k log a_k = log Σ_j e^(z_j) − Σ_k y_k z_k",
-                (
-                    "s = {z} - {z}.max(axis=1, keepdims=True)",
-                    "rows = np.log(np.exp(s).sum(axis=1)) - (Y * s).sum(axis=1)",
+CROSS_ENTROPY: Final = built_in(
+    Loss(
+        "cross_entropy",
+        _needs_a_pair,
+        _pair_gradient,
+        pairs={
+            "softmax": Pair(
+                _softmax_cross_entropy,
+                row=_softmax_cross_entropy_row,
+                script=LossText(
+                    "−Σ_k y_k log a_k = log Σ_j e^(z_j) − Σ_k y_k z_k",
+                    (
+                        "s = {z} - {z}.max(axis=1, keepdims=True)",
+                        "rows = np.log(np.exp(s).sum(axis=1)) - (Y * s).sum(axis=1)",
+                    ),
+                    f"with softmax and cross entropy {PAIR_SLOPE}",
+                    PAIR_GRADIENT,
                 ),
-                f"with softmax and cross entropy {PAIR_SLOPE}",
-                PAIR_GRADIENT,
             ),
-        ),
-        "sigmoid": Pair(
-            _sigmoid_cross_entropy,
-            number=lambda z, a, y, s: softplus(z) - y * z,
-            script=LossText(
-                "−Σ_k [y_k log a_k + (1 − y_k) log(1 − a_k)] = Σ_k [log(1 + e^(z_k)) − y_k z_k]",
-                ("rows = (np.logaddexp(0, {z}) - Y * {z}).sum(axis=1)",),
-                f"with sigmoid and cross entropy {PAIR_SLOPE}",
-                PAIR_GRADIENT,
+            "sigmoid": Pair(
+                _sigmoid_cross_entropy,
+                number=lambda z, a, y, s: softplus(z) - y * z,
+                script=LossText(
+                    "−Σ_k [y_k log a_k + (1 − y_k) log(1 − a_k)] = Σ_k [log(1 + e^(z_k)) − y_k z_k]",
+                    ("rows = (np.logaddexp(0, {z}) - Y * {z}).sum(axis=1)",),
+                    f"with sigmoid and cross entropy {PAIR_SLOPE}",
+                    PAIR_GRADIENT,
+                ),
             ),
-        ),
-    },
-    needs_pair=True,
-    targets="probabilities",
-    check_targets=_check_probabilities,
+        },
+        needs_pair=True,
+        targets="probabilities",
+        check_targets=_check_probabilities,
+    )
 )
+
+
+def cross_entropy(smoothing: float = 0.0) -> Loss:
+    """Cross entropy, with labels smoothed: y′ = (1 − ε) y + ε/K takes the place of y, ε being `smoothing`.
+
+    K are the classes: the outputs with softmax, two for each with sigmoid. The loss of a network, in training and
+    wherever it is measured, is then that of y′, which is never below its entropy; accuracy is that of the labels.
+    Szegedy et al. (2016).
+
+    Examples
+    --------
+    >>> cross_entropy(0.1).spec()
+    {'name': 'cross_entropy', 'smoothing': 0.1}
+    >>> cross_entropy().spec()
+    {'name': 'cross_entropy'}
+    """
+    smoothing = fraction("the smoothing of labels", smoothing)
+    if smoothing == 0.0:
+        return CROSS_ENTROPY
+    pairs = {name: _smoothed(pair, name == "softmax", smoothing) for name, pair in CROSS_ENTROPY.pairs.items()}
+    settings = {"smoothing": smoothing}
+    return built_in(replace(CROSS_ENTROPY, pairs=pairs, settings=settings, reference="Szegedy et al. (2016)"))
+
+
+def _smoothed(pair: Pair, one_class: bool, smoothing: float) -> Pair:
+    """The pair for smoothed labels: of one class of many where the outputs add up to 1, else each of two."""
+    kept = 1.0 - smoothing
+
+    def aim(Y: Array) -> Array:
+        # y′ = (1 − ε) y + ε/K
+        return kept * Y + smoothing / (Y.shape[1] if one_class else 2)
+
+    text = pair.script
+    if text is not None:
+        share = f"{number(smoothing)} / {'Y.shape[1]' if one_class else 2}"
+        aimed = f"({number(kept)} * Y + {share})"
+        text = replace(
+            text,
+            formula=f"{text.formula}, with (1 − ε) y + ε/{'K' if one_class else 2} for y, ε = {number(smoothing)}",
+            rows=tuple(row.replace("Y", aimed) for row in text.rows),
+            slope=text.slope.replace("a − y", f"a − y′, y′ = (1 − ε) y + ε/{'K' if one_class else 2}"),
+            gradient=text.gradient.replace("Y", aimed),
+        )
+    return replace(pair, aim=aim, script=text)
 
 
 # ── hinge: t = 2y − 1;  dL/da = −t where t a < 1, else 0 ───────────────────────────────────────────────────

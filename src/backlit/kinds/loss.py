@@ -33,12 +33,15 @@ class Pair:
     row : callable (z, a, y, i), or None
         The loss of row i, where it is no such sum; z, a, y (n, K).
     script : LossText or None
+    aim : callable (Y) -> Y, or None
+        What y is in these equations, made of the targets; None where it is the targets themselves.
     """
 
     value: Callable[[Array, Array, Array, Array], Array]
     number: Callable[[Any, Any, Any, Any], Any] | None = None
     row: Callable[[Array, Array, Array, int], Any] | None = None
     script: LossText | None = None
+    aim: Callable[[Array], Array] | None = None
 
 
 @final
@@ -71,7 +74,7 @@ class Loss:
     check_targets : callable (Y, activation), or None
         Refuses targets that the loss is not for.
     settings : dict
-        The parameters of the loss (delta, q), for its description.
+        The parameters of the loss (delta, q, smoothing), for its description.
     reference : str
         Where it comes from.
     builtin : bool

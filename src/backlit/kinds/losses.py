@@ -3,6 +3,7 @@
     squared_error        ½ Σ_k (a_k − y_k)²
     mean_squared_error   mean_k (a_k − y_k)²
     cross_entropy        softmax: −Σ_k y_k log a_k      sigmoid: −Σ_k [y_k log a_k + (1 − y_k) log(1 − a_k)]
+                         with smoothing ε: (1 − ε) y + ε/K for y                              Szegedy et al. (2016)
     huber                Σ_k  ½ r² where |r| ≤ 1, else |r| − ½,  r = a_k − y_k                    Huber (1964)
     log_cosh             Σ_k log cosh(a_k − y_k)
     absolute_error       Σ_k |a_k − y_k|
@@ -32,13 +33,24 @@ from ..exceptions import ConfigurationError, DataError, nearest
 from ..parameters import Array
 from ..typing import Spec
 from .activation import built_in
-from .class_losses import CROSS_ENTROPY, HINGE, PAIR_GRADIENT, PAIR_SLOPE
+from .class_losses import HINGE, PAIR_GRADIENT, PAIR_SLOPE, cross_entropy
 from .loss import Loss, Pair, check_own_loss, own_loss
 from .numbers import sign, softplus, tanh, y_log
 from .script import LossText, number
 from .special import special
 
-__all__ = ["LOSSES", "NAMES", "Loss", "LossLike", "check_own_loss", "get_loss", "huber", "loss_from_spec", "quantile"]
+__all__ = [
+    "LOSSES",
+    "NAMES",
+    "Loss",
+    "LossLike",
+    "check_own_loss",
+    "cross_entropy",
+    "get_loss",
+    "huber",
+    "loss_from_spec",
+    "quantile",
+]
 
 
 def _row_sums(terms: Array) -> Array:
@@ -308,10 +320,11 @@ def _without_settings(loss: Loss) -> Callable[[], Loss]:
 LOSSES: Final[dict[str, Callable[..., Loss]]] = {
     "huber": huber,
     "quantile": quantile,
+    "cross_entropy": cross_entropy,
     **{
         loss.name: _without_settings(built_in(loss))
         for loss in (
-            _SQUARED_ERROR, _MEAN_SQUARED_ERROR, CROSS_ENTROPY, _LOG_COSH, _ABSOLUTE_ERROR, _POISSON, HINGE
+            _SQUARED_ERROR, _MEAN_SQUARED_ERROR, _LOG_COSH, _ABSOLUTE_ERROR, _POISSON, HINGE
         )
     },
 }  # fmt: skip
@@ -328,7 +341,8 @@ def get_loss(loss: LossLike) -> Loss:
     Parameters
     ----------
     loss : str, Loss or (callable, callable)
-        A name; `huber(delta)` or `quantile(q)`; or two functions of (a, y), both of shape (n, K):
+        A name; `huber(delta)`, `quantile(q)` or `cross_entropy(smoothing)`; or two functions of (a, y), both of shape
+        (n, K):
         ``value(a, y)`` gives one loss a sample, shape (n,), and ``gradient(a, y)`` gives dL/da, shape (n, K).
         The network checks your gradient against finite differences on the first batch it sees.
 

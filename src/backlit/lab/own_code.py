@@ -183,7 +183,7 @@ def _gradients(trace: Trace, layer: int, mine: dict[str, Array], printed: str) -
             f"{_BELOW} must have the shape of a_in, {expected}, received {mine[_BELOW].shape}", printed=printed
         )
     net = trace.net.astype(trace.net.dtype)
-    work = Workspace(net.layers, net.inputs, trace.n, net.dtype, input_scale=net.input_scale)
+    work = Workspace(net.layers, net.inputs, trace.n, net.dtype, aim=net.aim, input_scale=net.input_scale)
     work.load(*trace.data)
     with np.errstate(all="ignore"):
         net.forward_pass(work, trace.step)
@@ -218,7 +218,7 @@ def _given(trace: Trace, layer: int, text: LayerText, paired: bool) -> tuple[dic
         lines += [("", "forward, once more"), *text.forward, BLANK]
     found["a"] = passed.a
     if paired:
-        found["y"] = trace.y
+        found["y"] = trace.data[1]
     elif passed.upstream is not None:
         found["dL_da"] = passed.upstream
     found["n"] = trace.n

@@ -315,7 +315,7 @@ class Session:
             "row": -1 if self.chosen is not None else sample.row,
             "rows": trace.n,
             "target": trace.y[sample.row],
-            "label": material.target_text(trace.y[sample.row]),
+            "label": material.target_text(trace.data[1][sample.row]),
             "predicted": material.output_text(course.net, outputs),
             "loss": trace.loss,
             "sample_loss": trace.row_losses[sample.row],

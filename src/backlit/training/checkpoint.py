@@ -34,6 +34,7 @@ from ..files import (
     write_bytes,
 )
 from ..parameters import Array
+from ..typing import EpochSource
 from .callbacks import Callback, Training, keeps
 from .divergence import BestParameters
 from .history import History
@@ -384,7 +385,9 @@ def _fingerprint(data: Data) -> int:
     found = zlib.crc32(np.ascontiguousarray(Y).data)
     if weight is not None:
         found = zlib.crc32(np.ascontiguousarray(weight).data, found)
-    if not is_source(X):
+    if isinstance(X, EpochSource):
+        found = zlib.crc32(X.description.encode(), found)
+    elif not is_source(X):
         rows = X[:: max(1, len(Y) // _SAMPLED_ROWS)]
         found = zlib.crc32(np.ascontiguousarray(rows).data, zlib.crc32(str(X.dtype).encode(), found))
     return found

@@ -23,6 +23,7 @@ from ..kinds.optimizers import SGD, Optimizer
 from ..kinds.schedules import rate_at
 from ..network import Network
 from ..parameters import Array
+from .ahead import AheadEngine, held_job
 from .arguments import check_kinds, checked_data, gradient_method, optimizer_state, validation_data
 from .callbacks import Callback, Training, writes_at_interruption
 from .checkpoint import Checkpoint, read_resumed
@@ -154,7 +155,10 @@ def fit(
             shuffle=shuffle,
             gradient=difference,
         )
-        steps = choose_engine(saved.engine if saved and engine == "auto" else engine, training.job, epochs)
+        held = held_job(training.job)
+        steps = choose_engine(saved.engine if saved and engine == "auto" else engine, held, epochs)
+        if held is not training.job:
+            steps = AheadEngine(steps, X, held, training.epochs)
         training.engine = steps.name
         best = training.best = BestParameters(net, history.epochs)
         if saved:

@@ -9,7 +9,7 @@ from typing import final
 
 import numpy as np
 
-from ..exceptions import ModelFileError
+from ..exceptions import ConfigurationError, ModelFileError
 from .callbacks import Callback, Training, keeps
 from .evaluation import evaluate
 
@@ -69,6 +69,8 @@ class Running:
             if self.training.kept is not None and keeps(callback):
                 try:
                     callback.from_checkpoint(next(kept))
+                except ConfigurationError:  # it is whole, and of another run
+                    raise
                 except (KeyError, TypeError, ValueError, StopIteration) as error:
                     raise ModelFileError(f"the checkpoint is damaged: {callback!r} cannot go on from it") from error
         self.training.between_steps = True

@@ -170,7 +170,7 @@ def _moved(trace: Trace, optimizer: Optimizer, memory: OptimizerState, gradient:
 def _loss_at(trace: Trace, values: Array) -> tuple[float, Array]:
     """The loss of the batch with other parameters, measured by a forward pass of its own; and of each row."""
     net = trace.net
-    work = Workspace(net.layers, net.inputs, trace.n, net.dtype, input_scale=net.input_scale)
+    work = Workspace(net.layers, net.inputs, trace.n, net.dtype, aim=net.aim, input_scale=net.input_scale)
     work.load(*trace.data)
     kept = net.parameters.values.copy()
     net.parameters.values[:] = values

@@ -208,7 +208,7 @@ def trace_batch(
     X, Y, weight = net.check_data(X, y, sample_weight=sample_weight)
     data = (X.copy(), Y.copy(), None if weight is None else weight.copy())
     labels = _labels(row_labels, X.shape[0])
-    work = Workspace(net.layers, net.inputs, X.shape[0], net.dtype, input_scale=net.input_scale)
+    work = Workspace(net.layers, net.inputs, X.shape[0], net.dtype, aim=net.aim, input_scale=net.input_scale)
     work.load(*data)
     sums = net.parameters.sums
     with np.errstate(all="ignore"):

@@ -1,0 +1,93 @@
+"""What `--preset best` learns pictures with: a plain network, on pictures that are deformed anew in every epoch.
+
+The settings were chosen on the last 10,000 training images of MNIST, learning from the others; docs/digits.md has the
+figures.
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass, field
+from typing import Any, Final, final
+
+from ..kinds import Dense, Dropout, get_activation
+from ..kinds.losses import cross_entropy
+from ..kinds.optimizers import OPTIMIZERS, Optimizer
+from ..kinds.schedules import CosineDecay
+from ..network import Network
+from .deforming import Deformation
+
+#: Minutes up to which hidden layers so wide are taken, with their learning rate: wider ones take more time to learn.
+_WIDTHS: Final = ((10.0, (512, 512), 0.004), (60.0, (1024, 1024), 0.003), (math.inf, (2048, 2048), 0.002))
+WARM_UP: Final = 0.1  # share of the epochs in which the learning rate rises
+
+
+@final
+@dataclass(frozen=True)
+class ImageRecipe:
+    """How a network for pictures is made and trained.
+
+    Attributes
+    ----------
+    hidden : tuple of int
+        Units of the hidden layers.
+    learning_rate : float
+        At its largest: it rises in a line for a tenth of the epochs, and falls along half a cosine to 0.
+    activation, dropout
+        Of the hidden layers.
+    epochs, batch_size, optimizer
+    weight_decay : float
+        For AdamW; other optimisers have none.
+    smoothing : float
+        Of the labels.
+    decay : float
+        Of the moving average of the parameters, for each step.
+    deformation : Deformation
+
+    Examples
+    --------
+    >>> image_recipe(minutes=5).hidden
+    (512, 512)
+    """
+
+    hidden: tuple[int, ...]
+    learning_rate: float
+    activation: str = "relu"
+    dropout: float = 0.1
+    epochs: int = 100
+    batch_size: int = 256
+    optimizer: str = "adamw"
+    weight_decay: float = 0.01
+    smoothing: float = 0.05
+    decay: float = 0.999
+    deformation: Deformation = field(default_factory=Deformation)
+
+    def network(self, inputs: int, classes: int, seed: int) -> Network:
+        """A new network, for bytes."""
+        layers: list[Dense | Dropout] = []
+        for units in self.hidden:
+            init = get_activation(self.activation).initializer
+            layers.append(Dense(units, self.activation, weight_init=init))
+            if self.dropout:
+                layers.append(Dropout(self.dropout))
+        return Network(
+            [*layers, Dense(classes, "softmax")],
+            inputs=inputs,
+            loss=cross_entropy(self.smoothing),
+            seed=seed,
+            input_scale=1.0 / 255.0,
+        )
+
+    def optimizer_for(self, epochs: int) -> Optimizer:
+        """The optimiser, its schedule stretched over so many epochs."""
+        kind: Any = OPTIMIZERS[self.optimizer]
+        rate = CosineDecay(self.learning_rate, epochs, warmup=WARM_UP * epochs)
+        made: Optimizer = kind(rate, weight_decay=self.weight_decay) if self.optimizer == "adamw" else kind(rate)
+        return made
+
+
+def image_recipe(minutes: float | None = None) -> ImageRecipe:
+    """The recipe for so many minutes of training; 30 unless told."""
+    given = 30.0 if minutes is None else minutes
+    hidden, rate = next((hidden, rate) for most, hidden, rate in _WIDTHS if given <= most)
+    return ImageRecipe(hidden, rate)
