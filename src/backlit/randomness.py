@@ -15,7 +15,9 @@ import numpy as np
 
 from .exceptions import ConfigurationError
 
-Purpose = Literal["initial values", "shuffle", "dropout", "augmentation", "sampling", "split", "data", "members"]
+Purpose = Literal[
+    "initial values", "shuffle", "dropout", "augmentation", "sampling", "split", "data", "members", "blocks"
+]
 
 PURPOSES: Final[dict[Purpose, int]] = {
     "initial values": 1,
@@ -26,6 +28,7 @@ PURPOSES: Final[dict[Purpose, int]] = {
     "split": 6,
     "data": 7,
     "members": 8,
+    "blocks": 9,
 }
 
 
