@@ -16,6 +16,7 @@ from ..data.measures import (
     regression_measures,
 )
 from ..data.model import Reading, TableModel
+from ..data.strange import strange_values
 from ..data.tables import TEXT_SUFFIXES, read_table
 from ..data.targets import match_labels, target_column
 from ..exceptions import ModelFileError, TableError
@@ -129,7 +130,7 @@ def read_labelled(
     for text in remarks:
         show.remark(text)
     rows = frame if keep.all() else frame.filter(keep)
-    for text in model.preparation.strange(rows):
+    for text in strange_values(model.preparation, rows):
         show.remark(text)
     if model.classes is not None:
         y = match_labels(y, model.classes, loose=loose_labels, rows=np.flatnonzero(keep))
@@ -139,7 +140,7 @@ def read_labelled(
 def read_unlabelled(model: TableModel, file: str, *, no_header: bool = False) -> pl.DataFrame:
     """The rows of a file to predict; a target column may be there or not."""
     frame = read_later(model, file, no_header=no_header)
-    for text in model.preparation.strange(frame):
+    for text in strange_values(model.preparation, frame):
         show.remark(text)
     return frame
 

@@ -105,7 +105,7 @@ class Store:
             np.empty(block, layout.target),
         )
         try:
-            self._file = tempfile.TemporaryFile(prefix=".backlit-", dir=folder)
+            self._file = tempfile.TemporaryFile(prefix=".backlit-", dir=folder)  # noqa: SIM115 - it lasts as the store does
         except OSError as error:
             raise self._unwritten(error) from error
 
@@ -155,7 +155,7 @@ class Store:
         raw = np.empty(rows * layout.row_bytes, np.uint8)
         with self._lock:
             self._file.seek(block * self.block * layout.row_bytes)
-            got = self._file.readinto(raw.data)  # type: ignore[attr-defined]
+            got = self._file.readinto(raw.data)
         if got != raw.size:
             raise OutputError(f"prepared rows cannot be read back from {self._folder!r}: the file has been cut short")
         end = rows * layout.numbers * layout.dtype.itemsize

@@ -1,0 +1,131 @@
+"""The second pass over a table: its prepared rows, written to disk."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from typing import TYPE_CHECKING, Any, Final
+
+import numpy as np
+
+from ...exceptions import DataError, TableError
+from ...parameters import Array
+from ..columns import require_numbers
+from ..delimited import TextForm
+from ..preparation import Preparation
+from ..targets import labels_of, match_labels
+from .holding import HeldOut
+from .places import Part
+from .reading import Block, table_blocks
+from .source import Targets
+from .store import Layout, Store, check_room
+from .stream import Stream, class_factors
+from .survey import Progress, Survey
+from .windows import ahead
+
+if TYPE_CHECKING:
+    import polars as pl
+
+_CLASS: Final = np.dtype(np.int32)
+_VALUE: Final = np.dtype(np.float64)
+
+
+def layout_of(preparation: Preparation, labels: Array | None, dtype: Any) -> Layout:
+    """What a prepared row is made of."""
+    categories = tuple(found.width for found in preparation.categories)
+    numbers = preparation.width - sum(categories)
+    if labels is None:
+        return Layout(numbers, np.dtype(dtype), categories, 1, _VALUE)
+    return Layout(numbers, np.dtype(dtype), categories, len(labels), _CLASS)
+
+
+def prepare(
+    parts: Sequence[Part],
+    form: TextForm,
+    about: Survey,
+    held: HeldOut,
+    *,
+    dtype: Any,
+    window: int,
+    folder: str,
+    balanced: bool = False,
+    progress: Progress | None = None,
+) -> Stream:
+    """Write the rows of a table as a network takes them, those held out apart.
+
+    Raises
+    ------
+    OutputError
+        No room on the disk.
+    DataError
+        As the readers have it.
+    """
+    layout = layout_of(about.preparation, about.labels, dtype)
+    check_room(folder, about.kept * layout.row_bytes)
+    size = layout.block_rows(window)
+    train, apart = Store(layout, size, folder), Store(layout, size, folder)
+    targets = targets_of(about, balanced=balanced)
+    start = 0
+    low, high = np.inf, -np.inf
+    for block in ahead(table_blocks(parts, form, about.columns)):
+        start, mask = start + block.frame.height, held.mask(start, start + block.frame.height)
+        for numbers, codes, y, out in prepared_rows(block, about.preparation, about.target, targets, mask, dtype):
+            low, high = min(low, float(y.min())), max(high, float(y.max()))
+            for store, which in ((train, ~out), (apart, out)):
+                if which.any():
+                    whole = bool(which.all())
+                    rows = (numbers, codes, y) if whole else (numbers[which], codes[which], y[which])
+                    store.append(*rows)
+        if progress is not None:
+            progress(block.share)
+    for store in (train, apart):
+        store.finish()
+    if about.labels is None:
+        targets.low, targets.high = float(low), float(high)
+    if not train.rows:
+        raise TableError(
+            f"all {about.kept} rows with a target are held out, and none is left to train on: hold out fewer"
+        )
+    kept = Stream(apart, targets, preparation=about.preparation, about=about) if apart.rows else None
+    return Stream(train, targets, preparation=about.preparation, about=about, held=kept)
+
+
+def targets_of(about: Survey, *, balanced: bool = False) -> Targets:
+    """How the targets of a table are learnt."""
+    if about.labels is None:
+        moments = about.values.moments
+        scale = (moments.squares / moments.count) ** 0.5 if moments.count else 0.0
+        return Targets(None, mean=moments.mean, scale=scale or 1.0)
+    factors = class_factors(about.class_rows) if balanced and about.class_rows is not None else None
+    return Targets(about.labels, factors=factors)
+
+
+def prepared_rows(
+    block: Block, preparation: Preparation, target: str, targets: Targets, mask: Array, dtype: Any
+) -> Iterator[tuple[Array, Array, Array, Array]]:
+    """Numbers, categories and targets of the rows of a block that have a target, and which are held out."""
+    some = max(1, 2**22 // max(1, preparation.width))
+    try:
+        for start in range(0, block.frame.height, some):
+            frame, out = block.frame.slice(start, some), mask[start : start + some]
+            column = frame.get_column(target)
+            first = block.first + start
+            if column.null_count():
+                there = column.is_not_null()
+                if not there.any():
+                    continue
+                frame, out = frame.filter(there), out[there.to_numpy()]
+            y = encoded(column, targets.labels, first)
+            yield *preparation.compact(frame, dtype, first), y, out
+    except DataError as error:
+        raise block.named(error) from error
+
+
+def encoded(column: pl.Series, labels: Array | None, first: int, *, loose: bool = False) -> Array:
+    """The targets of the rows that have one: numbers of classes, or values."""
+    present = column.is_not_null()
+    if labels is None:
+        return require_numbers(column, first).filter(present).to_numpy()
+    found = labels_of(column, column.filter(present))
+    matched = match_labels(found, labels, loose=loose, rows=first + np.flatnonzero(present.to_numpy()))
+    order = np.argsort(labels, kind="stable")
+    return np.asarray(order[np.searchsorted(labels, matched, sorter=order)], dtype=_CLASS)
