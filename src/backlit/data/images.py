@@ -159,7 +159,7 @@ def read_image_folder(path: str | PathLike[str]) -> ImageFolder:
     folder = Path(path)
     if not folder.is_dir():
         raise FileMissingError(f"there is no folder {folder}")
-    places = {what: _find(folder, stem) for what, stem in _STEMS.items()}
+    places = {what: find_idx(folder, stem) for what, stem in _STEMS.items()}
     lacking = [stem.format("-") for what, stem in _STEMS.items() if places[what] is None]
     if lacking:
         raise FileMissingError(f"{folder} lacks {', '.join(lacking)} (with or without .gz): put them there")
@@ -199,7 +199,7 @@ def is_image_folder(path: str | PathLike[str]) -> bool:
     One is enough, so that `read_image_folder` can name those that are missing.
     """
     folder = Path(path)
-    return folder.is_dir() and any(_find(folder, stem) is not None for stem in _STEMS.values())
+    return folder.is_dir() and any(find_idx(folder, stem) is not None for stem in _STEMS.values())
 
 
 def find_mnist() -> Path | None:
@@ -226,7 +226,8 @@ def find_mnist() -> Path | None:
     return None
 
 
-def _find(folder: Path, stem: str) -> Path | None:
+def find_idx(folder: Path, stem: str) -> Path | None:
+    """One of MNIST's files in a folder, however it is written; `stem` is "train-images{}idx3-ubyte", say."""
     for sign in ("-", "."):
         for suffix in ("", ".gz"):
             path = folder / (stem.format(sign) + suffix)

@@ -136,7 +136,9 @@ class Preparation:
             names += [f"{column.name}_missing"] * column.missing + [f"{column.name}_rare"] * column.rare_column
         return _told_apart(names)
 
-    def apply(self, frame: pl.DataFrame, rows: Array | None = None, dtype: Any = np.float64) -> Array:
+    def apply(
+        self, frame: pl.DataFrame, rows: Array | None = None, dtype: Any = np.float64, *, first: int = 0
+    ) -> Array:
         """The matrix of a table, shape (n_rows, width).
 
         Parameters
@@ -147,6 +149,8 @@ class Preparation:
             Numbers of the rows to take, all of them unless given.
         dtype : dtype
             Of the matrix.
+        first : int
+            Rows of the table before these: errors count them.
 
         Raises
         ------
@@ -155,10 +159,10 @@ class Preparation:
         NonFiniteError
             An infinity, or a number too far from those learnt from.
         """
-        table = typed(frame, self.kinds)
+        table = typed(frame, self.kinds, first)
         height = table.height if rows is None else len(rows)
         matrix = np.empty((height, self.width), dtype=dtype)  # (n_rows, width)
-        place = self._fill_numbers(table, rows, matrix, 0)
+        place = self._fill_numbers(table, rows, matrix, first)
         for found in self.categories:
             part = matrix[:, place : place + found.width]
             part[...] = 0.0

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from collections import Counter
-from typing import TYPE_CHECKING, Any, Final, NamedTuple, final
+from typing import TYPE_CHECKING, Any, NamedTuple, final
 
 import numpy as np
 
+from ..choosing import MOST_VALUES
 from ..columns import (
     FEW_VALUES,
     Kind,
@@ -30,9 +31,6 @@ from ..values import (
 
 if TYPE_CHECKING:
     import polars as pl
-
-#: Distinct values of a column that are counted.
-MOST_VALUES: Final = 2**18
 
 
 class Place(NamedTuple):

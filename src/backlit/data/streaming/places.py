@@ -58,6 +58,14 @@ def _state(path: Path) -> tuple[int, int, int]:
     return about.st_size, about.st_mtime_ns, about.st_ino
 
 
+def part_of(path: Path) -> Part:
+    """A file as it is now."""
+    try:
+        return Part(path, _state(path))
+    except OSError as error:
+        raise TableError(f"{path} cannot be read: {error.strerror or error}") from error
+
+
 def find_parts(given: str | PathLike[str]) -> list[Part]:
     """The files that a path names: a file, those of a folder, or those that fit a pattern such as ``part-*.parquet``.
 
@@ -97,10 +105,7 @@ def find_parts(given: str | PathLike[str]) -> list[Part]:
             raise FileMissingError(f"{what} {text!r}")
     paths.sort(key=lambda path: _natural(path.name))
     _check_kinds(paths)
-    try:
-        return [Part(path, _state(path)) for path in paths]
-    except OSError as error:
-        raise TableError(f"{text!r} cannot be read: {error.strerror or error}") from error
+    return [part_of(path) for path in paths]
 
 
 def _known() -> str:

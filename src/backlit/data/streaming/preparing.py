@@ -2,29 +2,28 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any, Final
 
 import numpy as np
 
-from ...exceptions import DataError, TableError
+from ...exceptions import TableError
 from ...parameters import Array
 from ..columns import require_numbers
-from ..delimited import TextForm
 from ..preparation import Preparation
 from ..targets import labels_of, match_labels
-from .holding import HeldOut
-from .places import Part
-from .reading import Block, table_blocks
+from .holding import HELD, TRAIN, WATCHED, HeldOut
+from .reading import Block
 from .source import Targets
+from .spool import Spool
 from .store import Layout, Store, check_room
 from .stream import Stream, class_factors
 from .survey import Progress, Survey
-from .windows import ahead
 
 if TYPE_CHECKING:
     import polars as pl
 
+_NUMBERS: Final = 2**22  # that are prepared at once
 _CLASS: Final = np.dtype(np.int32)
 _VALUE: Final = np.dtype(np.float64)
 
@@ -39,8 +38,7 @@ def layout_of(preparation: Preparation, labels: Array | None, dtype: Any) -> Lay
 
 
 def prepare(
-    parts: Sequence[Part],
-    form: TextForm,
+    table: Spool,
     about: Survey,
     held: HeldOut,
     *,
@@ -50,7 +48,7 @@ def prepare(
     balanced: bool = False,
     progress: Progress | None = None,
 ) -> Stream:
-    """Write the rows of a table as a network takes them, those held out apart.
+    """Write the rows of a table as a network takes them: those to train on, and apart those for other things.
 
     Raises
     ------
@@ -62,31 +60,37 @@ def prepare(
     layout = layout_of(about.preparation, about.labels, dtype)
     check_room(folder, about.kept * layout.row_bytes)
     size = layout.block_rows(window)
-    train, apart = Store(layout, size, folder), Store(layout, size, folder)
+    stores = {purpose: Store(layout, size, folder) for purpose in (TRAIN, WATCHED, HELD)}
     targets = targets_of(about, balanced=balanced)
     start = 0
     low, high = np.inf, -np.inf
-    for block in ahead(table_blocks(parts, form, about.columns)):
-        start, mask = start + block.frame.height, held.mask(start, start + block.frame.height)
-        for numbers, codes, y, out in prepared_rows(block, about.preparation, about.target, targets, mask, dtype):
+    for block in table.blocks():
+        start, purpose = start + block.frame.height, held.purpose(start, start + block.frame.height)
+        for numbers, codes, y, what in prepared_rows(block, about.preparation, about.target, targets, purpose, dtype):
             low, high = min(low, float(y.min())), max(high, float(y.max()))
-            for store, which in ((train, ~out), (apart, out)):
-                if which.any():
-                    whole = bool(which.all())
-                    rows = (numbers, codes, y) if whole else (numbers[which], codes[which], y[which])
-                    store.append(*rows)
+            for this, store in stores.items():
+                which = what == this
+                if which.all():
+                    store.append(numbers, codes, y)
+                elif which.any():
+                    store.append(numbers[which], codes[which], y[which])
         if progress is not None:
             progress(block.share)
-    for store in (train, apart):
+    table.close()
+    for store in stores.values():
         store.finish()
     if about.labels is None:
-        targets.low, targets.high = float(low), float(high)
-    if not train.rows:
+        targets.low, targets.high = low, high
+    if not stores[TRAIN].rows:
         raise TableError(
             f"all {about.kept} rows with a target are held out, and none is left to train on: hold out fewer"
         )
-    kept = Stream(apart, targets, preparation=about.preparation, about=about) if apart.rows else None
-    return Stream(train, targets, preparation=about.preparation, about=about, held=kept)
+
+    def of(store: Store, **others: Any) -> Stream:
+        return Stream(store, targets, preparation=about.preparation, about=about, **others)
+
+    apart, watched = (of(stores[purpose]) if stores[purpose].rows else None for purpose in (HELD, WATCHED))
+    return of(stores[TRAIN], held=apart, watched=watched)
 
 
 def targets_of(about: Survey, *, balanced: bool = False) -> Targets:
@@ -100,24 +104,23 @@ def targets_of(about: Survey, *, balanced: bool = False) -> Targets:
 
 
 def prepared_rows(
-    block: Block, preparation: Preparation, target: str, targets: Targets, mask: Array, dtype: Any
+    block: Block, preparation: Preparation, target: str, targets: Targets, purpose: Array, dtype: Any
 ) -> Iterator[tuple[Array, Array, Array, Array]]:
-    """Numbers, categories and targets of the rows of a block that have a target, and which are held out."""
-    some = max(1, 2**22 // max(1, preparation.width))
-    try:
-        for start in range(0, block.frame.height, some):
-            frame, out = block.frame.slice(start, some), mask[start : start + some]
-            column = frame.get_column(target)
-            first = block.first + start
-            if column.null_count():
-                there = column.is_not_null()
-                if not there.any():
-                    continue
-                frame, out = frame.filter(there), out[there.to_numpy()]
+    """Numbers, categories and targets of the rows of a block that have a target, and what each is for."""
+    some = max(1, _NUMBERS // max(1, preparation.width))
+    for start in range(0, block.frame.height, some):
+        frame, what = block.frame.slice(start, some), purpose[start : start + some]
+        column = frame.get_column(target)
+        first = block.first + start
+        if column.null_count():
+            there = column.is_not_null()
+            if not there.any():
+                continue
+            frame, what = frame.filter(there), what[there.to_numpy()]
+        with block.named():
             y = encoded(column, targets.labels, first)
-            yield *preparation.compact(frame, dtype, first), y, out
-    except DataError as error:
-        raise block.named(error) from error
+            numbers, codes = preparation.compact(frame, dtype, first)
+        yield numbers, codes, y, what
 
 
 def encoded(column: pl.Series, labels: Array | None, first: int, *, loose: bool = False) -> Array:

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final, final
 
 from ...exceptions import DataError, TableError
 from ..delimited import TextForm, column_names, delimited_blocks, form_of
+from ..model import Reading
 from ..tables import TEXT_SUFFIXES, canonical_frame, guarded
 from .matrices import matrix_blocks
 from .places import Part
@@ -39,9 +41,19 @@ class Block:
     first: int
     share: float
 
-    def named(self, error: DataError) -> DataError:
-        """An error about these rows that names their file."""
-        return type(error)(f"{self.part.path}: {error}")
+    @contextmanager
+    def named(self) -> Iterator[None]:
+        """A context whose errors about data name the file of these rows."""
+        try:
+            yield
+        except DataError as error:
+            raise type(error)(f"{self.part.path}: {error}") from error
+
+
+def form_for(reading: Reading, *, header: bool | None = None) -> TextForm:
+    """What a model, or the options, say about text files."""
+    known = reading.header if header is None else header
+    return TextForm(known, reading.missing, reading.delimiter, reading.decimal)
 
 
 def table_blocks(parts: Sequence[Part], form: TextForm, names: Sequence[str] | None = None) -> Iterator[Block]:

@@ -37,8 +37,8 @@ class Moments:
         if not x.size:
             return
         mean = float(x.mean())
-        centred = x - mean
-        self.merge(x.size, mean, float(centred @ centred))
+        squares = float(np.square(x - mean).sum())  # not by BLAS, whose threads would wait for each other
+        self.merge(x.size, mean, squares)
         self.low, self.high = min(self.low, float(x.min())), max(self.high, float(x.max()))
 
     def merge(self, count: int, mean: float, squares: float) -> None:

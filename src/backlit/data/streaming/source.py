@@ -29,6 +29,8 @@ class Targets:
         The smallest and the largest value, in its own units.
     factors : ndarray, shape (classes,), or None
         What a row of each class weighs.
+    named : bool
+        Whether the network learns the labels by their names; otherwise by their numbers, as that of a table does.
     """
 
     def __init__(
@@ -40,8 +42,9 @@ class Targets:
         low: float = 0.0,
         high: float = 1.0,
         factors: Array | None = None,
+        named: bool = False,
     ) -> None:
-        self.labels = labels
+        self.labels, self.named = labels, named
         self.mean, self.scale, self.low, self.high = mean, scale, low, high
         self.factors = factors
 
@@ -80,8 +83,7 @@ class BoundRows:
         if labels is None:
             ends = np.array([targets.low, targets.high])
         else:
-            # each class once, as the network encodes it: whole numbers from 0 and labels of any kind alike
-            ends = np.arange(len(labels)) if net.classes is None else net.classes
+            ends = labels if targets.named else np.arange(len(labels))  # each class once, as the network encodes it
         self._targets = targets
         self._net = net
         encoded, classes = net.encode((ends - targets.mean) / targets.scale if labels is None else ends, len(ends))

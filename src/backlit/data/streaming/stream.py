@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from typing import Any, final
 
 import numpy as np
@@ -14,7 +15,7 @@ from ..model import Reading, TableModel
 from ..preparation import Preparation
 from .source import BoundRows, Targets
 from .survey import Survey
-from .windows import Blocks
+from .windows import Blocks, in_order
 
 
 @final
@@ -31,7 +32,9 @@ class Stream:
     classes : ndarray or None
         The labels; None where values are learnt.
     held : Stream or None
-        The rows held out, for ``fit(…, validation=stream.held)``.
+        The rows held out, for ``fit(…, validation=stream.held)``; the preparation knows nothing of them.
+    watched : Stream or None
+        Rows to watch training on, which the preparation does know.
     preparation : Preparation or None
         How the columns of a table become inputs; None of an array, whose rows are taken as they are.
     mean, scale : float
@@ -48,6 +51,7 @@ class Stream:
         preparation: Preparation | None = None,
         about: Survey | None = None,
         held: Stream | None = None,
+        watched: Stream | None = None,
     ) -> None:
         self._store, self._targets = store, targets
         self.shape = (store.rows, store.layout.width)
@@ -55,7 +59,7 @@ class Stream:
         self.mean, self.scale = targets.mean, targets.scale
         self.preparation = preparation
         self.about = about
-        self.held = held
+        self.held, self.watched = held, watched
 
     def bound(self, net: Network) -> tuple[Any, Any, Any]:
         """Rows, targets and weights as the runs of this network take them; see `typing.RowStream`."""
@@ -83,15 +87,18 @@ class Stream:
             history or History(),
         )
 
+    def pieces(self) -> Iterator[tuple[Array, Array]]:
+        """All rows as they lie on disk, in pieces: inputs, and numbers of classes or values in their own units.
+
+        Each piece is good until the next is asked for.
+        """
+        for X, y, _ in in_order(self._store, lambda y: (y, None)):
+            yield X, y
+
     @property
     def row_targets(self) -> Targets:
         """What the targets are."""
         return self._targets
-
-    @property
-    def store(self) -> Blocks:
-        """The rows as they lie on disk."""
-        return self._store
 
     def __len__(self) -> int:
         return self.shape[0]

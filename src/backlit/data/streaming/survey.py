@@ -7,15 +7,14 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Final, Literal, final
+from typing import TYPE_CHECKING, Literal, final
 
 import numpy as np
 
-from ...exceptions import ConfigurationError, DataError, LabelError, TableError
+from ...exceptions import ConfigurationError, LabelError, TableError
 from ...parameters import Array
-from ..choosing import EMPTY
+from ..choosing import EMPTY, MOST_VALUES, TOO_MANY
 from ..columns import Kind, looks_like_data, resolve_column
-from ..delimited import TextForm
 from ..leaving import (
     COUNTS_ROWS,
     FEWEST_NUMBERS,
@@ -28,18 +27,14 @@ from ..leaving import (
 )
 from ..preparation import Categories, Dates, Numbers, Preparation
 from ..targets import Task, labels_of, left_out_remark, task_of
-from .facts import MOST_VALUES, ColumnFacts, number_of
-from .holding import HeldOut
+from .facts import ColumnFacts, number_of
+from .holding import HELD, HeldOut
 from .learners import CategoryLearner, DateLearner, NumberLearner
-from .places import Part
-from .reading import Block, table_blocks
-from .windows import ahead
+from .reading import Block
+from .spool import Spool
 
 if TYPE_CHECKING:
     import polars as pl
-
-#: Why a column with very many texts is left out.
-TOO_MANY: Final = f"it has more than {MOST_VALUES:,} distinct texts, more than a stream counts"
 
 #: Called with the share of the files that has been read.
 Progress = Callable[[float], None]
@@ -98,13 +93,7 @@ class Survey:
     remarks: list[str]
 
 
-def survey(
-    parts: Sequence[Part],
-    form: TextForm,
-    wanted: Wanted,
-    held: HeldOut,
-    progress: Progress | None = None,
-) -> Survey:
+def survey(table: Spool, wanted: Wanted, held: HeldOut, progress: Progress | None = None) -> Survey:
     """Read a table once, block by block, and learn its preparation from the rows that are not held out.
 
     Raises
@@ -114,8 +103,9 @@ def survey(
     """
     fixed: dict[str, tuple[Kind, str | None]] = {}
     while True:
-        looked = _Pass(wanted, held, fixed, remark_on_header=form.header and parts[0].suffix not in (".npz", ".npy"))
-        for block in ahead(table_blocks(parts, form)):
+        named = table.form.header and table.parts[0].suffix not in (".npz", ".npy")
+        looked = _Pass(wanted, held, fixed, remark_on_header=named)
+        for block in table.blocks():
             looked.add(block)
             if progress is not None:
                 progress(block.share)
@@ -170,18 +160,16 @@ class _Pass:
 
     def add(self, block: Block) -> None:
         """Take a block of rows."""
-        try:
+        with block.named():
             if not self._names:
                 self._begin(block.frame)
             self._add(block)
-        except DataError as error:
-            raise block.named(error) from error
 
     def _add(self, block: Block) -> None:
         frame, file = block.frame, str(block.part.path)
         column = frame.get_column(self._target)
         start, self._rows = self._rows, self._rows + frame.height
-        held = self._held.mask(start, self._rows)
+        held = self._held.purpose(start, self._rows) == HELD
         self._about_target.add(column, file, block.first)
         if column.null_count():
             present = column.is_not_null()
