@@ -10,7 +10,7 @@ from ...parameters import Array
 from ..columns import require_numbers
 from ..preparation import DAY, Categories, Dates, Numbers, categories_of, date_names, date_parts, scale_of
 from .facts import Counts
-from .sketch import Moments, Quantiles
+from .sketch import CAPACITY, Moments, Quantiles
 
 if TYPE_CHECKING:
     import polars as pl
@@ -21,11 +21,12 @@ _DAYS, _SINE, _COSINE = 5, 6, 7  # which of them these are
 
 @final
 class NumberLearner:
-    """A column of numbers, NaN where missing."""
+    """A column of numbers, NaN where missing; the same bits wherever its blocks end."""
 
     def __init__(self) -> None:
         self.moments, self.sketch = Moments(), Quantiles()
         self.gaps = 0
+        self._waiting = np.empty(0)  # sums are taken over pieces of one size
 
     def add(self, column: pl.Series, first: int) -> None:
         """Take a block, of which `first` rows of the file stand before."""
@@ -38,8 +39,18 @@ class NumberLearner:
         if gaps.any():
             x = x[~gaps]
             self.gaps += int(gaps.sum())
-        self.moments.add(x)
-        self.sketch.add(x)
+        x = np.concatenate([self._waiting, x])
+        whole = x.size // CAPACITY * CAPACITY
+        self._waiting = x[whole:]
+        for piece in x[:whole].reshape(-1, CAPACITY):
+            self.moments.add(piece)
+        self.sketch.add(x[:whole])
+
+    def finish(self) -> None:
+        """Take what is left over; nothing comes after it."""
+        self.moments.add(self._waiting)
+        self.sketch.add(self._waiting)
+        self._waiting = np.empty(0)
 
     def add_gaps(self, rows: int) -> None:
         """Take so many rows in which the column is missing."""
@@ -47,6 +58,7 @@ class NumberLearner:
 
     def learnt(self) -> tuple[float, float, float, float, float]:
         """Median, mean, scale, smallest and largest, the missing values filled with the median."""
+        self.finish()
         filled, median = Moments(), self.sketch.median()
         filled.merge(self.moments.count, self.moments.mean, self.moments.squares)
         filled.merge(self.gaps, median, 0.0)
@@ -76,11 +88,12 @@ class DateLearner:
 
     def learnt(self, name: str) -> Dates:
         """What a table's preparation keeps of it."""
+        rows = [part.learnt() for part in self._parts]
         days, sine = self._parts[_DAYS].moments, self._parts[_SINE].moments
         day = int(np.floor(days.low)) if days.count else 0  # the first one
         clock = sine.count > 0 and (sine.low < 0.0 or sine.high > 0.0 or self._parts[_COSINE].moments.low < 1.0)
-        rows = [part.learnt() for part in self._parts[: _PARTS if clock else _SINE]]
-        median, mean, scale, low, high = (np.array(values) for values in zip(*rows, strict=True))
+        used = rows if clock else rows[:_SINE]
+        median, mean, scale, low, high = (np.array(values) for values in zip(*used, strict=True))
         for shifted in (median, mean, low, high):
             shifted[_DAYS] -= day
         numbers = Numbers(date_names(name, clock), median, mean, scale, low, high, clipped=True)

@@ -137,9 +137,7 @@ def stream(
         if class_weight is not None:
             raise ConfigurationError("class_weight is for the classes of a table, and without target= this is an array")
         if not (Path(path).is_dir() or is_array(path)):
-            raise ConfigurationError(
-                f"target= must name the column of {str(path)!r} to learn: only arrays have their own y"
-            )
+            raise ConfigurationError(f"target= must name the column of {str(path)!r} to learn: an array has its own y")
         return stream_arrays(path, y, task=task, held=held, window=window, folder=folder)
     if y is not None:
         raise ConfigurationError("target= names a column of a table, and y= the file of an array's targets: give one")

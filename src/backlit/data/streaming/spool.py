@@ -24,7 +24,7 @@ class Spool:
     """All rows of a table, block by block, as often as asked.
 
     Cutting text takes longer than anything else that is done to it. Where the disk has room for it, the columns of text
-    files are kept in a file without a name: some 8 bytes for a number. The blocks are the same, whatever they come from.
+    files are kept in a file without a name: some 8 bytes for a number. The blocks are the same with it and without.
 
     Parameters
     ----------

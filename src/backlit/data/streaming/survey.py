@@ -222,6 +222,7 @@ class _Pass:
 
     def result(self) -> Survey:
         """What was learnt, after the last block."""
+        self._values.finish()
         kinds = {name: self._kind(facts) for name, facts in self._facts.items()}
         left_out = self._left_out(kinds)
         used = {name: kind for name, kind in kinds.items() if name not in left_out}
