@@ -12,6 +12,7 @@ from ..data.streaming.images import stream_arrays
 from ..data.streaming.matrices import open_npz
 from ..data.streaming.store import WINDOW_BYTES
 from ..data.streaming.stream import Stream
+from ..lens.healthcheck.health import HealthMonitor
 from ..network import Network
 from ..training.callbacks import Callback, EarlyStopping
 from ..training.evaluation import evaluate
@@ -46,7 +47,7 @@ def train_on_image_stream(file: str, settings: Settings, scratch: str) -> Outcom
     classes = 0 if rows.classes is None else len(rows.classes)
     net = image_network(settings, rows.shape[1], classes)
     callbacks: list[Callback] = [EarlyStopping(patience=PATIENCE)] if validation else []
-    callbacks.append(show.ReleaseRemarks())
+    callbacks += [show.ReleaseRemarks(), HealthMonitor(show=True)]
     history = settings.keeping.fit(
         lambda history: net,
         net,

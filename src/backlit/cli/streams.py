@@ -24,16 +24,17 @@ from ..data.streaming.stream import Stream
 from ..data.streaming.survey import Survey, Wanted, survey
 from ..exceptions import ConfigurationError, TableError
 from ..io import save
+from ..lens.healthcheck.health import HealthMonitor
 from ..parameters import Array
 from ..training.callbacks import Callback, EarlyStopping
 from ..training.history import History
-from . import show
+from . import show, tables
 from .settings import Choice, Outcome, Settings
 from .streamed import measured_file, new_measures
 from .tables import classes_text, no_column, remark_on_columns, target_name
 
 #: Rows on which the training of a stream is watched, at the most: more would change nothing but the time.
-MOST_WATCHED: Final = 2**18
+MOST_WATCHED_ROWS: Final = 2**18
 
 
 def check_settings(settings: Settings) -> None:
@@ -58,7 +59,7 @@ def train_on_stream(file: str, choice: Choice, reading: Reading, settings: Setti
             raise no_column(file, name)
         watched = 0.0
         if settings.validation is None or share or not isinstance(held, float):
-            watched = min(WATCHED, MOST_WATCHED / max(1, about.kept - about.held))
+            watched = min(WATCHED, MOST_WATCHED_ROWS / max(1, about.kept - about.held))
         if choice.balanced and about.labels is None:
             raise ConfigurationError("--class-weight is for classes, and this is a regression: leave it out")
         rows = prepare(
@@ -136,7 +137,8 @@ def _check_classes(rows: Stream) -> None:
 def _train(model: TableModel, rows: Stream, recipe: Recipe, settings: Settings) -> None:
     """Train the model's network, and calibrate it on the rows that it was watched on."""
     net = model.network
-    callbacks: list[Callback] = [show.ReleaseRemarks()]
+    watching = [HealthMonitor(show=True)] if net.parameters.size <= tables.MOST_WATCHED else []
+    callbacks: list[Callback] = [show.ReleaseRemarks(), *watching]
     if rows.watched is not None:
         callbacks.append(EarlyStopping(patience=recipe.patience))
 
