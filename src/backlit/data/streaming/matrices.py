@@ -5,6 +5,7 @@ from __future__ import annotations
 import gzip
 import math
 import threading
+import weakref
 import zipfile
 import zlib
 from collections.abc import Iterator, Sequence
@@ -49,6 +50,7 @@ class Matrix:
         self.rows, self.columns = int(shape[0]), tuple(int(side) for side in shape[1:])
         self._file, self._lock = file, threading.Lock()
         self._begin = file.tell()
+        weakref.finalize(self, file.close)
 
     @property
     def width(self) -> int:
@@ -140,6 +142,7 @@ def _opened(path: Path, name: str, file: Any, *, packed: bool) -> Matrix:
     except _BROKEN as error:
         file.close()
         raise _damaged(path, error) from error
+    found = Matrix(path, name, file, (shape or (0,), dtype), packed=packed)
     if dtype.hasobject:
         raise TableError(f"{name} is an array of Python objects, which only pickle could read: save numbers or text")
     if by_columns and len(shape) > 1:
@@ -149,7 +152,7 @@ def _opened(path: Path, name: str, file: Any, *, packed: bool) -> Matrix:
         )
     if not shape or 0 in shape:
         raise ShapeError(f"{name} must hold at least one row and one column, received shape {shape}")
-    return Matrix(path, name, file, (shape, dtype), packed=packed)
+    return found
 
 
 def open_idx(path: Path) -> Matrix:
@@ -158,14 +161,17 @@ def open_idx(path: Path) -> Matrix:
     packed = file.read(2) == GZIP_MAGIC
     file.seek(0)
     if packed:
-        file = gzip.GzipFile(fileobj=file)
+        file.close()
+        file = gzip.open(path)  # noqa: SIM115 - closed by the matrix
     try:
         shape, dtype = read_idx_header(file, path)
     except _BROKEN as error:
+        file.close()
         if isinstance(error, TableError):
             raise
         raise _damaged(path, error) from error
     if 0 in shape:
+        file.close()
         raise TableError(f"{path} holds nothing: its header says {shape}")
     return Matrix(path, str(path), file, (shape, dtype), packed=packed)
 

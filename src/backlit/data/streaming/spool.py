@@ -6,6 +6,7 @@ import dataclasses
 import io
 import shutil
 import tempfile
+import weakref
 from collections.abc import Iterator, Sequence
 from typing import IO, Final, final
 
@@ -65,9 +66,11 @@ class Spool:
         try:
             if self.parts[0].suffix not in TEXT_SUFFIXES or shutil.disk_usage(self._folder).free < _ROOM * size:
                 return None
-            return tempfile.TemporaryFile(prefix=".backlit-", dir=self._folder)
+            file = tempfile.TemporaryFile(prefix=".backlit-", dir=self._folder)  # noqa: SIM115 - closed by `close`
         except OSError as error:
             raise self._unwritten(error) from error
+        weakref.finalize(self, file.close)
+        return file
 
     def _keep(self, block: Block, file: IO[bytes]) -> None:
         written = io.BytesIO()

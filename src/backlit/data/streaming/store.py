@@ -11,6 +11,7 @@ from __future__ import annotations
 import shutil
 import tempfile
 import threading
+import weakref
 import zlib
 from dataclasses import dataclass
 from typing import Any, Final, final
@@ -108,6 +109,7 @@ class Store:
             self._file = tempfile.TemporaryFile(prefix=".backlit-", dir=folder)  # noqa: SIM115 - it lasts as the store does
         except OSError as error:
             raise self._unwritten(error) from error
+        weakref.finalize(self, self._file.close)
 
     def append(self, numbers: Array, categories: Array, target: Array) -> None:
         """Take rows: their numbers, categories and targets."""
