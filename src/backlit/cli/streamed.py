@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import dataclasses
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Generator, Iterator
+from contextlib import closing, contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final, final
 
@@ -78,15 +79,21 @@ def _by_place(frame: pl.DataFrame, model: TableModel) -> pl.DataFrame:
     return in_place(frame, model)
 
 
-def _pieces(model: TableModel, file: str, *, no_header: bool) -> Iterator[tuple[pl.DataFrame, Block, int]]:
-    """Rows of later files, as many at once as there is room for, with the number of rows before them in the file."""
+@contextmanager
+def _pieces(model: TableModel, file: str, *, no_header: bool) -> Iterator[Iterator[tuple[pl.DataFrame, Block, int]]]:
+    """A context with the rows of later files, as many at once as there is room for, and the rows before them."""
     some = max(1, _NUMBERS // max(1, model.preparation.width))
-    with show.reading(file) as progress:
-        for block in ahead(later_blocks(model, file, no_header=no_header)):
-            for start in range(0, block.frame.height, some):
-                yield block.frame.slice(start, some), block, block.first + start
-            if progress is not None:
-                progress(block.share)
+    silent = find_parts(file)[0].suffix == ".parquet"
+    with show.reading(file) as progress, show.others_silent(silent):
+
+        def pieces() -> Iterator[tuple[pl.DataFrame, Block, int]]:
+            for block in ahead(later_blocks(model, file, no_header=no_header)):
+                for start in range(0, block.frame.height, some):
+                    yield block.frame.slice(start, some), block, block.first + start
+                if progress is not None:
+                    progress(block.share)
+
+        yield pieces()
 
 
 def measured_in_pieces(
@@ -109,27 +116,28 @@ def measured_file(
     """Measures of a table's model; what is strange about the rows is said."""
     measures, strange = new_measures(model), Strangeness(model.preparation)
     rows = left_out = 0
-    for frame, block, first in _pieces(model, file, no_header=no_header):
-        with block.named():
-            if model.target not in frame.columns:
-                raise TableError(
-                    f"there is no column {model.target!r}, which holds the target: {len(frame.columns)} columns found"
-                )
-            column = frame.get_column(model.target)
-            rows += frame.height
-            left_out += column.null_count()
-            if column.null_count() == frame.height:
-                continue
-            y = encoded(column, model.classes, first, loose=loose_labels)
-            kept = frame.filter(column.is_not_null()) if column.null_count() else frame
-            strange.add(kept, first)
-            a = model.network.forward(model.preparation.apply(kept, None, model.network.dtype, first=first))
-        if isinstance(measures, ClassMeasures):
-            measures.add(model.probabilities(a), y)
-        else:
-            measures.add(model.values(a), y)
-        if baseline is not None:
-            baseline.add(y)
+    with _pieces(model, file, no_header=no_header) as pieces:
+        for frame, block, first in pieces:
+            with block.named():
+                if model.target not in frame.columns:
+                    raise TableError(
+                        f"there is no column {model.target!r}, which holds the target, among {len(frame.columns)}"
+                    )
+                column = frame.get_column(model.target)
+                rows += frame.height
+                left_out += column.null_count()
+                if column.null_count() == frame.height:
+                    continue
+                y = encoded(column, model.classes, first, loose=loose_labels)
+                kept = frame.filter(column.is_not_null()) if column.null_count() else frame
+                strange.add(kept, first)
+                a = model.network.forward(model.preparation.apply(kept, None, model.network.dtype, first=first))
+            if isinstance(measures, ClassMeasures):
+                measures.add(model.probabilities(a), y)
+            else:
+                measures.add(model.values(a), y)
+            if baseline is not None:
+                baseline.add(y)
     if not measures.rows:
         raise TableError(f"the target {model.target!r} has no value in any row of {file!r}: nothing can be measured")
     for text in [*left_out_remark(model.target, left_out, rows), *strange.remarks()]:
@@ -147,17 +155,18 @@ def predict_in_pieces(
         pieces = _predicted_images(loaded, model, file)
     else:
         pieces = _predicted_rows(loaded, file, no_header, None if interval is None else loaded.half_width(interval))
-    if out is not None:
-        counted = _Counted(pieces)
-        write_bytes(counted, out)
-        show.line(show.console(), f"{counted.rows:,} predictions written to {out}")
-        return
-    with tempfile.TemporaryFile("w+", encoding="utf-8", newline="", prefix=".backlit-") as spool:
-        for text, _ in pieces:
-            spool.write(text)
-        spool.seek(0)
-        while text := spool.read(_SIGNS):
-            show.write(text)
+    with closing(pieces):  # also where an error comes from elsewhere: what it says is to be seen
+        if out is not None:
+            counted = _Counted(pieces)
+            write_bytes(counted, out)
+            show.line(show.console(), f"{counted.rows:,} predictions written to {out}")
+            return
+        with tempfile.TemporaryFile("w+", encoding="utf-8", newline="", prefix=".backlit-") as spool:
+            for text, _ in pieces:
+                spool.write(text)
+            spool.seek(0)
+            while text := spool.read(_SIGNS):
+                show.write(text)
 
 
 @final
@@ -174,16 +183,19 @@ class _Counted:
             yield text.encode()
 
 
-def _predicted_rows(model: TableModel, file: str, no_header: bool, half: float | None) -> Iterator[tuple[str, int]]:
+def _predicted_rows(
+    model: TableModel, file: str, no_header: bool, half: float | None
+) -> Generator[tuple[str, int], None, None]:
     strange, header = Strangeness(model.preparation), True
-    for frame, block, first in _pieces(model, file, no_header=no_header):
-        with block.named():
-            strange.add(frame, first)
-            a = model.network.forward(model.preparation.apply(frame, None, model.network.dtype, first=first))
-        probability = None if model.classes is None else model.probabilities(a)
-        predicted = _predicted(model, a, probability)
-        yield predictions_csv(predicted, probability, model.classes, half, header=header), len(predicted)
-        header = False
+    with _pieces(model, file, no_header=no_header) as pieces:
+        for frame, block, first in pieces:
+            with block.named():
+                strange.add(frame, first)
+                a = model.network.forward(model.preparation.apply(frame, None, model.network.dtype, first=first))
+            probability = None if model.classes is None else model.probabilities(a)
+            predicted = _predicted(model, a, probability)
+            yield predictions_csv(predicted, probability, model.classes, half, header=header), len(predicted)
+            header = False
     for text in strange.remarks():
         show.remark(text)
 
@@ -211,7 +223,7 @@ def _measured_images(net: Network, model: str, file: str) -> Measures:
     return measures
 
 
-def _predicted_images(net: Network, model: str, file: str) -> Iterator[tuple[str, int]]:
+def _predicted_images(net: Network, model: str, file: str) -> Generator[tuple[str, int], None, None]:
     from .images import class_names
 
     classes: Any = class_names(net)

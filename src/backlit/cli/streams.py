@@ -50,9 +50,9 @@ def train_on_stream(file: str, choice: Choice, reading: Reading, settings: Setti
     share = held if isinstance(held, float) else 0.0
     parts = find_parts(file)
     table = Spool(parts, form_for(reading), scratch)
-    name = target_name(_columns(parts, reading), choice.target, str(parts[0].path))
-    wanted = Wanted(name, choice.task, reading.numeric, reading.categorical, choice.keep, choice.drop)
     with show.reading(file) as progress, show.others_silent(parts[0].suffix == ".parquet"):
+        name = target_name(_columns(parts, reading), choice.target, str(parts[0].path))
+        wanted = Wanted(name, choice.task, reading.numeric, reading.categorical, choice.keep, choice.drop)
         about = survey(table, wanted, HeldOut(share, settings.seed), progress)
         remark_on_columns(about.left_out, about.remarks)
         if not about.preparation.kinds:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import zlib
 from collections.abc import Iterator
 from typing import Any, final
 
@@ -73,7 +74,8 @@ class BoundRows:
             )
         self._store = store
         self.shape = (store.rows, store.layout.width)
-        self.fingerprint = store.fingerprint
+        learnt = [targets.mean, targets.scale, *([] if targets.factors is None else targets.factors)]
+        self.fingerprint = zlib.crc32(np.array(learnt, dtype=np.float64).data, store.fingerprint)
         labels = targets.labels
         if labels is not None and net.outputs not in (len(labels), 1 if len(labels) == 2 else 0):
             raise ShapeError(

@@ -25,7 +25,6 @@ from ...parameters import Array
 WINDOW_BYTES: Final = 2**26
 #: Blocks of a window.
 WINDOW_BLOCKS: Final = 64
-_SMALLEST_BLOCK: Final = 16  # rows
 
 
 @final
@@ -65,7 +64,7 @@ class Layout:
     def block_rows(self, window_bytes: int = WINDOW_BYTES) -> int:
         """Rows of a block, a power of two: `WINDOW_BLOCKS` of them fill a window in memory."""
         row = self.width * self.dtype.itemsize + 4 * self.outputs + 8
-        rows = max(_SMALLEST_BLOCK, window_bytes // WINDOW_BLOCKS // row)
+        rows = max(1, window_bytes // WINDOW_BLOCKS // row)
         return int(2 ** int(np.log2(rows)))
 
 
