@@ -15,13 +15,13 @@ import re
 import secrets
 import stat
 import zlib
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any, Final
 
 import numpy as np
 
-from .exceptions import ConfigurationError, FileMissingError, ModelFileError, OutputError
+from .exceptions import BacklitError, ConfigurationError, FileMissingError, ModelFileError, OutputError
 
 FORMAT_VERSION: Final = 1
 HEADER_LIMIT: Final = 16 * 2**20  # bytes of JSON that a header may have
@@ -61,11 +61,11 @@ def _reason(error: OSError | ValueError) -> str:
     return str(error.strerror if isinstance(error, OSError) and error.strerror else error)
 
 
-def write_bytes(data: bytes | Sequence[bytes | memoryview], path: str | os.PathLike[str]) -> None:
+def write_bytes(data: bytes | Iterable[bytes | memoryview], path: str | os.PathLike[str]) -> None:
     """Write a file, or its pieces, so that a crash leaves either the old one or the new one, never half of one.
 
     A file that is replaced leaves its permissions to the new one. What processes that are dead left half-written in the
-    folder is removed.
+    folder is removed. Pieces may be made while the file is written: after an error in one of them the old file stays.
     """
     try:
         place = Path(os.path.realpath(path))
@@ -94,6 +94,8 @@ def write_bytes(data: bytes | Sequence[bytes | memoryview], path: str | os.PathL
                 os.close(folder)
     except OSError as error:
         temporary.unlink(missing_ok=True)
+        if isinstance(error, BacklitError):  # of a piece: a file to read has gone, say
+            raise
         raise OutputError(f"{str(path)!r} cannot be written: {error.strerror}") from error
     except BaseException:
         temporary.unlink(missing_ok=True)

@@ -16,7 +16,16 @@ import numpy as np
 from .exceptions import ConfigurationError
 
 Purpose = Literal[
-    "initial values", "shuffle", "dropout", "augmentation", "sampling", "split", "data", "members", "trials"
+    "initial values",
+    "shuffle",
+    "dropout",
+    "augmentation",
+    "sampling",
+    "split",
+    "data",
+    "members",
+    "blocks",
+    "trials",
 ]
 
 PURPOSES: Final[dict[Purpose, int]] = {
@@ -28,7 +37,8 @@ PURPOSES: Final[dict[Purpose, int]] = {
     "split": 6,
     "data": 7,
     "members": 8,
-    "trials": 9,
+    "blocks": 9,
+    "trials": 10,
 }
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from typing import Any, Protocol, runtime_checkable
 
 #: A description that JSON can hold: how networks, layers and losses are written to a file.
@@ -38,6 +38,37 @@ class EpochSource(BatchSource, Protocol):
 
     @property
     def description(self) -> str: ...
+
+
+@runtime_checkable
+class RowStream(Protocol):
+    """Rows on disk that bring their targets along: `fit` takes one in place of X and y.
+
+    ``bound(net)`` is (rows, targets, weights) as a run of `net` takes them: a `StreamedSource`, and beside it what is
+    asked like an array, ``shape``, ``max()``, ``min()`` and ``take(rows)``; None where every row counts once.
+    """
+
+    def bound(self, net: Any) -> tuple[Any, Any, Any]: ...
+
+
+@runtime_checkable
+class StreamedSource(BatchSource, Protocol):
+    """Rows on disk, of which some blocks at a time are in memory.
+
+    ``order(epoch, seed)`` is the order of the rows in an epoch, made slice by slice; rows that stand near each other in
+    it are in memory together. ``together(rows)`` gives whole arrays X, Y and weight, and the places in them of as many
+    of the rows, from the first on, as stand there. ``in_order()`` goes through all rows as they stand, in pieces X, Y
+    and weight. ``fingerprint`` is a number that other rows would change.
+    """
+
+    @property
+    def fingerprint(self) -> int: ...
+
+    def order(self, epoch: int, seed: int | None) -> Any: ...
+
+    def together(self, rows: Any) -> tuple[Any, Any, Any, Any]: ...
+
+    def in_order(self) -> Iterator[tuple[Any, Any, Any]]: ...
 
 
 @runtime_checkable

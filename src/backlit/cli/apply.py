@@ -4,8 +4,6 @@ from __future__ import annotations
 
 from typing import Annotated, Any
 
-import numpy as np
-
 from ..checks import positive_whole
 from ..exceptions import ConfigurationError
 from ..io import write_bytes
@@ -15,10 +13,9 @@ from ..pages import show as show_page
 from ..parameters import Array
 from . import show
 from .outputs import check_output
-from .rows import load_model, measured_in_full, outputs, read_labelled, read_unlabelled
+from .rows import load_model, measured_in_full, outputs, predictions_csv, read_labelled, read_unlabelled
 from .settings import Flag
-
-MOST_PROBABILITIES = 50  # classes beyond which the predictions hold only the largest probability
+from .streamed import files_of, measured_in_pieces, predict_in_pieces
 
 
 def evaluate(
@@ -29,6 +26,7 @@ def evaluate(
     no_header: Annotated[bool, Flag] = False,
     loose_labels: Annotated[bool, Flag] = False,
     copies: int = 0,
+    stream: Annotated[bool, Flag] = False,
     json: Annotated[bool, Flag] = False,
 ) -> None:
     """Measure a saved model on a file that holds the target too.
@@ -45,6 +43,8 @@ def evaluate(
         Take labels that differ only by case, blanks or a full stop as the same.
     copies
         Of images: predict the mean over each one and so many copies of it, deformed a little.
+    stream
+        Read the file in pieces, or those of a folder or a pattern such as 'part-*.parquet': never all rows at once.
     json
         Print one JSON object with the metrics to stdout; everything else goes to stderr.
     """
@@ -52,7 +52,13 @@ def evaluate(
         positive_whole("--copies", copies)
     loaded = load_model(model)
     result: dict[str, Any]
-    if isinstance(loaded, Network):
+    if stream:
+        if copies:
+            raise ConfigurationError("--copies is for images that are read whole: leave it or --stream out")
+        measures = measured_in_pieces(loaded, model, file, loose_labels=loose_labels, no_header=no_header)
+        rows, rare = measures.rows, measures.is_imbalanced and not isinstance(loaded, Network)
+        result = dict(measures.in_short()) if isinstance(loaded, Network) else measures.in_full()
+    elif isinstance(loaded, Network):
         from .images import class_names, image_sides, known_labels, measured_images, read_images
 
         X, y = read_images(file, loaded, model)
@@ -86,6 +92,7 @@ def predict(
     interval: float | None = None,
     copies: int = 0,
     out: str | None = None,
+    stream: Annotated[bool, Flag] = False,
 ) -> None:
     """Predict every row of a file, and write the predictions as CSV.
 
@@ -104,12 +111,18 @@ def predict(
         Of images: predict the mean over each one and so many copies of it, deformed a little.
     out
         Where to write; to stdout unless given.
+    stream
+        Read the file in pieces, or those of a folder or a pattern such as 'part-*.parquet', and write the predictions
+        piece by piece: never all rows at once.
     """
     if out is not None:
-        check_output("--out", out, inputs={"the model": model, "the file": file})
+        check_output("--out", out, inputs={"the model": model, **files_of(file, stream=stream)})
     if copies:
         positive_whole("--copies", copies)
     loaded = load_model(model)
+    if stream:
+        predict_in_pieces(loaded, model, file, no_header=no_header, interval=interval, out=out)
+        return
     half = None
     if isinstance(loaded, Network):
         from .images import class_names, image_outputs, image_sides, read_images
@@ -128,7 +141,7 @@ def predict(
         classes = loaded.classes
         probability = None if classes is None else loaded.probabilities(found)
     predicted = loaded.values(found) if probability is None else classes[probability.argmax(axis=1)]  # type: ignore[union-attr]
-    text = _predictions_csv(predicted, probability, classes, half)
+    text = predictions_csv(predicted, probability, classes, half)
     if out is None:
         show.write(text)
         return
@@ -139,20 +152,6 @@ def predict(
 def _check_no_copies(copies: int, file: str) -> None:
     if copies:
         raise ConfigurationError(f"--copies is for images, and {file!r} is a table: leave it out")
-
-
-def _predictions_csv(predicted: Array, probability: Array | None, classes: Any, half: float | None) -> str:
-    """One row for each row of the file: the prediction, its interval, and the probability of each class."""
-    import polars as pl
-
-    columns: dict[str, Any] = {"prediction": predicted.tolist()}
-    if half is not None:
-        columns |= {"lower": predicted - half, "upper": predicted + half}
-    if probability is not None and len(classes) <= MOST_PROBABILITIES:
-        columns |= {f"probability_{label}": probability[:, k].astype(np.float64) for k, label in enumerate(classes)}
-    elif probability is not None:
-        columns["probability"] = probability.max(axis=1).astype(np.float64)
-    return pl.DataFrame(columns).write_csv(float_precision=6)
 
 
 def check(model: str, file: str, /, *, rows: int = 32, json: Annotated[bool, Flag] = False) -> None:

@@ -100,19 +100,7 @@ def _train_plainly(
     named: Callable[[Network, History], Network],
 ) -> tuple[Network, History]:
     """One network on the images as they are, until the validation loss gets no better."""
-    layers: list[Dense | Dropout] = []
-    for units in settings.hidden:
-        init = get_activation(settings.activation).initializer
-        layers.append(Dense(units, settings.activation, weight_init=init))
-        if settings.dropout:
-            layers.append(Dropout(settings.dropout))
-    net = Network(
-        [*layers, Dense(classes, "softmax")],
-        inputs=X.shape[1],
-        loss="cross_entropy",
-        seed=settings.seed,
-        input_scale=1.0 / 255.0,
-    )
+    net = image_network(settings, X.shape[1], classes)
     callbacks: list[Callback] = [EarlyStopping(patience=PATIENCE)] if validation else []
     callbacks.append(HealthMonitor(show=True))
     history = settings.keeping.fit(
@@ -122,7 +110,7 @@ def _train_plainly(
         y,
         epochs=settings.epochs,
         batch_size=settings.batch_size or 64,
-        optimizer=_optimizer(settings),
+        optimizer=optimizer_for(settings),
         validation=validation,
         callbacks=callbacks,
         engine=settings.engine,
@@ -130,7 +118,24 @@ def _train_plainly(
     return net, history
 
 
-def _optimizer(settings: Settings) -> Optimizer:
+def image_network(settings: Settings, inputs: int, classes: int) -> Network:
+    """A network of the hidden layers asked for, on bytes."""
+    layers: list[Dense | Dropout] = []
+    for units in settings.hidden:
+        init = get_activation(settings.activation).initializer
+        layers.append(Dense(units, settings.activation, weight_init=init))
+        if settings.dropout:
+            layers.append(Dropout(settings.dropout))
+    return Network(
+        [*layers, Dense(classes, "softmax")],
+        inputs=inputs,
+        loss="cross_entropy",
+        seed=settings.seed,
+        input_scale=1.0 / 255.0,
+    )
+
+
+def optimizer_for(settings: Settings) -> Optimizer:
     """The learning rate falls along half a cosine: on MNIST that is worth 0.2 points against a constant one."""
     rate = settings.rate() if settings.learning_rate is not None else 2.0 * settings.rate()
     made: Optimizer = OPTIMIZERS[settings.optimizer](CosineDecay(rate, settings.epochs))
@@ -173,13 +178,13 @@ def sides_of_square(file: str, inputs: int) -> tuple[int, int]:
     return side, side
 
 
-def known_labels(labels: Array, classes: Array) -> Array:
-    """The numbers of the labels among the classes."""
+def known_labels(labels: Array, classes: Array, first: int = 0) -> Array:
+    """The numbers of the labels among the classes; `first` images stand before these."""
     unknown = ~np.isin(labels, classes)
     if unknown.any():
         row = int(np.argmax(unknown))
         raise LabelError(
-            f"the label {labels.tolist()[row]!r} of image {row} is not among the {len(classes)} known classes"
+            f"the label {labels.tolist()[row]!r} of image {first + row} is not among the {len(classes)} known classes"
         )
     return np.asarray(np.searchsorted(classes, labels))
 

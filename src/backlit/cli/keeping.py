@@ -17,7 +17,6 @@ from typing import Any, Final, final
 from ..exceptions import ConfigurationError
 from ..io import save
 from ..network import Network
-from ..parameters import Array
 from ..training.callbacks import Callback, Training
 from ..training.checkpoint import Checkpoint, read_checkpoint
 from ..training.fit import fit
@@ -101,8 +100,8 @@ class Keeping:
         self,
         model: Callable[[History], Any],
         net: Network,
-        X: Array,
-        y: Array,
+        X: Any,
+        y: Any,
         *,
         callbacks: Sequence[Callback],
         **settings: Any,

@@ -16,6 +16,7 @@ from ..data.measures import (
     regression_measures,
 )
 from ..data.model import Reading, TableModel
+from ..data.strange import strange_values
 from ..data.tables import TEXT_SUFFIXES, read_table
 from ..data.targets import match_labels, target_column
 from ..exceptions import ModelFileError, TableError
@@ -28,6 +29,7 @@ if TYPE_CHECKING:
     import polars as pl
 
 _ROWS = 65_536  # of a forward pass
+MOST_PROBABILITIES = 50  # classes beyond which the predictions hold only the largest probability
 
 
 def load_model(name: str) -> Network | TableModel:
@@ -72,25 +74,25 @@ def read_later(model: TableModel, file: str, *, no_header: bool = False) -> pl.D
     """A later file with the columns' names of the training file, whether it has a header or not."""
     reading = model.reading
     if file.endswith(".npz"):
-        return _in_place(read_rows(file, reading), model)
+        return in_place(read_rows(file, reading), model)
     header = reading.header and not no_header
     frame = read_rows(file, reading, header=header)
     known = set(model.preparation.kinds)
     if header and not known & set(frame.columns) and looks_like_data(frame.columns):
         show.remark(f"{file} seems to have no header: its columns are taken in the order of the training file")
-        return _in_place(read_rows(file, reading, header=False), model)
+        return in_place(read_rows(file, reading, header=False), model)
     if header:
         return frame
-    frame = _in_place(frame, model)
-    if _begins_with_header(frame, model):
+    frame = in_place(frame, model)
+    if begins_with_header(frame, model):
         show.remark(f"the first row of {file} looks like a header, and is left out")
         frame = read_rows(file, reading, header=True)
         if not known <= set(frame.columns):
-            frame = _in_place(frame.rename({name: f"c{i}" for i, name in enumerate(frame.columns)}), model)
+            frame = in_place(frame.rename({name: f"c{i}" for i, name in enumerate(frame.columns)}), model)
     return frame
 
 
-def _in_place(frame: pl.DataFrame, model: TableModel) -> pl.DataFrame:
+def in_place(frame: pl.DataFrame, model: TableModel) -> pl.DataFrame:
     """Columns named by their places; where one is lacking it is the target."""
     names = list(model.columns)
     if frame.width == len(names) - 1 and model.target not in model.preparation.kinds:
@@ -100,7 +102,7 @@ def _in_place(frame: pl.DataFrame, model: TableModel) -> pl.DataFrame:
     return frame.rename(dict(zip(frame.columns, names, strict=True)))
 
 
-def _begins_with_header(frame: pl.DataFrame, model: TableModel) -> bool:
+def begins_with_header(frame: pl.DataFrame, model: TableModel) -> bool:
     """Whether the first row has a text in every column of numbers, where the rows below have numbers."""
     import polars as pl
 
@@ -129,7 +131,7 @@ def read_labelled(
     for text in remarks:
         show.remark(text)
     rows = frame if keep.all() else frame.filter(keep)
-    for text in model.preparation.strange(rows):
+    for text in strange_values(model.preparation, rows):
         show.remark(text)
     if model.classes is not None:
         y = match_labels(y, model.classes, loose=loose_labels, rows=np.flatnonzero(keep))
@@ -139,7 +141,7 @@ def read_labelled(
 def read_unlabelled(model: TableModel, file: str, *, no_header: bool = False) -> pl.DataFrame:
     """The rows of a file to predict; a target column may be there or not."""
     frame = read_later(model, file, no_header=no_header)
-    for text in model.preparation.strange(frame):
+    for text in strange_values(model.preparation, frame):
         show.remark(text)
     return frame
 
@@ -171,3 +173,19 @@ def measured_in_full(model: TableModel, X: Array, y: Array) -> tuple[dict[str, A
     found: dict[str, Any] = {**classification_measures(probability, index), **rare_class_measures(probability, index)}
     found["confusion"] = confusion(probability, index)
     return found, is_imbalanced(index, probability.shape[1])
+
+
+def predictions_csv(
+    predicted: Array, probability: Array | None, classes: Any, half: float | None, *, header: bool = True
+) -> str:
+    """One row for each row of the file: the prediction, its interval, and the probability of each class."""
+    import polars as pl
+
+    columns: dict[str, Any] = {"prediction": predicted.tolist()}
+    if half is not None:
+        columns |= {"lower": predicted - half, "upper": predicted + half}
+    if probability is not None and len(classes) <= MOST_PROBABILITIES:
+        columns |= {f"probability_{label}": probability[:, k].astype(np.float64) for k, label in enumerate(classes)}
+    elif probability is not None:
+        columns["probability"] = probability.max(axis=1).astype(np.float64)
+    return pl.DataFrame(columns).write_csv(include_header=header, float_precision=6)

@@ -118,6 +118,19 @@ class Settings:
 
 @final
 @dataclass(frozen=True)
+class Choice:
+    """What is learnt from: columns to keep or to leave out whatever they look like, and what a class weighs."""
+
+    target: str | None
+    task: TaskOption = "auto"
+    keep: tuple[str, ...] = ()
+    drop: tuple[str, ...] = ()
+    balanced: bool = False
+    loose_labels: bool = False
+
+
+@final
+@dataclass(frozen=True)
 class Outcome:
     """A trained model and what is to be said about it."""
 

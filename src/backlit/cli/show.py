@@ -158,20 +158,23 @@ def reading(file: str) -> Iterator[Callable[[float], None] | None]:
         return
     started = last = time.monotonic()
     name = plain(Path(file).name)
+    # a descriptor of its own: what libraries write meanwhile may be silenced
+    terminal = os.fdopen(os.dup(sys.stderr.fileno()), "w", encoding=sys.stderr.encoding, errors="replace")
 
     def progress(share: float) -> None:
         nonlocal last
         now = time.monotonic()
         if now - started > 0.5 and now - last > 0.1:
             last = now
-            sys.stderr.write(f"\r\x1b[Kreading {name}: {100 * share:.0f} %")
-            sys.stderr.flush()
+            terminal.write(f"\r\x1b[Kreading {name}: {100 * share:.0f} %")
+            terminal.flush()
 
-    try:
-        yield progress
-    finally:
-        if last > started:
-            sys.stderr.write("\r\x1b[K")
+    with terminal:
+        try:
+            yield progress
+        finally:
+            if last > started:
+                terminal.write("\r\x1b[K")
 
 
 @contextmanager

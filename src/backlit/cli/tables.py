@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, final
 
 import numpy as np
 
-from ..data.choosing import EMPTY, choose_columns
+from ..data.choosing import EMPTY, TOO_MANY, choose_columns
 from ..data.columns import looks_like_data, resolve_column
 from ..data.learning import Learnt, learn_table, new_model
 from ..data.measures import baseline_measures
@@ -25,23 +26,10 @@ from ..training.callbacks import Callback
 from ..training.history import History
 from . import show
 from .rows import measured, measured_outputs, read_labelled, read_rows
-from .settings import MOST_WATCHED, Outcome, Settings, TaskOption
+from .settings import MOST_WATCHED, Choice, Outcome, Settings
 
 if TYPE_CHECKING:
     import polars as pl
-
-
-@final
-@dataclass(frozen=True)
-class Choice:
-    """What is learnt from: columns to keep or to leave out whatever they look like, and what a class weighs."""
-
-    target: str | None
-    task: TaskOption = "auto"
-    keep: tuple[str, ...] = ()
-    drop: tuple[str, ...] = ()
-    balanced: bool = False
-    loose_labels: bool = False
 
 
 @final
@@ -136,14 +124,24 @@ def kinds_of(features: pl.DataFrame, reading: Reading, choice: Choice, file: str
         keep=choice.keep,
         drop=choice.drop,
     )
-    for column, why in left_out.items():
-        hint = "" if why == EMPTY else f" (pass --keep {column!r} to learn from it)"
-        show.remark(f"the column {column!r} is left out: {why}{hint}")
+    remark_on_columns(left_out, remarks)
     if not kinds:
-        raise TableError(f"{file!r} has no column to learn from besides the target {target!r}")
+        raise no_column(file, target)
+    return dict(kinds)
+
+
+def remark_on_columns(left_out: Mapping[str, str], remarks: Sequence[str]) -> None:
+    """Say which columns are not learnt from, and how others are read."""
+    for column, why in left_out.items():
+        hint = "" if why in (EMPTY, TOO_MANY) else f" (pass --keep {column!r} to learn from it)"
+        show.remark(f"the column {column!r} is left out: {why}{hint}")
     for text in remarks:
         show.remark(text)
-    return dict(kinds)
+
+
+def no_column(file: str, target: str) -> TableError:
+    """The error of a table that has nothing but its target."""
+    return TableError(f"{file!r} has no column to learn from besides the target {target!r}")
 
 
 def _remark_on_unmeasured(y_val: Array, classes: Array | None) -> None:
@@ -191,19 +189,23 @@ def balanced_weights(model: TableModel, y: Array) -> Array:
     return np.asarray(factors[index])
 
 
+def classes_text(model: TableModel) -> str:
+    """The classes in a few words, behind the task."""
+    if model.classes is None:
+        return ""
+    shown = ", ".join(map(str, model.classes[:6])) + (", …" if len(model.classes) > 6 else "")
+    return f", {len(model.classes)} classes: {shown}"
+
+
 def _facts(model: TableModel, learnt: Learnt, rows_val: int, recipe: Recipe, *, own: bool) -> dict[str, str]:
     kinds = list(model.preparation.kinds.values())
     counts = [f"{kinds.count(kind)} {kind}" for kind in ("numeric", "date", "categorical") if kind in kinds]
-    classes = ""
-    if model.classes is not None:
-        shown = ", ".join(map(str, model.classes[:6])) + (", …" if len(model.classes) > 6 else "")
-        classes = f", {len(model.classes)} classes: {shown}"
     rows = len(learnt.seen)
     told = f"{rows - rows_val if own else rows:,} to train, {rows_val:,} to validate"
     if own and learnt.members > 1:
         told = f"{rows:,} to train, each validated by networks that have not learnt from it"
     found = {
-        "task": f"{model.task} of {model.target}{classes}",
+        "task": f"{model.task} of {model.target}{classes_text(model)}",
         "rows": told,
         "columns": f"{' and '.join(counts)} → {model.preparation.width} inputs",
     }

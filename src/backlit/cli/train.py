@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import time
+from pathlib import Path
 from typing import Annotated, Any, Literal
 
 from cyclopts import Parameter
 
 from ..checks import positive, positive_whole
+from ..data.model import Reading
 from ..data.recipe import Preset
 from ..exceptions import ConfigurationError, missing_extra
 from ..files import write_picture
@@ -16,7 +18,8 @@ from ..training.history import History
 from . import show
 from .keeping import Keeping
 from .outputs import check_output, check_picture
-from .settings import Flag, Outcome, Settings, TaskOption, separator
+from .settings import Choice, Flag, Outcome, Settings, TaskOption, separator
+from .streamed import files_of
 
 _OPTIMIZER_HELP = f"How a gradient becomes a step: {', '.join(OPTIMIZERS)}. [default: adamw, for images adam]"
 
@@ -54,6 +57,8 @@ def train(
     decimal: Literal[".", ","] | None = None,
     class_weight: Literal["balanced"] | None = None,
     loose_labels: Annotated[bool, Flag] = False,
+    stream: Annotated[bool, Flag] = False,
+    scratch: str | None = None,
     json: Annotated[bool, Flag] = False,
 ) -> None:
     """Train a network on a table or on images, and save it.
@@ -128,6 +133,12 @@ def train(
         balanced: every class weighs the same in training, however many rows it has.
     loose_labels
         In a validation file, take labels that differ only by case, blanks or a full stop as the same.
+    stream
+        Leave the rows on disk: for tables that do not fit into memory. FILE is then a file, a folder of them, or a
+        pattern in quotes such as 'part-*.parquet', of .csv, .tsv, .txt, .parquet, .npz, .npy or MNIST's files. One
+        network is trained.
+    scratch
+        Folder where --stream keeps prepared rows while it runs. [default: the folder of --out]
     json
         Print one JSON object with the final metrics to stdout; everything else goes to stderr.
     """
@@ -154,44 +165,63 @@ def train(
         given=given,
     )
     settings.check()
-    inputs = {"the file": file, "the validation file": validation or file}
+    if scratch is not None and not stream:
+        raise ConfigurationError("--scratch is where --stream keeps prepared rows: give --stream too, or leave it out")
+    inputs = {**files_of(file, stream=stream), "the validation file": validation or file}
     check_output("--out", out, inputs=inputs)
     if plot is not None:
         check_output("--plot", plot, inputs=inputs, others={"--out": out})
         check_picture(plot)
     keeping.check(inputs=inputs, others={} if plot is None else {"--plot": plot})
-    from ..data.images import is_image_folder
-
-    if is_image_folder(file):
-        from .images import train_on_images
-
-        if target is not None:
-            raise ConfigurationError(f"--target is for tables, and {file!r} is a folder of images: leave it out")
-        outcome = train_on_images(file, settings, started)
-    elif file.endswith(".npz") and target is None and _holds_images(file, task):
-        from .images import train_on_bytes
-
-        outcome = train_on_bytes(file, settings, started)
+    texts, numbers, groups = (tuple(names or ()) for names in (missing, numeric, categorical))
+    reading = Reading(not no_header, texts, numbers, groups, separator(delimiter), decimal)
+    balanced = class_weight == "balanced"
+    choice = Choice(target, task, tuple(keep or ()), tuple(drop or ()), balanced, loose_labels)
+    if stream:
+        outcome = _streamed(file, choice, reading, settings, scratch or str(Path(out).resolve().parent))
     else:
-        settings.check_for_table()
-        from ..data.model import Reading
-        from .tables import Choice, train_on_table
-
-        texts, numbers, groups = (tuple(names or ()) for names in (missing, numeric, categorical))
-        reading = Reading(not no_header, texts, numbers, groups, separator(delimiter), decimal)
-        balanced = class_weight == "balanced"
-        choice = Choice(target, task, tuple(keep or ()), tuple(drop or ()), balanced, loose_labels)
-        outcome = train_on_table(file, choice, reading, settings)
+        outcome = _in_memory(file, choice, reading, settings, started)
     if plot is not None:
         save_curve(outcome.history, plot)
     curve = f", learning curve in {plot}" if plot else ""
     show_outcome(outcome, keeping, curve, json, time.perf_counter() - started)
 
 
-def _holds_images(file: str, task: TaskOption) -> bool:
-    from .images import holds_images
+def _in_memory(file: str, choice: Choice, reading: Reading, settings: Settings, started: float) -> Outcome:
+    from ..data.images import is_image_folder
 
-    return holds_images(file, task)
+    if is_image_folder(file):
+        from .images import train_on_images
+
+        _refuse_target(choice, file)
+        return train_on_images(file, settings, started)
+    if file.endswith(".npz") and choice.target is None:
+        from .images import holds_images, train_on_bytes
+
+        if holds_images(file, choice.task):
+            return train_on_bytes(file, settings, started)
+    from .tables import train_on_table
+
+    settings.check_for_table()
+    return train_on_table(file, choice, reading, settings)
+
+
+def _streamed(file: str, choice: Choice, reading: Reading, settings: Settings, scratch: str) -> Outcome:
+    from ..data.images import is_image_folder
+    from .image_streams import are_images, train_on_image_stream
+    from .streams import check_settings, train_on_stream
+
+    check_settings(settings)
+    if is_image_folder(file):
+        _refuse_target(choice, file)
+    if choice.target is None and are_images(file, choice.task):
+        return train_on_image_stream(file, settings, scratch)
+    return train_on_stream(file, choice, reading, settings, scratch)
+
+
+def _refuse_target(choice: Choice, folder: str) -> None:
+    if choice.target is not None:
+        raise ConfigurationError(f"--target is for tables, and {folder!r} is a folder of images: leave it out")
 
 
 def show_outcome(outcome: Outcome, keeping: Keeping, drawn: str, as_json: bool, seconds: float, **more: Any) -> None:

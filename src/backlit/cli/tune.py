@@ -19,8 +19,8 @@ from ..files import write_picture
 from . import show
 from .keeping import Keeping
 from .outputs import check_output, check_picture
-from .settings import Flag, Settings, TaskOption, separator
-from .tables import Choice, balanced_weights, prepared_table, train_prepared
+from .settings import Choice, Flag, Settings, TaskOption, separator
+from .tables import balanced_weights, prepared_table, train_prepared
 from .train import show_outcome
 
 _TICKS: Final = {"layers": [1, 2, 3], "units": [16, 32, 64, 128, 256]}  # of the picture

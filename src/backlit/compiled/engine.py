@@ -8,17 +8,22 @@ from __future__ import annotations
 import math
 import sys
 from collections.abc import Sequence
-from typing import Any, final
+from typing import Any, Final, final
 
 import numpy as np
 
 from ..kinds.kernel import ACTIVATION, BUFFERS, COLUMNS, DELTA, INPUTS, KERNEL, OUTPUTS, PARAMETERS, ROOM, A
 from ..kinds.schedules import rate_at
+from ..network import Network
 from ..parameters import Array
+from ..training.evaluation import load_rows
 from ..training.job import Job, StepResults
+from ..typing import StreamedSource
 from . import step
 from .plan import Plan, loss_number, loss_of, plan_of
 from .products import empty_panel
+
+_ROWS_AT_HAND: Final = 2**20  # of a stream, whose places are found at once
 
 
 @final
@@ -32,7 +37,9 @@ class CompiledEngine:
 
     def __init__(self) -> None:
         self._run: Any = None
-        self._described: tuple[step.Data, step.Batch, step.Chain, step.Rule] | None = None
+        self._described: tuple[step.Batch, step.Chain, step.Rule] | None = None
+        self._data: step.Data | None = None
+        self._spare: tuple[Array, ...] = ()
 
     def run_steps(self, job: Job, order: Array, epoch: int, first: int, last: int) -> StepResults:
         """Take the steps `first` to `last` − 1 of an epoch (all counted from 0) over the rows in `order`."""
@@ -40,16 +47,17 @@ class CompiledEngine:
             _check_own_loss(job)
             plan = plan_of(job)
             self._run = step.steps_for(plan)
-            self._described = _data(job), _batch(job), _chain(job, plan), _rule(job, plan)
+            self._described = _batch(job), _chain(job, plan), _rule(job, plan)
         results = StepResults([], [])
         while first < last and not results.diverged:
             # The first loss of a run sets the limit for those after it.
             stop = first + 1 if math.isinf(job.loss_limit) else last
+            data, rows = self._at_hand(job, order, epoch, first, stop)
+            stop = first + math.ceil(rows.size / job.batch_size)
             rates = _rates(job, epoch, first, stop)
-            rows = order[first * job.batch_size : stop * job.batch_size]
             losses, weights = np.empty(rates.size), np.empty(rates.size)
             limit = min(job.loss_limit, sys.float_info.max)  # infinity is not at or below it
-            looked_at = self._run(*self._described, rows, rates, job.state.step, limit, losses, weights)
+            looked_at = self._run(data, *self._described, rows, rates, job.state.step, limit, losses, weights)
             loss = float(losses[looked_at - 1])
             results.diverged = job.lost(loss)
             if loss > limit and not results.diverged:  # the limit has moved: the step that was not taken is tried again
@@ -62,13 +70,37 @@ class CompiledEngine:
             first = stop
         return results
 
+    def _at_hand(self, job: Job, order: Any, epoch: int, first: int, stop: int) -> tuple[step.Data, Array]:
+        """The data, and the places in it of the rows of steps from `first` on: of a stream, of those in memory."""
+        if not isinstance(job.X, StreamedSource):
+            self._data = self._data or _data(job.net, job.X, job.Y, job.weight)
+            return self._data, order[first * job.batch_size : stop * job.batch_size]
+        size = job.batch_size
+        rows = order[first * size : min(stop, first + max(1, _ROWS_AT_HAND // size)) * size]
+        X, Y, weight, places = job.X.together(rows)
+        if places.size < rows.size:
+            places = places[: places.size // size * size]  # whole batches
+        if places.size and len(Y) > size:
+            return _data(job.net, X, Y, weight), places
+        rows = rows[:size]  # a batch that stands in two windows
+        if not self._spare:
+            shape = (size + 1, job.net.inputs)  # one row more than a batch: the step then gathers them by their places
+            weights = () if job.weight is None else (np.ones(size + 1, job.net.dtype),)
+            self._spare = np.zeros(shape, X.dtype), np.zeros((size + 1, job.net.outputs), job.net.dtype), *weights
+        X, Y, *some = self._spare
+        job.X.fetch(rows, X[: rows.size], epoch=epoch)
+        job.Y.take(rows, axis=0, out=Y[: rows.size], mode="clip")
+        if job.weight is not None:
+            job.weight.take(rows, out=some[0][: rows.size], mode="clip")
+        return _data(job.net, X, Y, some[0] if some else None), np.arange(rows.size)
+
 
 def _check_own_loss(job: Job) -> None:
     """Refuse a wrong gradient of a user's own loss before the first step, as the reference engine does."""
     if not job.net.loss_function.builtin:
         n = min(4, job.n)
         work = job.net.workspace(n, training=False)
-        work.load(job.X[:n], job.Y[:n])
+        load_rows(work, job.X, job.Y, None, slice(0, n))
         job.net.forward_pass(work)
         job.net.row_losses(work)
 
@@ -80,24 +112,24 @@ def _rates(job: Job, epoch: int, first: int, stop: int) -> Array:
     return np.full(stop - first, rate)
 
 
-def _data(job: Job) -> step.Data:
+def _data(net: Network, X: Array, Y: Array, weight: Array | None) -> step.Data:
     # Numba compiles for each kind of array it meets, the read-only ones being another kind: all come in one form. Rows
     # whose numbers do not stand together are copied once; so are types that the step does not read.
     known = [np.dtype(name) for name in step.INPUT_TYPES]
-    X = np.require(job.X if job.X.dtype in known else job.X.astype(job.net.dtype), requirements=["C", "A"])
-    weight = np.empty(0, job.net.dtype) if job.weight is None else job.weight
+    X = np.require(X if X.dtype in known else X.astype(net.dtype), requirements=["C", "A"])
+    weight = np.empty(0, net.dtype) if weight is None else weight
     return step.Data(
         X=_read_only(X.view(np.uint8)),
         kind=known.index(X.dtype),
-        input_scale=job.net.input_scale,
-        Y=_read_only(np.require(_aimed(job), requirements=["C", "A"])),
+        input_scale=net.input_scale,
+        Y=_read_only(np.require(_aimed(net, Y), requirements=["C", "A"])),
         weight=_read_only(np.require(weight, requirements=["C", "A"])),
     )
 
 
-def _aimed(job: Job) -> Array:
+def _aimed(net: Network, Y: Array) -> Array:
     """The targets as the loss compares them with the outputs."""
-    return job.Y if job.net.aim is None else job.net.aim(job.Y)
+    return Y if net.aim is None else net.aim(Y)
 
 
 def _read_only(array: Array) -> Array:
@@ -109,14 +141,15 @@ def _read_only(array: Array) -> Array:
 def _batch(job: Job) -> step.Batch:
     """Room for a batch; where every step takes all rows, the rows themselves, prepared once."""
     net, n = job.net, job.batch_size
-    if n < job.n:
+    if n < job.n or isinstance(job.X, StreamedSource):
         return step.Batch(
             np.empty((n, net.inputs), net.dtype), np.empty((n, net.outputs), net.dtype), np.empty(n, net.dtype)
         )
     work = net.workspace(n)
     work.load(job.X, job.Y, job.weight)
     weight = np.ones(n, net.dtype) if job.weight is None else job.weight
-    return step.Batch(*(np.require(array, requirements=["C", "A", "W"]) for array in (work.a[0], _aimed(job), weight)))
+    arrays = (work.a[0], _aimed(net, job.Y), weight)
+    return step.Batch(*(np.require(array, requirements=["C", "A", "W"]) for array in arrays))
 
 
 def _chain(job: Job, plan: Plan) -> step.Chain:

@@ -1,7 +1,8 @@
 """Data: tables and images from files, built-in sets, and the split into training and validation.
 
 `arrays` reads .npz, `tables` CSV, TSV and Parquet; `columns` finds what the columns are and `targets` what
-is to be learned; `images` reads MNIST's files; `builtin` holds small sets; `split` divides rows.
+is to be learned; `images` reads MNIST's files; `builtin` holds small sets; `split` divides rows; `streaming`
+is for rows that do not fit into memory.
 """
 
 from __future__ import annotations
@@ -12,6 +13,7 @@ from .builtin import BUILTIN, Dataset, load
 from .columns import find_kinds, looks_like_data, resolve_column, typed
 from .images import ImageFolder, find_mnist, is_image_folder, read_idx, read_image_folder
 from .split import split_rows
+from .streaming import Stream, stream
 from .tables import MISSING_TEXTS, SUFFIXES, read_parquet, read_table, read_text
 from .targets import match_labels, target_column
 
@@ -21,6 +23,7 @@ __all__ = [
     "SUFFIXES",
     "Dataset",
     "ImageFolder",
+    "Stream",
     "augment",
     "find_kinds",
     "find_mnist",
@@ -36,6 +39,7 @@ __all__ = [
     "read_text",
     "resolve_column",
     "split_rows",
+    "stream",
     "target_column",
     "typed",
 ]

@@ -70,7 +70,7 @@ def read_features(path: str | PathLike[str]) -> tuple[Array, Array | None]:
     X = X.reshape(len(X), -1)
     if X.dtype.kind not in "buif":
         raise TableError(f"X in {path} must hold numbers, received dtype {X.dtype}")
-    _check_finite(X, "X", path)
+    check_finite(X, "X", path)
     if "y" not in held:
         return X, None
 
@@ -83,7 +83,7 @@ def read_features(path: str | PathLike[str]) -> tuple[Array, Array | None]:
         raise ShapeError(f"X and y in {path} must have as many rows, received {len(X)} and {len(y)}")
     if y.dtype.kind not in "buifU":
         raise TableError(f"y in {path} must hold numbers or text, received dtype {y.dtype}")
-    _check_finite(y, "y", path)
+    check_finite(y, "y", path)
     return X, y
 
 
@@ -125,7 +125,8 @@ def _load(path: Path) -> dict[str, Array]:
         raise TableError(f"{path} is not a .npz file, or is damaged ({reason}): save it again") from error
 
 
-def _check_finite(values: Array, name: str, path: str | PathLike[str]) -> None:
+def check_finite(values: Array, name: str, path: str | PathLike[str], first: int = 0) -> None:
+    """Refuse NaN and infinity, naming row (from 1) and column; `first` rows of the file stand before these."""
     if values.dtype.kind != "f":
         return
     bad = ~np.isfinite(values)
@@ -133,6 +134,6 @@ def _check_finite(values: Array, name: str, path: str | PathLike[str]) -> None:
         place = tuple(int(i) for i in np.argwhere(bad)[0])
         column = f", column c{place[1]}" if len(place) == 2 else ""
         raise NonFiniteError(
-            f"{name} in {path} holds {values[place]} in row {place[0] + 1}{column}: "
+            f"{name} in {path} holds {values[place]} in row {first + place[0] + 1}{column}: "
             "leave the row out, or fill the value in"
         )

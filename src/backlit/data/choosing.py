@@ -14,6 +14,10 @@ if TYPE_CHECKING:
 
 #: Why a column without a single value is left out.
 EMPTY: Final = "every value in it is missing"
+#: Distinct values of a column that are counted where its rows come in pieces.
+MOST_VALUES: Final = 2**18
+#: Why a column with more of them is left out.
+TOO_MANY: Final = f"it has more than {MOST_VALUES:,} distinct texts, more than a stream counts"
 
 
 def choose_columns(

@@ -111,12 +111,16 @@ def found_kind(column: pl.Series, override: str) -> Literal["numeric", "categori
     if dressed_numbers(column).null_count() == column.null_count() and not has_codes(column):
         return "numeric"
     if finite * 2 > present and column.drop_nulls().n_unique() > FEW_VALUES:
-        raise _text_among_numbers(column, numbers, override)
-    _refuse_comma_numbers(column, present, override)
+        row = first_row(numbers.is_null() & column.is_not_null())
+        raise text_among_numbers(column.name, f"row {row + 1}", column[row], override)
+    commas = with_commas(column)
+    if int(commas.sum()) * 2 > present:
+        row = first_row(commas.fill_null(value=False))
+        raise numbers_with_commas(column.name, f"row {row + 1}", column[row], override)
     return "categorical"
 
 
-def typed(frame: pl.DataFrame, kinds: Mapping[str, Kind]) -> pl.DataFrame:
+def typed(frame: pl.DataFrame, kinds: Mapping[str, Kind], first: int = 0) -> pl.DataFrame:
     """Exactly the columns of `kinds`, in that order, in the type of their kind.
 
     The columns of `frame` may come in any order, with others between them.
@@ -127,6 +131,8 @@ def typed(frame: pl.DataFrame, kinds: Mapping[str, Kind]) -> pl.DataFrame:
         As `read_table` gives it: the table for training, or a later one.
     kinds : mapping of str to str
         From `find_kinds`, on the table for training. Columns of kind "empty" are left out.
+    first : int
+        Rows of the table before these: errors count them.
 
     Returns
     -------
@@ -162,7 +168,7 @@ def typed(frame: pl.DataFrame, kinds: Mapping[str, Kind]) -> pl.DataFrame:
     for name in wanted:
         column = frame.get_column(name)
         if kinds[name] == "numeric":
-            numbers = require_numbers(column)
+            numbers = require_numbers(column, first)
             columns.append(numbers.fill_null(float("nan")) if numbers.null_count() else numbers)
         else:
             columns.append(as_text(column))
@@ -249,8 +255,11 @@ def parse_numbers(column: pl.Series) -> pl.Series:
     return numbers if numbers.null_count() == column.null_count() else dressed_numbers(column)
 
 
-def require_numbers(column: pl.Series) -> pl.Series:
-    """The column as Float64, null where missing; text, infinities and numbers near them are refused, naming the row."""
+def require_numbers(column: pl.Series, first: int = 0) -> pl.Series:
+    """The column as Float64, null where missing; text, infinities and numbers near them are refused, naming the row.
+
+    `first` rows of the table stand before these.
+    """
     import polars as pl
 
     if column.dtype == pl.Float64 and not column.null_count():
@@ -264,10 +273,10 @@ def require_numbers(column: pl.Series) -> pl.Series:
     if text.any():
         row = first_row(text)
         raise TableError(
-            f"column {column.name!r} should hold numbers, received {column[row]!r} in row {row + 1}: "
+            f"column {column.name!r} should hold numbers, received {column[row]!r} in row {first + row + 1}: "
             "mend it, or pass --missing if it stands for a missing value"
         )
-    _refuse_infinity(column, numbers)
+    _refuse_infinity(column, numbers, first)
     return numbers
 
 
@@ -285,34 +294,36 @@ def first_row(mask: pl.Series) -> int:
     return int(mask.arg_true()[0])
 
 
-def _refuse_infinity(column: pl.Series, numbers: pl.Series) -> None:
+def _refuse_infinity(column: pl.Series, numbers: pl.Series, first: int) -> None:
     wrong = (numbers.abs() >= LARGEST).fill_null(value=False)
     if wrong.any():
         row = first_row(wrong)
         what = "an infinity" if numbers[row] in (float("inf"), float("-inf")) else "a number too large to compute with"
         raise NonFiniteError(
-            f"column {column.name!r} holds {what} ({column[row]}) in row {row + 1}: leave the row out, "
+            f"column {column.name!r} holds {what} ({column[row]}) in row {first + row + 1}: leave the row out, "
             f"or pass --missing {column[row]} if it stands for a missing value"
         )
 
 
-def _text_among_numbers(column: pl.Series, numbers: pl.Series, override: str) -> TableError:
-    row = first_row(numbers.is_null() & column.is_not_null())
-    value = column[row]
+def text_among_numbers(name: str, where: str, value: str, override: str) -> TableError:
+    """The error of a column of numbers that holds a text; `where` is "row 7"."""
     return TableError(
-        f"column {column.name!r} is mostly numbers, but row {row + 1} holds {value!r}: "
+        f"column {name!r} is mostly numbers, but {where} holds {value!r}: "
         f"pass --missing {value!r} if it stands for a missing value, or {override} if these are categories"
     )
 
 
-def _refuse_comma_numbers(column: pl.Series, present: int, override: str) -> None:
-    commas = column.str.contains(_COMMA_NUMBER)
-    if int(commas.sum()) * 2 > present:
-        row = first_row(commas.fill_null(value=False))
-        raise TableError(
-            f"column {column.name!r} holds numbers written with commas ({column[row]!r} in row {row + 1}): "
-            f"pass --decimal , if these are decimals, or {override} if these are categories"
-        )
+def with_commas(column: pl.Series) -> pl.Series:
+    """Which of the texts are numbers written with commas."""
+    return column.str.contains(_COMMA_NUMBER)
+
+
+def numbers_with_commas(name: str, where: str, value: str, override: str) -> TableError:
+    """The error of a column of numbers written with commas; `where` is "row 7"."""
+    return TableError(
+        f"column {name!r} holds numbers written with commas ({value!r} in {where}): "
+        f"pass --decimal , if these are decimals, or {override} if these are categories"
+    )
 
 
 def _listed(names: Sequence[str]) -> str:

@@ -11,6 +11,7 @@ import csv
 import io
 import itertools
 from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Final, NamedTuple, final
 
@@ -36,6 +37,17 @@ Progress = Callable[[float], None]
 
 
 @final
+@dataclass(frozen=True)
+class TextForm:
+    """What is said about a text file; None is found from its head."""
+
+    header: bool = True
+    missing: tuple[str, ...] = ()
+    delimiter: str | None = None
+    decimal: str | None = None
+
+
+@final
 class Form:
     """How a text file is cut: separator, quotes, decimal sign, and the names of its columns."""
 
@@ -56,32 +68,65 @@ def read_delimited(
     fast: bool = True,
 ) -> pl.DataFrame:
     """A text file as a table of canonical columns; `fast=False` leaves all of it to the csv module."""
+    form = TextForm(header=header, missing=tuple(missing), delimiter=delimiter, decimal=decimal)
+    assembler: Assembler | None = None
+    for taken, share in _assembled(path, form, fast=fast):
+        assembler = taken
+        if progress is not None:
+            progress(share)
+    if assembler is None:
+        raise TableError(f"{path} has a header and no rows: if the first row is data, pass --no-header")
+    return assembler.frame()
+
+
+def delimited_blocks(path: Path, form: TextForm) -> Iterator[tuple[pl.DataFrame, float]]:
+    """The rows of a text file, some thousand at a time, with the share of the file that has been read.
+
+    Each block has canonical columns by itself: one that holds numbers here may hold texts in another block. What a
+    value is does not hang on where blocks end (`assembling.Assembler`).
+    """
+    read = False
+    for assembler, share in _assembled(path, form):
+        read = True
+        yield assembler.frame(), share
+    if not read:
+        raise TableError(f"{path} has a header and no rows: if the first row is data, pass --no-header")
+
+
+def form_of(path: Path, given: TextForm) -> TextForm:
+    """The form in which a text file stands, with nothing left to be found: for the other files of the same table."""
+    try:
+        found = Form(path, read_head(path), given.delimiter, given.decimal, given.header)
+    except OSError as error:
+        raise TableError(f"{path} cannot be read: {error.strerror or error}") from error
+    return replace(given, delimiter=found.delimiter, decimal=found.decimal)
+
+
+def _assembled(path: Path, given: TextForm, *, fast: bool = True) -> Iterator[tuple[Assembler, float]]:
+    """The assembler of a text file after each block that it has taken, with the share of the file read."""
+    header = given.header
     try:
         head = read_head(path)
-        form = Form(path, head, delimiter, decimal, header)
+        form = Form(path, head, given.delimiter, given.decimal, header)
         rows = _rows(path, form, 0, 0, 0)
         first = next(rows, None)
         if first is None:
             raise TableError(f"{path} is empty: a table needs at least one row")
         names = column_names(first.fields, path) if header else [f"c{i}" for i in range(len(first.fields))]
-        assembler = Assembler(names, missing, decimal_comma=form.decimal == ",")
+        assembler = Assembler(names, given.missing, decimal_comma=form.decimal == ",")
         rest = rows if header else itertools.chain([first], rows)
         start = _place_after_header(path, form, first.fields, header=header) if fast else None
         blocks = _in_chunks(rest, names) if start is None else _regular(path, form, assembler, start)
         size = max(1, path.stat().st_size)
         for frame, place in blocks:
             assembler.add(frame)
-            if progress is not None:
-                progress(min(1.0, place / size))
+            yield assembler, min(1.0, place / size)
     except UnicodeDecodeError as error:
         raise TableError(
             f"{path} is not UTF-8 text (byte 0x{error.object[error.start]:02x}): save it as UTF-8"
         ) from error
     except OSError as error:
         raise TableError(f"{path} cannot be read: {error.strerror or error}") from error
-    if not assembler.height:
-        raise TableError(f"{path} has a header and no rows: if the first row is data, pass --no-header")
-    return assembler.frame()
 
 
 def read_head(path: Path) -> list[str]:

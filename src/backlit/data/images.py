@@ -24,7 +24,7 @@ from ..exceptions import FileMissingError, TableError
 from ..parameters import Array
 
 _DTYPES: Final = {0x08: "u1", 0x09: "i1", 0x0B: ">i2", 0x0C: ">i4", 0x0D: ">f4", 0x0E: ">f8"}
-_GZIP_MAGIC: Final = b"\x1f\x8b"
+GZIP_MAGIC: Final = b"\x1f\x8b"
 # Deflate makes its input at most 1032 times smaller: a header that claims more than that is damaged.
 _MOST_DEFLATED: Final = 1032
 _STEMS: Final = {
@@ -88,7 +88,7 @@ def read_idx(path: str | PathLike[str]) -> Array:
     try:
         size = path.stat().st_size
         with path.open("rb") as raw:
-            zipped = raw.read(2) == _GZIP_MAGIC
+            zipped = raw.read(2) == GZIP_MAGIC
             raw.seek(0)
             if not zipped:
                 return _read(raw, path, size)
@@ -98,8 +98,8 @@ def read_idx(path: str | PathLike[str]) -> Array:
         raise TableError(f"{path} is damaged or cut short ({error}): fetch it again") from error
 
 
-def _read(file: io.BufferedIOBase, path: Path, at_most: int) -> Array:
-    """One IDX array from an open file that holds no more than `at_most` bytes."""
+def read_idx_header(file: io.BufferedIOBase, path: Path) -> tuple[tuple[int, ...], np.dtype[np.generic]]:
+    """The shape and the type of numbers (in the file's order of bytes) that an IDX file says, and no more is read."""
     magic = file.read(4)
     if len(magic) < 4 or magic[:2] != b"\0\0" or magic[2] not in _DTYPES or magic[3] == 0:
         raise TableError(
@@ -109,8 +109,12 @@ def _read(file: io.BufferedIOBase, path: Path, at_most: int) -> Array:
     header = file.read(4 * magic[3])
     if len(header) < 4 * magic[3]:
         raise TableError(f"{path} is cut short in its header: fetch it again")
-    shape = tuple(int(n) for n in np.frombuffer(header, ">u4"))
-    dtype = np.dtype(_DTYPES[magic[2]])
+    return tuple(int(n) for n in np.frombuffer(header, ">u4")), np.dtype(_DTYPES[magic[2]])
+
+
+def _read(file: io.BufferedIOBase, path: Path, at_most: int) -> Array:
+    """One IDX array from an open file that holds no more than `at_most` bytes."""
+    shape, dtype = read_idx_header(file, path)
     expected = math.prod(shape) * dtype.itemsize
     if expected > at_most:
         raise TableError(
@@ -155,7 +159,7 @@ def read_image_folder(path: str | PathLike[str]) -> ImageFolder:
     folder = Path(path)
     if not folder.is_dir():
         raise FileMissingError(f"there is no folder {folder}")
-    places = {what: _find(folder, stem) for what, stem in _STEMS.items()}
+    places = {what: find_idx(folder, stem) for what, stem in _STEMS.items()}
     lacking = [stem.format("-") for what, stem in _STEMS.items() if places[what] is None]
     if lacking:
         raise FileMissingError(f"{folder} lacks {', '.join(lacking)} (with or without .gz): put them there")
@@ -195,7 +199,7 @@ def is_image_folder(path: str | PathLike[str]) -> bool:
     One is enough, so that `read_image_folder` can name those that are missing.
     """
     folder = Path(path)
-    return folder.is_dir() and any(_find(folder, stem) is not None for stem in _STEMS.values())
+    return folder.is_dir() and any(find_idx(folder, stem) is not None for stem in _STEMS.values())
 
 
 def find_mnist() -> Path | None:
@@ -222,7 +226,8 @@ def find_mnist() -> Path | None:
     return None
 
 
-def _find(folder: Path, stem: str) -> Path | None:
+def find_idx(folder: Path, stem: str) -> Path | None:
+    """One of MNIST's files in a folder, however it is written; `stem` is "train-images{}idx3-ubyte", say."""
     for sign in ("-", "."):
         for suffix in ("", ".gz"):
             path = folder / (stem.format(sign) + suffix)

@@ -90,10 +90,15 @@ def learn_table(
     if classes is not None:
         outputs = _calibrated(model, trained, targets, weight)
     elif not seen.all():
-        errors = np.sort(np.abs(model.values(outputs) - y[~seen]))
-        some = np.linspace(0, len(errors) - 1, min(len(errors), MOST_ERRORS)).round().astype(np.int64)
-        model.errors = errors[some]
+        model.errors = known_errors(model.values(outputs) - y[~seen])
     return Learnt(model, trained.members, seen, outputs)
+
+
+def known_errors(differences: Array) -> Array:
+    """The errors that a model remembers, in ascending order."""
+    errors = np.sort(np.abs(differences))
+    some = np.linspace(0, len(errors) - 1, min(len(errors), MOST_ERRORS)).round().astype(np.int64)
+    return errors[some]
 
 
 def new_model(
@@ -130,7 +135,7 @@ def new_model(
 
 
 def network_maker(inputs: int, outputs: int, recipe: Recipe, *, classes: bool) -> Callable[[int], Network]:
-    """Hidden layers as the recipe has them, and a softmax over the classes or one linear output."""
+    """New networks by their seeds: hidden layers as the recipe has them, and a softmax or one linear output."""
     layers: list[Dense | Dropout] = []
     for units in recipe.hidden:
         layers.append(Dense(units, recipe.activation, bias_init="glorot_uniform"))
@@ -144,7 +149,13 @@ def network_maker(inputs: int, outputs: int, recipe: Recipe, *, classes: bool) -
 def _calibrated(model: TableModel, trained: Trained, y: Array, weight: Array | None) -> Array:
     """Divide the last z by the temperature that the rows watched ask for; the probabilities of these rows."""
     z = trained.unseen
-    t = temperature(z, y[trained.watched], None if weight is None else weight[trained.watched])
-    model.network = with_output(model.network, "softmax", 1.0 / t)
+    t = calibrate(model, z, y[trained.watched], None if weight is None else weight[trained.watched])
     e = np.exp((z - z.max(axis=1, keepdims=True)) / t)
     return np.asarray(e / e.sum(axis=1, keepdims=True))
+
+
+def calibrate(model: TableModel, z: Array, y: Array, weight: Array | None) -> float:
+    """Divide the last z by the temperature that rows not learnt from ask for, and return it."""
+    t = temperature(z, y, weight)
+    model.network = with_output(model.network, "softmax", 1.0 / t)
+    return t

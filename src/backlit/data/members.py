@@ -24,7 +24,7 @@ from .split import fold_numbers, split_rows
 
 #: The share of the rows on which a single network is watched.
 WATCHED: Final = 0.2
-_MOST_NUMBERS: Final = 2**20  # of z that a temperature is found from: more would change it by nothing
+MOST_NUMBERS: Final = 2**20  # of z that a temperature is found from: more would change it by nothing
 
 
 @final
@@ -213,7 +213,7 @@ def temperature(z: Array, y: Array, weight: Array | None = None) -> float:
     """
     if not len(z):
         return 1.0
-    some = max(1, _MOST_NUMBERS // z.shape[1])
+    some = max(1, MOST_NUMBERS // z.shape[1])
     z, y, weight = z[:some].astype(np.float64), y[:some], None if weight is None else weight[:some]
     candidates = np.exp(np.linspace(math.log(0.5), math.log(4.0), 61))
     losses = [np.average(row_losses(z / t, y), weights=weight) for t in candidates]

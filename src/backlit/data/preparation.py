@@ -32,7 +32,7 @@ MOST_RARE: Final = 10_000
 #: Standardised numbers stay within ± this.
 CLIP: Final = 3.0
 _BLOCK_NUMBERS: Final = 2**20  # numbers that are looked at in one piece
-_DAY: Final = 86_400_000_000  # µs
+DAY: Final = 86_400_000_000  # µs
 _DATE_PARTS: Final = ("year", "month", "weekday", "yearday_sin", "yearday_cos", "days")
 _CLOCK_PARTS: Final = ("daytime_sin", "daytime_cos")
 
@@ -142,7 +142,9 @@ class Preparation:
         found += [date.name for date in self.dates for _ in date.parts.names]
         return found + [column.name for column in self.categories for _ in range(column.width)]
 
-    def apply(self, frame: pl.DataFrame, rows: Array | None = None, dtype: Any = np.float64) -> Array:
+    def apply(
+        self, frame: pl.DataFrame, rows: Array | None = None, dtype: Any = np.float64, *, first: int = 0
+    ) -> Array:
         """The matrix of a table, shape (n_rows, width).
 
         Parameters
@@ -153,6 +155,8 @@ class Preparation:
             Numbers of the rows to take, all of them unless given.
         dtype : dtype
             Of the matrix.
+        first : int
+            Rows of the table before these: errors count them.
 
         Raises
         ------
@@ -161,10 +165,47 @@ class Preparation:
         NonFiniteError
             An infinity, or a number too far from those learnt from.
         """
-        table = typed(frame, self.kinds)
+        table = typed(frame, self.kinds, first)
         height = table.height if rows is None else len(rows)
         matrix = np.empty((height, self.width), dtype=dtype)  # (n_rows, width)
+        place = self._fill_numbers(table, rows, matrix, first)
+        for found in self.categories:
+            part = matrix[:, place : place + found.width]
+            part[...] = 0.0
+            index = _category_index(_take(table.get_column(found.name), rows), found)  # (n_rows,)
+            known = index >= 0
+            part[np.flatnonzero(known), index[known]] = 1.0
+            place += found.width
+        return matrix
+
+    def compact(self, frame: pl.DataFrame, dtype: Any, first: int = 0) -> tuple[Array, Array]:
+        """The same in less room: the matrix's numbers, and of each category the number of its column.
+
+        Parameters
+        ----------
+        frame : polars.DataFrame
+        dtype : dtype
+        first : int
+            Rows of the table before these: errors count them.
+
+        Returns
+        -------
+        numbers : ndarray, shape (n_rows, numbers and parts of dates)
+        categories : ndarray of uint8, shape (n_rows, categories)
+            From 1; 0 for none.
+        """
+        table = typed(frame, self.kinds, first)
+        numbers = np.empty((table.height, self.width - sum(found.width for found in self.categories)), dtype=dtype)
+        self._fill_numbers(table, None, numbers, first)
+        codes = np.empty((table.height, len(self.categories)), dtype=np.uint8)
+        for j, found in enumerate(self.categories):
+            codes[:, j] = _category_index(table.get_column(found.name), found) + 1
+        return numbers, codes
+
+    def _fill_numbers(self, table: pl.DataFrame, rows: Array | None, matrix: Array, first: int) -> int:
+        """Write numbers and parts of dates into the first columns of the matrix; returns how many these are."""
         place = len(self.numbers.names)
+        height = len(matrix)
         columns = [table.get_column(name).to_numpy() for name in self.numbers.names]
         some = max(1, _BLOCK_NUMBERS // max(1, place))
         for start in range(0, height if columns else 0, some):  # rows of one piece stay in the processor's cache
@@ -176,56 +217,16 @@ class Preparation:
             where = row if rows is None else int(rows[row])
             name = self.numbers.names[column]
             raise NonFiniteError(
-                f"column {name!r} holds {table[name][where]:g} in row {where + 1}, too far from the numbers "
+                f"column {name!r} holds {table[name][where]:g} in row {first + where + 1}, too far from the numbers "
                 f"learnt from ({self.numbers.low[column]:g} to {self.numbers.high[column]:g}) to compute with: mend it"
             )
         for date in self.dates:
-            parts = _date_parts(_take(table.get_column(date.name), rows), date.form, date.first, date.clock)
+            taken = _take(table.get_column(date.name), rows)
+            parts = date_parts(taken, date.form, date.first, date.clock, before=first)
             stop = place + len(parts)
             _standardise(parts, date.parts, matrix[:, place:stop])
             place = stop
-        for found in self.categories:
-            part = matrix[:, place : place + found.width]
-            part[...] = 0.0
-            index = _category_index(_take(table.get_column(found.name), rows), found)  # (n_rows,)
-            known = index >= 0
-            part[np.flatnonzero(known), index[known]] = 1.0
-            place += found.width
-        return matrix
-
-    def strange(self, frame: pl.DataFrame) -> list[str]:
-        """Remarks on columns whose values are unlike those learnt from."""
-        table = typed(frame, self.kinds)
-        return [*self._strange_numbers(table), *self._strange_categories(table)]
-
-    def _strange_numbers(self, table: pl.DataFrame) -> Iterator[str]:
-        for block, place in _placed(_blocks(table, self.numbers.names, None)):
-            with np.errstate(invalid="ignore"):
-                there = ~np.isnan(block)
-                low = np.where(there, block, np.inf).min(axis=1, initial=np.inf)
-                high = np.where(there, block, -np.inf).max(axis=1, initial=-np.inf)
-            part = slice(place, place + len(block))
-            outside = (high >= low) & ((low > self.numbers.high[part]) | (high < self.numbers.low[part]))
-            for j in np.flatnonzero(outside):
-                k = place + int(j)
-                yield (
-                    f"the column {self.numbers.names[k]!r} holds {low[j]:g} to {high[j]:g} here, where the model was "
-                    f"trained on {self.numbers.low[k]:g} to {self.numbers.high[k]:g}"
-                )
-
-    def _strange_categories(self, table: pl.DataFrame) -> Iterator[str]:
-        for column in self.categories:
-            if not column.all_known:
-                continue
-            present = table.get_column(column.name).drop_nulls()
-            unseen = present.filter(~present.is_in([*column.frequent, *column.rare]))
-            if len(unseen) and len(unseen) >= 0.2 * len(present):
-                examples = ", ".join(repr(value) for value in unseen.unique(maintain_order=True)[:3])
-                share = 100.0 * len(unseen) / len(present)
-                yield (
-                    f"{share:.0f} % of the values in the column {column.name!r} were never seen in training, "
-                    f"such as {examples}"
-                )
+        return place
 
 
 def _of(kinds: Mapping[str, Kind], kind: str) -> list[str]:
@@ -243,13 +244,6 @@ def _blocks(table: pl.DataFrame, names: Sequence[str], rows: Array | None) -> It
         chosen = [table.get_column(name).to_numpy() for name in names[start : start + some]]
         block = chosen[0][None, :] if len(chosen) == 1 else np.stack(chosen)
         yield block if rows is None else block[:, rows]
-
-
-def _placed(blocks: Iterable[Array]) -> Iterator[tuple[Array, int]]:
-    place = 0
-    for block in blocks:
-        yield block, place
-        place += len(block)
 
 
 # ── numbers ──────────────────────────────────────────────────────────────────────────────────────────────────
@@ -276,10 +270,14 @@ def _moments(block: Array) -> tuple[Array, Array, Array, Array, Array]:
     mean = block.mean(axis=1)
     centred = block - mean[:, None]
     variance = np.square(centred, out=centred).mean(axis=1)
+    return median, mean, scale_of(n, mean, variance), block.min(axis=1), block.max(axis=1)
+
+
+def scale_of(n: int, mean: Array, variance: Array) -> Array:
+    """The standard deviations of columns of n numbers; 1 for one that is constant."""
     # what rounding alone leaves of a constant column is no spread
     limit = n * np.finfo(np.float64).eps * variance + (n * mean * np.finfo(np.float64).eps) ** 2
-    scale = np.where(variance <= limit, 1.0, np.sqrt(variance))
-    return median, mean, scale, block.min(axis=1), block.max(axis=1)
+    return np.where(variance <= limit, 1.0, np.sqrt(variance))
 
 
 def _standardise(block: Array, learnt: Numbers, out: Array) -> None:
@@ -305,17 +303,18 @@ def _learn_dates(column: pl.Series) -> Dates:
         raise TableError(f"column {column.name!r} holds no dates: pass --categorical {column.name!r} for categories")
     form = found[0]
     when = moments(column, form).to_physical().drop_nulls().to_numpy()  # µs since 1970
-    clock = bool((when % _DAY).any())
-    first = int(when.min() // _DAY * _DAY)
-    names = [f"{column.name}_{part}" for part in (*_DATE_PARTS, *(_CLOCK_PARTS if clock else ()))]
-    return Dates(column.name, form, first, clock, _of_parts(names, _date_parts(column, form, first, clock)))
+    clock = bool((when % DAY).any())
+    first = int(when.min() // DAY * DAY)
+    parts = _moments(date_parts(column, form, first, clock))
+    return Dates(column.name, form, first, clock, Numbers(date_names(column.name, clock), *parts, clipped=True))
 
 
-def _of_parts(names: list[str], parts: Array) -> Numbers:
-    return Numbers(names, *_moments(parts), clipped=True)
+def date_names(name: str, clock: bool) -> list[str]:
+    """The names of a date's parts."""
+    return [f"{name}_{part}" for part in (*_DATE_PARTS, *(_CLOCK_PARTS if clock else ()))]
 
 
-def _date_parts(column: pl.Series, form: str, first: int, clock: bool) -> Array:
+def date_parts(column: pl.Series, form: str, first: int, clock: bool, *, before: int = 0) -> Array:
     """The numbers of each date, shape (6, n_rows) or (8, n_rows), NaN where missing."""
     import polars as pl
 
@@ -323,16 +322,17 @@ def _date_parts(column: pl.Series, form: str, first: int, clock: bool) -> Array:
     wrong = when.is_null() & column.is_not_null()
     if wrong.any():
         row = int(wrong.arg_true()[0])
+        where = f"row {before + row + 1}"
         raise TableError(
-            f"column {column.name!r} should hold dates like the others, received {column[row]!r} in row {row + 1}: "
+            f"column {column.name!r} should hold dates like the others, received {column[row]!r} in {where}: "
             "mend it, or pass --missing if it stands for a missing value"
         )
     w = pl.col("w")
     turn = 2.0 * np.pi * (w.dt.ordinal_day() - 1) / 365.25
     micros = w.to_physical().cast(pl.Float64)
-    parts = [w.dt.year(), w.dt.month(), w.dt.weekday(), turn.sin(), turn.cos(), (micros - first) / _DAY]
+    parts = [w.dt.year(), w.dt.month(), w.dt.weekday(), turn.sin(), turn.cos(), (micros - first) / DAY]
     if clock:
-        of_day = 2.0 * np.pi * (w.to_physical() % _DAY) / _DAY
+        of_day = 2.0 * np.pi * (w.to_physical() % DAY) / DAY
         parts += [of_day.sin(), of_day.cos()]
     frame = pl.DataFrame({"w": when}).select(part.cast(pl.Float64).alias(str(i)) for i, part in enumerate(parts))
     return np.array(frame.fill_null(float("nan")).to_numpy().T)
@@ -344,14 +344,18 @@ def _date_parts(column: pl.Series, form: str, first: int, clock: bool) -> Array:
 def _learn_categories(column: pl.Series) -> Categories:
     """The values of a column: the most frequent in the order of their texts, the others rare."""
     counts = column.alias("value").drop_nulls().value_counts(name="count")
-    values = sorted((-count, value) for value, count in counts.rows())
-    missing = bool(column.null_count())
+    return categories_of(column.name, dict(counts.rows()), missing=bool(column.null_count()))
+
+
+def categories_of(name: str, counts: Mapping[str, int], *, missing: bool) -> Categories:
+    """The same from the number of rows that each value has."""
+    values = sorted((-count, value) for value, count in counts.items())
     if len(values) + missing <= MOST_CATEGORIES:
-        return Categories(column.name, sorted(value for _, value in values), missing=missing)
+        return Categories(name, sorted(value for _, value in values), missing=missing)
     most = MOST_CATEGORIES - 1 - missing
     rare = [value for _, value in values[most:]]
     return Categories(
-        column.name,
+        name,
         sorted(value for _, value in values[:most]),
         rare[:MOST_RARE],
         rare_column=True,

@@ -10,7 +10,7 @@ import logging
 from collections.abc import Callable, Iterable, Sequence
 from os import PathLike
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any, Final, TypeVar
 
 from ..exceptions import FileMissingError, ShapeError, TableError, missing_extra
 from .arrays import read_features
@@ -22,6 +22,8 @@ if TYPE_CHECKING:
     import polars as pl
 
 __all__ = ["MISSING_TEXTS", "SUFFIXES", "canonical_frame", "read_parquet", "read_table", "read_text"]
+
+Read = TypeVar("Read")
 
 TEXT_SUFFIXES: Final = (".csv", ".tsv", ".txt", ".dat", ".data")
 SUFFIXES: Final = (*TEXT_SUFFIXES, ".parquet", ".feather", ".arrow", ".jsonl", ".ndjson", ".xlsx", ".npz")
@@ -131,7 +133,7 @@ def _read_typed(path: Path, suffix: str, missing: Iterable[str]) -> pl.DataFrame
     readers[".ndjson"] = readers[".jsonl"]
     arrow = ("an Arrow file (Feather version 2)", lambda: pl.read_ipc(path.read_bytes()))
     what, read = readers.get(suffix, arrow)
-    return _table(path, _guarded(path, what, read), missing)
+    return _table(path, guarded(path, what, read), missing)
 
 
 def _read_excel(path: Path, header: bool, missing: Iterable[str]) -> pl.DataFrame:
@@ -148,10 +150,10 @@ def _read_excel(path: Path, header: bool, missing: Iterable[str]) -> pl.DataFram
         frame = pl.read_excel(path, has_header=header, infer_schema_length=None)
         return frame if header else frame.rename({name: f"c{i}" for i, name in enumerate(frame.columns)})
 
-    return _table(path, _guarded(path, "an Excel file", read), missing)
+    return _table(path, guarded(path, "an Excel file", read), missing)
 
 
-def _guarded(path: Path, what: str, read: Callable[[], pl.DataFrame]) -> pl.DataFrame:
+def guarded(path: Path, what: str, read: Callable[[], Read]) -> Read:
     """What a reader of polars gives; whatever it raises, panics too, becomes one sentence."""
     import polars as pl
 
@@ -173,8 +175,10 @@ def _table(path: Path, frame: pl.DataFrame, missing: Iterable[str]) -> pl.DataFr
     return canonical_frame(frame, missing=missing, where=f"{path}: ")
 
 
-def canonical_frame(frame: pl.DataFrame, *, missing: Iterable[str] = (), where: str = "") -> pl.DataFrame:
-    """A data frame with its columns as `read_table` gives them.
+def canonical_frame(
+    frame: pl.DataFrame, *, missing: Iterable[str] = (), where: str = "", first: int = 0
+) -> pl.DataFrame:
+    """A data frame with its columns as `read_table` gives them; `first` rows of the table stand before it.
 
     Examples
     --------
@@ -185,10 +189,10 @@ def canonical_frame(frame: pl.DataFrame, *, missing: Iterable[str] = (), where: 
     import polars as pl
 
     gone = Missing(missing)
-    return pl.DataFrame([_canonical_column(column, gone, where) for column in frame.get_columns()])
+    return pl.DataFrame([_canonical_column(column, gone, where, first) for column in frame.get_columns()])
 
 
-def _canonical_column(column: pl.Series, missing: Missing, where: str) -> pl.Series:
+def _canonical_column(column: pl.Series, missing: Missing, where: str, first: int) -> pl.Series:
     """A typed column as Float64 or String, missing values null."""
     import polars as pl
 
@@ -205,7 +209,7 @@ def _canonical_column(column: pl.Series, missing: Missing, where: str) -> pl.Ser
     if kind.is_numeric():
         return missing.of_numbers(column.cast(pl.Float64).fill_nan(None))
     if kind in (pl.Date, pl.Datetime):
-        return missing.of_texts(_dates(column, where))
+        return missing.of_texts(_dates(column, where, first))
     try:
         texts = column.cast(pl.String)
     except pl.exceptions.PolarsError as error:
@@ -215,7 +219,7 @@ def _canonical_column(column: pl.Series, missing: Missing, where: str) -> pl.Ser
     return _as_in_text(missing.of_texts(texts))
 
 
-def _dates(column: pl.Series, where: str) -> pl.Series:
+def _dates(column: pl.Series, where: str, first: int) -> pl.Series:
     """Dates and moments as canonical texts; polars would panic at a year that no calendar has."""
     import polars as pl
 
@@ -224,7 +228,7 @@ def _dates(column: pl.Series, where: str) -> pl.Series:
     days = column.to_physical().cast(pl.Int64) // unit
     wrong = ((days < -719_162) | (days > 2_932_896)).fill_null(value=False)  # the years 1 to 9999
     if wrong.any():
-        row = int(wrong.arg_true()[0])
+        row = first + int(wrong.arg_true()[0])
         raise TableError(f"{where}column {column.name!r} holds a date out of all calendars in row {row + 1}: mend it")
     if kind != pl.Date and kind.time_zone is not None:
         column = column.dt.convert_time_zone("UTC").dt.replace_time_zone(None)

@@ -84,11 +84,7 @@ def target_column(
     if not len(kept):
         raise TableError(f"the target {name!r} has no value in any row: choose another column with --target")
 
-    remarks = []
-    left_out = len(column) - len(kept)
-    if left_out:
-        has = "rows has no target" if left_out == 1 else "rows have no target"
-        remarks.append(f"{left_out} of {len(column)} {has} ({name!r}) and {'is' if left_out == 1 else 'are'} left out")
+    remarks = left_out_remark(name, len(column) - len(kept), len(column))
     found: Task
     if task == "auto":
         found, remark = _found_task(column, kept)
@@ -96,7 +92,7 @@ def target_column(
     else:
         found = task
 
-    values = require_numbers(column).filter(present).to_numpy() if found == "regression" else _labels(column, kept)
+    values = require_numbers(column).filter(present).to_numpy() if found == "regression" else labels_of(column, kept)
     if not allow_single and len(np.unique(values)) == 1:
         raise LabelError(
             f"the target {name!r} has the one value {values[0]!s} in all {len(values)} rows: "
@@ -105,15 +101,28 @@ def target_column(
     return values, found, keep, remarks
 
 
+def left_out_remark(name: str, left_out: int, rows: int) -> list[str]:
+    """What to say of rows that have no target, if there are any."""
+    if not left_out:
+        return []
+    has, stand = ("rows has no target", "is") if left_out == 1 else ("rows have no target", "are")
+    return [f"{left_out} of {rows} {has} ({name!r}) and {stand} left out"]
+
+
 def _found_task(column: pl.Series, kept: pl.Series) -> tuple[Task, str]:
     """The task that the content of the target suggests, and the remark that says so."""
-    target = f"the target {column.name!r}"
     # `column` and not `kept`: a row named in an error is counted in the whole table.
     if found_kind(column, "--task classification") != "numeric":
-        return "classification", f"{target} has {_counted(kept.n_unique())} of text: classification"
+        return task_of(column.name, kept.n_unique(), whole=None)
     numbers = require_numbers(kept)
-    distinct = numbers.n_unique()
-    whole = bool((numbers == numbers.floor()).all())
+    return task_of(column.name, numbers.n_unique(), whole=bool((numbers == numbers.floor()).all()))
+
+
+def task_of(name: str, distinct: int, *, whole: bool | None) -> tuple[Task, str]:
+    """The task of a target with so many distinct values, and the remark that says so; `whole` is None for text."""
+    target = f"the target {name!r}"
+    if whole is None:
+        return "classification", f"{target} has {_counted(distinct)} of text: classification"
     if whole and distinct <= FEW_VALUES:
         return "classification", (
             f"{target} has {_counted(distinct, 'distinct whole number')}: classification "
@@ -129,7 +138,7 @@ def _counted(number: int, what: str = "distinct value") -> str:
     return f"{number} {what}{'' if number == 1 else 's'}"
 
 
-def _labels(column: pl.Series, kept: pl.Series) -> Array:
+def labels_of(column: pl.Series, kept: pl.Series) -> Array:
     """Class labels: int64 where all are whole numbers, otherwise text as it stands."""
     import polars as pl
 

@@ -169,11 +169,13 @@ DAY_FORMATS: Final = (
     "%d %B %Y",
     "%B %d, %Y",
 )
-_TWO_WAYS: Final = {"%d/%m/%Y": "%m/%d/%Y", "%d-%m-%Y": "%m-%d-%Y"}
+TWO_WAYS: Final = {"%d/%m/%Y": "%m/%d/%Y", "%d-%m-%Y": "%m-%d-%Y"}
 _DAYLIKE: Final = (
     r"^(\d{4}[-/.]\d{1,2}[-/.]\d{1,2}|\d{1,2}[-/.]\d{1,2}[-/.]\d{4}|\d{1,2}[ -][A-Za-z]{3,9}[ -]\d{4}"
     r"|[A-Za-z]{3,9} \d{1,2}, \d{4})([T ].*)?$"
 )
+#: So many values at the head of a column tell whether it is worth a longer look.
+DAY_HEAD: Final = 20
 _CLOCK: Final = r"[T ](\d{1,2}:\d{2}(?::\d{2})?)(?:\.\d+)?$"
 
 
@@ -189,14 +191,19 @@ def day_format(texts: pl.Series) -> tuple[str, bool] | None:
     True
     """
     present = texts.drop_nulls()
-    if not len(present) or not present.head(20).str.contains(_DAYLIKE).all():
+    if not looks_like_days(present.head(DAY_HEAD)):
         return None
     distinct = present.unique()
     for form in DAY_FORMATS:
         if not moments(distinct, form).has_nulls():
-            other = _TWO_WAYS.get(form)
+            other = TWO_WAYS.get(form)
             return form, other is not None and not moments(distinct, other).has_nulls()
     return None
+
+
+def looks_like_days(present: pl.Series) -> bool:
+    """Whether texts, none of them missing, have the looks of days; what the first of a column have not, it has not."""
+    return bool(len(present)) and bool(present.str.contains(_DAYLIKE).all())
 
 
 def moments(texts: pl.Series, form: str) -> pl.Series:

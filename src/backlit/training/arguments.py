@@ -12,6 +12,7 @@ from ..exceptions import ConfigurationError, DataError, ShapeError
 from ..kinds.optimizers import Optimizer, OptimizerState, initial_state
 from ..network import Network
 from ..targets import check_inputs, check_sample_weight
+from ..typing import RowStream
 from .callbacks import Callback
 from .checkpoint import Checkpoint
 from .history import History
@@ -45,6 +46,13 @@ def gradient_method(gradient: str | FiniteDifference) -> FiniteDifference | None
 
 def checked_data(net: Network, X: Any, y: Any, *, sample_weight: Any = None) -> Data:
     """X (an array or a source), target values and weights; the network remembers the classes where y holds labels."""
+    if isinstance(X, RowStream):
+        if y is not None or sample_weight is not None:
+            raise ConfigurationError("rows of a stream bring targets and weights along: leave out y and sample_weight")
+        streamed: Data = X.bound(net)
+        return streamed
+    if y is None:
+        raise ConfigurationError("y is missing: only rows of a stream (backlit.data.stream) bring their targets along")
     if is_source(X):
         n, columns = source_shape(X)
         if columns != net.inputs:
@@ -64,6 +72,8 @@ def validation_data(net: Network, validation: Sequence[Any] | None) -> Data | No
     """The validation data, in the same form."""
     if validation is None:
         return None
+    if isinstance(validation, RowStream):
+        validation = (validation, None)
     if not isinstance(validation, tuple | list) or len(validation) not in (2, 3):
         raise ConfigurationError(
             f"validation must be (X, y) or (X, y, sample_weight), received {type(validation).__name__} "

@@ -34,7 +34,7 @@ from ..files import (
     write_bytes,
 )
 from ..parameters import Array
-from ..typing import EpochSource
+from ..typing import EpochSource, StreamedSource
 from .callbacks import Callback, Training, keeps
 from .divergence import BestParameters
 from .history import History
@@ -382,6 +382,8 @@ def _description_of_run(training: Training, job: Job) -> dict[str, Any]:
 def _fingerprint(data: Data) -> int:
     """A number that other targets, other weights or other rows would change: of X, rows spread over the whole."""
     X, Y, weight = data
+    if isinstance(X, StreamedSource):
+        return X.fingerprint
     found = zlib.crc32(np.ascontiguousarray(Y).data)
     if weight is not None:
         found = zlib.crc32(np.ascontiguousarray(weight).data, found)

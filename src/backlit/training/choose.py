@@ -8,7 +8,7 @@ from typing import Final
 
 from ..exceptions import BacklitWarning, missing_extra
 from ..kinds.optimizer import CompiledOptimizer
-from ..typing import SparseSource
+from ..typing import SparseSource, StreamedSource
 from .job import Engine, Job, is_source
 from .reference import ReferenceEngine
 
@@ -69,7 +69,7 @@ def obstacle(job: Job) -> str | None:
         return "gradients come from finite differences"
     if isinstance(job.X, SparseSource):
         return "X is sparse"
-    if is_source(job.X):
+    if is_source(job.X) and not isinstance(job.X, StreamedSource):
         return "X makes its rows when asked"
     if job.communicator.size > 1:
         return "several processes work together"

@@ -8,9 +8,10 @@ import numpy as np
 
 from ..network import Network
 from ..parameters import Array
-from ..typing import SparseSource
+from ..typing import SparseSource, StreamedSource
 from ..workspace import Workspace
 from .job import is_source
+from .streamed import evaluate_streamed
 
 
 def is_classification(net: Network, Y: Array) -> bool:
@@ -49,6 +50,8 @@ def evaluate(net: Network, X: Any, Y: Array, *, weight: Array | None = None) -> 
     >>> evaluate(net, np.array([[1.0], [2.0]]), np.array([[2.0], [4.0]]))
     {'loss': 0.0, 'r2': 1.0, 'rmse': 0.0}
     """
+    if isinstance(X, StreamedSource):
+        return evaluate_streamed(net, X)
     outputs = np.empty((X.shape[0], net.outputs), net.dtype)
     loss_sum = weight_sum = 0.0
     for rows, work in net.pieces(X.shape[0], sparse=isinstance(X, SparseSource)):

@@ -22,7 +22,6 @@ from ..exceptions import ConfigurationError
 from ..kinds.optimizers import SGD, Optimizer
 from ..kinds.schedules import rate_at
 from ..network import Network
-from ..parameters import Array
 from .ahead import AheadEngine, held_job
 from .arguments import check_kinds, checked_data, gradient_method, optimizer_state, validation_data
 from .callbacks import Callback, Training, writes_at_interruption
@@ -41,7 +40,7 @@ from .threads import blas_threads
 def fit(
     net: Network,
     X: Any,
-    y: Any,
+    y: Any = None,
     *,
     epochs: int = 10,
     batch_size: int | None = 32,
@@ -62,15 +61,16 @@ def fit(
     net : Network
         Changed in place.
     X : array_like, shape (n, inputs), or a BatchSource
-        Kept in the type it came in (uint8 images stay uint8); cast and scaled batch by batch.
+        Kept in the type it came in (uint8 images stay uint8); cast and scaled batch by batch. What
+        `backlit.data.stream` gives stays on disk, and brings its targets along.
     y : array_like
-        Class labels, one-hot rows, or target values; see `backlit.targets.encode_targets`.
+        Class labels, one-hot rows, or target values; see `backlit.targets.encode_targets`. None with a stream.
     epochs : int, default=10
         Passes over the data, in addition to those of a History in `resume`.
     batch_size : int or None, default=32
         Rows of a step; None for all of them. A last, smaller batch is trained too.
     optimizer : SGD, RMSprop, Adagrad, Adam, AdamW or LBFGS, default=SGD(0.01)
-    validation : (X, y) or (X, y, sample_weight), optional
+    validation : (X, y) or (X, y, sample_weight), or a stream, optional
         Data to measure on after every epoch.
     sample_weight : array_like, shape (n,), optional
         A row of weight 2 counts as two rows; a row of weight 0 as none.
@@ -232,7 +232,7 @@ def _run_epoch(run: Running, job: Job, engine: Engine, best: BestParameters, int
         run.epoch_ends()
 
 
-def _check_losses(training: Training, job: Job, order: Array, first: int, best: BestParameters) -> None:
+def _check_losses(training: Training, job: Job, order: Any, first: int, best: BestParameters) -> None:
     """Refuse to go on if the epoch's loss was lost in its step `first`, or after it."""
     losses = training.so_far.losses
     for step in range(first, len(losses)):

@@ -19,7 +19,7 @@ from ..kinds.optimizers import Optimizer, OptimizerState
 from ..network import Network
 from ..parameters import Array
 from ..randomness import keyed_generator
-from ..typing import BatchSource
+from ..typing import BatchSource, StreamedSource
 from .communicators import SerialCommunicator
 
 #: A loss beyond this many times its usual size ends training: it will not come back.
@@ -98,8 +98,10 @@ class Job:
     def data(self) -> Data:
         return self.X, self.Y, self.weight
 
-    def order(self, epoch: int) -> Array:
-        """The order of the rows in an epoch, counted from 0."""
+    def order(self, epoch: int) -> Any:
+        """The order of the rows in an epoch, counted from 0: an array, or what is made of a stream slice by slice."""
+        if isinstance(self.X, StreamedSource):
+            return self.X.order(epoch, self.net.seed if self.shuffle and self.batch_size < self.n else None)
         return order_of_rows(self.n, self.batch_size, epoch, self.net.seed if self.shuffle else None)
 
     def set_limit(self, first_loss: float) -> None:

@@ -35,6 +35,7 @@ from ...randomness import keyed_generator
 from ...training.callbacks import Callback, EarlyStopping, Training
 from ...training.history import History
 from ...training.job import is_source
+from ...typing import StreamedSource
 from ..recording.recording import Rows, taken
 from ..step.taken import take_traced_step
 from ..step.trace import Trace, trace_batch
@@ -268,9 +269,12 @@ class HealthMonitor(Callback):
         if not last and done & (done - 1):
             return
         job = training.job
+        rows = self._rows(training)
+        # of a stream the classes are counted among the rows that are looked at
+        _, Y, weight = rows if isinstance(training.data[0], StreamedSource) else training.data
         self.report = _examine(
-            _trace(training.net, self._rows(training)),
-            (training.data[1], training.data[2], training.net.classes),
+            _trace(training.net, rows),
+            (Y, weight, training.net.classes),
             None if job is None else job.optimizer,
             None if job is None else job.state,
             training.history,

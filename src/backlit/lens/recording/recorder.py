@@ -11,6 +11,7 @@ from ...exceptions import ConfigurationError, NotFittedError
 from ...parameters import Array
 from ...training.callbacks import Callback, Training
 from ...training.job import Job, is_source
+from ...typing import StreamedSource
 from .recording import Checkpoint, Recording, Rows, rows_bytes
 
 _FEWEST: Final = 3  # checkpoints that there must be room for: the first, the last, and one between them
@@ -76,6 +77,11 @@ class Recorder(Callback):
             raise ConfigurationError(
                 f"a Recorder follows steps of a gradient, and {training.optimizer!r} has a loop of its own: "
                 "record with SGD, RMSprop, Adagrad, Adam or AdamW"
+            )
+        if isinstance(job.X, StreamedSource):
+            raise ConfigurationError(
+                "a Recorder keeps the rows of steps, and those of a stream are read as they come: record on some rows "
+                "in memory"
             )
         if training.so_far.done:
             raise ConfigurationError(
