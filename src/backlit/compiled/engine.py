@@ -16,9 +16,12 @@ from ..kinds.kernel import ACTIVATION, BUFFERS, COLUMNS, DELTA, INPUTS, KERNEL, 
 from ..kinds.schedules import rate_at
 from ..parameters import Array
 from ..training.job import Job, StepResults
+from ..training.reference import load_batch
+from ..typing import SparseSource
 from . import step
 from .plan import Plan, loss_number, loss_of, plan_of
 from .products import empty_panel
+from .stored import Stored, nothing_stored, stored_rows
 
 
 @final
@@ -66,9 +69,7 @@ class CompiledEngine:
 def _check_own_loss(job: Job) -> None:
     """Refuse a wrong gradient of a user's own loss before the first step, as the reference engine does."""
     if not job.net.loss_function.builtin:
-        n = min(4, job.n)
-        work = job.net.workspace(n, training=False)
-        work.load(job.X[:n], job.Y[:n])
+        work = load_batch(job.net, job.data, np.arange(min(4, job.n)), epoch=0)
         job.net.forward_pass(work)
         job.net.row_losses(work)
 
@@ -84,7 +85,8 @@ def _data(job: Job) -> step.Data:
     # Numba compiles for each kind of array it meets, the read-only ones being another kind: all come in one form. Rows
     # whose numbers do not stand together are copied once; so are types that the step does not read.
     known = [np.dtype(name) for name in step.INPUT_TYPES]
-    X = np.require(job.X if job.X.dtype in known else job.X.astype(job.net.dtype), requirements=["C", "A"])
+    X = np.empty((job.n, 0), np.uint8) if isinstance(job.X, SparseSource) else job.X
+    X = np.require(X if X.dtype in known else X.astype(job.net.dtype), requirements=["C", "A"])
     weight = np.empty(0, job.net.dtype) if job.weight is None else job.weight
     return step.Data(
         X=_read_only(X.view(np.uint8)),
@@ -103,15 +105,20 @@ def _read_only(array: Array) -> Array:
 
 def _batch(job: Job) -> step.Batch:
     """Room for a batch; where every step takes all rows, the rows themselves, prepared once."""
-    net, n = job.net, job.batch_size
+    net, n, sparse = job.net, job.batch_size, isinstance(job.X, SparseSource)
+    a = np.empty((n, 0 if sparse else net.inputs), net.dtype)
     if n < job.n:
-        return step.Batch(
-            np.empty((n, net.inputs), net.dtype), np.empty((n, net.outputs), net.dtype), np.empty(n, net.dtype)
-        )
-    work = net.workspace(n)
-    work.load(job.X, job.Y, job.weight)
+        return step.Batch(a, np.empty((n, net.outputs), net.dtype), np.empty(n, net.dtype))
+    if not sparse:
+        a = load_batch(net, job.data, np.arange(n), epoch=0).a[0]
     weight = np.ones(n, net.dtype) if job.weight is None else job.weight
-    return step.Batch(*(np.require(array, requirements=["C", "A", "W"]) for array in (work.a[0], job.Y, weight)))
+    return step.Batch(*(np.require(array, requirements=["C", "A", "W"]) for array in (a, job.Y, weight)))
+
+
+def _stored(job: Job, plan: Plan) -> Stored | None:
+    if isinstance(job.X, SparseSource):
+        return stored_rows(job.X, job.net.inputs, job.batch_size, job.net.dtype)
+    return nothing_stored(job.net.dtype) if plan.sparse else None
 
 
 def _chain(job: Job, plan: Plan) -> step.Chain:
@@ -133,6 +140,13 @@ def _chain(job: Job, plan: Plan) -> step.Chain:
         used += 2 * size + layer.kernel_room(n)
     weights = parameters.weight_names
     places = [(parameters.slice(name), name in weights) for name in parameters.names]
+    # an optimiser that says nothing of it may need every parameter whole: its norm, say
+    size = step.BLOCK if getattr(job.optimizer, "elementwise", False) else parameters.size
+    blocks = [
+        (start, min(start + size, where.stop), is_weight)
+        for where, is_weight in places
+        for start in range(where.start, where.stop, size)
+    ]
     panel = empty_panel(net.dtype)
     loss = net.loss_function
     return step.Chain(
@@ -140,10 +154,11 @@ def _chain(job: Job, plan: Plan) -> step.Chain:
         settings=settings,
         first_learning=net.first_learning,
         remembers=bool(parameters.buffers.size),
-        parts=np.array([(where.start, where.stop, is_weight) for where, is_weight in places], np.int64),
+        blocks=np.array(blocks, np.int64),
         memory=np.empty(used, net.dtype),
         panel=panel,
         turned=np.empty(panel.shape[1] * max(layer.inputs for layer in net.layers), net.dtype),
+        stored=_stored(job, plan),
         values=parameters.values,
         sums=parameters.sums,
         buffers=parameters.buffers,
