@@ -322,6 +322,13 @@ def test_more_columns_than_an_index_counts() -> None:
     assert choose.obstacle(replace(given, net=net)) == "X is sparse, and has 2147483648 columns"
 
 
+def test_a_job_is_sparse_where_its_batches_are() -> None:
+    assert job("float32").sparse
+    assert not job("float32", layers=[bl.Dropout(0.1), OUTPUT]).sparse
+    assert not job("float32", input_scale=0.5).sparse
+    assert not replace(job("float32"), X=np.zeros((N, COLUMNS))).sparse
+
+
 def test_auto_counts_what_is_stored() -> None:
     def seconds(filled: int, columns: int) -> float:
         """Of an epoch of 1000 steps on 2000 rows."""

@@ -211,5 +211,9 @@ def test_a_leading_dropout_takes_sparse_rows_in_inference() -> None:
 def test_rows_come_as_they_are_asked_for() -> None:
     source = SparseRows(csr_array(numbers("float64")))
     for rows in (slice(0, N), slice(20, 31), slice(80, 200), slice(4, 4), np.array([5, 3, 5])):
-        difference = source.sparse_rows(rows) - source.matrix[rows]
-        assert abs(difference).sum() == 0
+        found, expected = source.sparse_rows(rows), source.matrix[rows]
+        assert found.shape == expected.shape
+        assert abs(found - expected).sum() == 0
+        found.check_format()
+    assert source.matrix.shape == (N, COLUMNS)
+    assert np.shares_memory(source.sparse_rows(slice(20, 31)).data, source.matrix.data)

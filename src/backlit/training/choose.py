@@ -11,7 +11,6 @@ import numpy as np
 from ..exceptions import BacklitWarning, missing_extra
 from ..kinds.optimizer import CompiledOptimizer
 from ..typing import SparseSource
-from ..workspace import takes_sparse
 from .job import Engine, Job, is_source
 from .reference import ReferenceEngine
 
@@ -102,7 +101,7 @@ def estimated_seconds(job: Job, epochs: int) -> float:
     """About how long the reference engine needs for the whole run."""
     net, parameters = job.net, job.net.parameters.size
     dense, sparse = parameters, 0.0
-    if isinstance(job.X, SparseSource) and takes_sparse(net.layers, net.input_scale, training=True):
+    if job.sparse:
         # z and dL/dW over the stored numbers; nobody needs dL/da_in. The first rows stand for all.
         stored = job.X.sparse_rows(slice(0, job.batch_size)).data.size
         operations = 4.0 * stored * net.layers[0].outputs
