@@ -12,12 +12,15 @@ from typing import Any
 
 import numpy as np
 import pytest
+from scipy.sparse import csr_array
 
 import backlit as bl
+from backlit.estimators.rows import SparseRows
 from backlit.exceptions import BacklitWarning, DivergenceError, MissingExtraError
 from backlit.kinds.optimizers import initial_state
 from backlit.training import choose
 from backlit.training.job import Job
+from backlit.training.reference import ReferenceEngine
 
 pytest.importorskip("numba", reason="the compiled engine needs backlit[fast]")
 from backlit.compiled import plan
@@ -195,6 +198,27 @@ def test_divergence_is_the_same_error() -> None:
     np.testing.assert_allclose(found[0][3], found[1][3], rtol=1e-5)
 
 
+@pytest.mark.parametrize("settings", [{}, {"l1": 0.01, "l2": 0.1}, {"optimizer": bl.Adam(0.01, clip_norm=0.01)}])
+def test_a_step_that_is_not_taken_leaves_the_gradient_and_nothing_else(settings: dict[str, Any]) -> None:
+    rule = settings.get("optimizer", bl.Adam(0.01))
+    jobs = []
+    for engine in (ReferenceEngine(), CompiledEngine()):
+        net = network(**{name: value for name, value in settings.items() if name != "optimizer"})
+        before = net.parameters.values.copy()
+        # inputs so small that the limit, which looks at them, stays below the loss
+        data, Y = 1e-4 * X, np.eye(3, dtype=np.float32)[LABELS]
+        jobs.append(replace(job(), net=net, optimizer=rule, X=data, Y=Y, loss_limit=1e-3))
+        found = engine.run_steps(jobs[-1], jobs[-1].order(0), 0, 0, 2)
+        assert found.diverged
+        assert len(found.losses) == 1
+        np.testing.assert_array_equal(net.parameters.values, before)
+        assert not jobs[-1].state.slots.any()
+        assert jobs[-1].state.step == 0
+    one, other = (each.net.parameters.gradients for each in jobs)
+    np.testing.assert_allclose(other, one, atol=1e-6)
+    assert np.abs(one).max() > 0.01
+
+
 def test_batches_in_which_no_row_counts() -> None:
     weight = np.zeros(83)
     weight[:5] = 1.0
@@ -305,6 +329,8 @@ def test_a_plan_knows_the_jobs_of_a_smaller_one_alone(monkeypatch: pytest.Monkey
     assert of(l1=0.1, optimizer=bl.Adam(clip_norm=1.0)) not in (penalised, clipped)
     assert of(optimizer=bl.SGD()) is not penalised
     assert of(loss="squared_error") is not penalised  # the slope of softmax is needed
+    sparse = plan.plan_of(replace(job(), X=SparseRows(csr_array(np.zeros((83, 4))))))
+    assert sparse not in (penalised, clipped)
     assert len({known.key for known in plan.PLANS}) == len(plan.PLANS)
 
 

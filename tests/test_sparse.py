@@ -10,7 +10,6 @@ from scipy.sparse import coo_array, csc_array, csr_array, csr_matrix
 
 import backlit as bl
 from backlit.estimators.rows import SparseRows
-from backlit.exceptions import BacklitWarning
 from backlit.kinds.layer import Layer
 from backlit.training.evaluation import evaluate
 
@@ -212,15 +211,9 @@ def test_a_leading_dropout_takes_sparse_rows_in_inference() -> None:
 def test_rows_come_as_they_are_asked_for() -> None:
     source = SparseRows(csr_array(numbers("float64")))
     for rows in (slice(0, N), slice(20, 31), slice(80, 200), slice(4, 4), np.array([5, 3, 5])):
-        difference = source.sparse_rows(rows) - source.matrix[rows]
-        assert abs(difference).sum() == 0
-
-
-def test_the_compiled_engine_says_that_it_does_not_take_sparse_rows() -> None:
-    pytest.importorskip("numba", reason="the compiled engine needs backlit[fast]")
-    X = numbers("float64")
-    with pytest.warns(BacklitWarning, match="X is sparse"):
-        model = bl.MLPClassifier(**SETTINGS, engine="compiled").fit(csr_array(X), labels(X))
-    np.testing.assert_array_equal(
-        values(model), values(bl.MLPClassifier(**SETTINGS, engine="reference").fit(csr_array(X), labels(X)))
-    )
+        found, expected = source.sparse_rows(rows), source.matrix[rows]
+        assert found.shape == expected.shape
+        assert abs(found - expected).sum() == 0
+        found.check_format()
+    assert source.matrix.shape == (N, COLUMNS)
+    assert np.shares_memory(source.sparse_rows(slice(20, 31)).data, source.matrix.data)

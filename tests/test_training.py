@@ -359,6 +359,18 @@ def test_overlapping_runs_in_threads_put_the_threads_of_blas_back() -> None:
     assert blas_threads_now() == before
 
 
+def test_a_first_layer_that_takes_sparse_rows_has_no_product_of_blas() -> None:
+    with threadpoolctl.threadpool_limits(2, user_api="blas"):
+        wide, deep = (
+            bl.Network([*layers, bl.Dense(1)], inputs=3000) for layers in ([bl.Dense(9)], [bl.Dense(3000)] * 2)
+        )
+        for net, sparse, threads in ((wide, False, 2), (wide, True, 1), (deep, True, 2)):
+            with blas_threads(net, 1000, sparse=sparse):
+                assert blas_threads_now() == {threads}
+        with blas_threads(bl.Network([bl.Dense(9)], inputs=3000), 1000, sparse=True):
+            assert blas_threads_now() == {1}
+
+
 def test_overlapping_limits_of_estimators_put_the_threads_of_blas_back() -> None:
     before = blas_threads_now()
     with threadpoolctl.threadpool_limits(4, user_api="blas"):

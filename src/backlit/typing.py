@@ -75,7 +75,8 @@ class StreamedSource(BatchSource, Protocol):
 class SparseSource(BatchSource, Protocol):
     """Rows of which most numbers are zero, and of which only the others are stored.
 
-    ``sparse_rows(rows)`` is an array of SciPy's in CSR form with the rows numbered `rows`, an array or a slice.
+    ``sparse_rows(rows)`` is an array of SciPy's in CSR form with the rows numbered `rows`, an array or a slice. The
+    compiled engine asks for all rows at once, and reads them where they stand.
     """
 
     def sparse_rows(self, rows: Any) -> Any: ...

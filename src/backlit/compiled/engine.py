@@ -18,10 +18,12 @@ from ..network import Network
 from ..parameters import Array
 from ..training.evaluation import load_rows
 from ..training.job import Job, StepResults
-from ..typing import StreamedSource
+from ..training.reference import load_batch
+from ..typing import SparseSource, StreamedSource
 from . import step
 from .plan import Plan, loss_number, loss_of, plan_of
 from .products import empty_panel
+from .stored import Stored, nothing_stored, stored_rows
 
 _ROWS_AT_HAND: Final = 2**20  # of a stream, whose places are found at once
 
@@ -116,6 +118,8 @@ def _data(net: Network, X: Array, Y: Array, weight: Array | None) -> step.Data:
     # Numba compiles for each kind of array it meets, the read-only ones being another kind: all come in one form. Rows
     # whose numbers do not stand together are copied once; so are types that the step does not read.
     known = [np.dtype(name) for name in step.INPUT_TYPES]
+    if isinstance(X, SparseSource):
+        X = np.empty((len(Y), 0), np.uint8)
     X = np.require(X if X.dtype in known else X.astype(net.dtype), requirements=["C", "A"])
     weight = np.empty(0, net.dtype) if weight is None else weight
     return step.Data(
@@ -140,16 +144,20 @@ def _read_only(array: Array) -> Array:
 
 def _batch(job: Job) -> step.Batch:
     """Room for a batch; where every step takes all rows, the rows themselves, prepared once."""
-    net, n = job.net, job.batch_size
+    net, n, sparse = job.net, job.batch_size, isinstance(job.X, SparseSource)
+    a = np.empty((n, 0 if sparse else net.inputs), net.dtype)
     if n < job.n or isinstance(job.X, StreamedSource):
-        return step.Batch(
-            np.empty((n, net.inputs), net.dtype), np.empty((n, net.outputs), net.dtype), np.empty(n, net.dtype)
-        )
-    work = net.workspace(n)
-    work.load(job.X, job.Y, job.weight)
+        return step.Batch(a, np.empty((n, net.outputs), net.dtype), np.empty(n, net.dtype))
+    if not sparse:
+        a = load_batch(net, job.data, np.arange(n), epoch=0).a[0]
     weight = np.ones(n, net.dtype) if job.weight is None else job.weight
-    arrays = (work.a[0], _aimed(net, job.Y), weight)
-    return step.Batch(*(np.require(array, requirements=["C", "A", "W"]) for array in arrays))
+    return step.Batch(*(np.require(array, requirements=["C", "A", "W"]) for array in (a, _aimed(net, job.Y), weight)))
+
+
+def _stored(job: Job, plan: Plan) -> Stored | None:
+    if isinstance(job.X, SparseSource):
+        return stored_rows(job.X, job.net.inputs, job.batch_size, job.net.dtype)
+    return nothing_stored(job.net.dtype) if plan.sparse else None
 
 
 def _chain(job: Job, plan: Plan) -> step.Chain:
@@ -171,6 +179,13 @@ def _chain(job: Job, plan: Plan) -> step.Chain:
         used += 2 * size + layer.kernel_room(n)
     weights = parameters.weight_names
     places = [(parameters.slice(name), name in weights) for name in parameters.names]
+    # an optimiser that says nothing of it may need every parameter whole: its norm, say
+    size = step.BLOCK if getattr(job.optimizer, "elementwise", False) else parameters.size
+    blocks = [
+        (start, min(start + size, where.stop), is_weight)
+        for where, is_weight in places
+        for start in range(where.start, where.stop, size)
+    ]
     panel = empty_panel(net.dtype)
     loss = net.loss_function
     return step.Chain(
@@ -178,10 +193,11 @@ def _chain(job: Job, plan: Plan) -> step.Chain:
         settings=settings,
         first_learning=net.first_learning,
         remembers=bool(parameters.buffers.size),
-        parts=np.array([(where.start, where.stop, is_weight) for where, is_weight in places], np.int64),
+        blocks=np.array(blocks, np.int64),
         memory=np.empty(used, net.dtype),
         panel=panel,
         turned=np.empty(panel.shape[1] * max(layer.inputs for layer in net.layers), net.dtype),
+        stored=_stored(job, plan),
         values=parameters.values,
         sums=parameters.sums,
         buffers=parameters.buffers,

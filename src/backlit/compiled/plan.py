@@ -20,6 +20,7 @@ from ..kinds.losses import LOSSES
 from ..kinds.optimizers import OPTIMIZERS
 from ..parameters import Array
 from ..training.job import Job
+from ..typing import SparseSource
 from .math import compiled
 
 #: The plans of this process: what machine code there is, or is about to be.
@@ -44,8 +45,8 @@ class Plan:
         How many of them are pairs.
     updates : tuple of callable
         The kernels of the optimisers.
-    penalises, clips : bool
-        Whether it knows penalties, and gradients that are clipped.
+    penalises, clips, sparse : bool
+        Whether it knows penalties, gradients that are clipped, and sparse rows.
     """
 
     kernels: tuple[Kernel, ...]
@@ -56,6 +57,7 @@ class Plan:
     updates: tuple[Callable[..., Any], ...]
     penalises: bool
     clips: bool
+    sparse: bool
 
     @property
     def key(self) -> int | None:
@@ -64,7 +66,7 @@ class Plan:
             return None
         places = [[_place(kind) for kind in kinds] for kinds in (self.kernels, self.activations, self.slopes)]
         places += [[_place(kind) for kind in kinds] for kinds in (self.losses, self.updates)]
-        return zlib.crc32(repr((places, self.penalises, self.clips)).encode())
+        return zlib.crc32(repr((places, self.penalises, self.clips, self.sparse)).encode())
 
     def knows(self, other: Plan) -> bool:
         """Whether what is compiled for this plan can run the jobs of the other."""
@@ -76,6 +78,7 @@ class Plan:
             and set(other.updates) <= set(self.updates)
             and self.penalises >= other.penalises
             and self.clips >= other.clips
+            and self.sparse >= other.sparse
         )
 
 
@@ -120,6 +123,7 @@ def _needed(job: Job) -> Plan:
         (type(job.optimizer).kernel,),  # type: ignore[attr-defined]
         penalises=net.l1 > 0.0 or net.l2 > 0.0,
         clips=job.optimizer.clip_norm is not None,
+        sparse=isinstance(job.X, SparseSource),
     )
 
 
@@ -138,6 +142,7 @@ def everything() -> Plan:
         tuple(_once(kind.kernel for kind in OPTIMIZERS.values())),
         penalises=True,
         clips=True,
+        sparse=True,
     )
 
 

@@ -22,6 +22,7 @@ from ..kinds import kernel
 from ..parameters import Array
 from .blas import blas_product, blas_vector_product
 from .math import compiled, teach
+from .stored import Stored, multiply_stored, multiply_stored_transposed
 from .vectors import VECTOR, load, matrix, multiply_add, store, transpose_4_by_4, zeros
 
 #: Multiplications of vectors, beyond which BLAS is as fast, and may have several threads (`threads.py`).
@@ -164,12 +165,26 @@ def multiply_right_transposed(A: Array, B: Array, C: Array, panel: Array) -> Non
 # What the kernels of the layers call (`kinds/kernel.py`).
 
 
-def _kernel_multiply(A: Array, B: Array, C: Array, chain: Any) -> None:
-    multiply(A, B, C, chain.panel)
+def _multiply_input(stored: Stored | None, chain: Any, i: Any, a_in: Array, B: Array, C: Array) -> None:
+    if stored is not None and i == 0 and stored.rows.size:
+        multiply_stored(stored, B, C)
+    else:
+        multiply(a_in, B, C, chain.panel)
 
 
-def _kernel_multiply_left_transposed(A: Array, B: Array, C: Array, chain: Any) -> None:
-    multiply_left_transposed(A, B, C, chain.panel, chain.turned)
+def _multiply_input_transposed(stored: Stored | None, chain: Any, i: Any, a_in: Array, B: Array, C: Array) -> None:
+    if stored is not None and i == 0 and stored.rows.size:
+        multiply_stored_transposed(stored, B, C)
+    else:
+        multiply_left_transposed(a_in, B, C, chain.panel, chain.turned)
+
+
+def _kernel_multiply_input(chain: Any, i: Any, a_in: Array, B: Array, C: Array) -> None:
+    _multiply_input(chain.stored, chain, i, a_in, B, C)
+
+
+def _kernel_multiply_input_transposed(chain: Any, i: Any, a_in: Array, B: Array, C: Array) -> None:
+    _multiply_input_transposed(chain.stored, chain, i, a_in, B, C)
 
 
 def _kernel_multiply_right_transposed(A: Array, B: Array, C: Array, chain: Any) -> None:
@@ -177,6 +192,6 @@ def _kernel_multiply_right_transposed(A: Array, B: Array, C: Array, chain: Any) 
 
 
 teach(kernel.matrix, matrix)
-teach(kernel.multiply, _kernel_multiply)
-teach(kernel.multiply_left_transposed, _kernel_multiply_left_transposed)
+teach(kernel.multiply_input, _kernel_multiply_input)
+teach(kernel.multiply_input_transposed, _kernel_multiply_input_transposed)
 teach(kernel.multiply_right_transposed, _kernel_multiply_right_transposed)

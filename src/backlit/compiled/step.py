@@ -24,6 +24,7 @@ from . import draws, products
 from .cache import keep_on_disk
 from .math import as_argument, compiled, jit
 from .plan import Plan, compiled_activation, compiled_loss, compiled_slope, one_of
+from .stored import Stored
 from .vectors import read_as
 
 #: Importing these teaches Numba what the kernels call.
@@ -32,11 +33,14 @@ _TEACHERS: Final = (draws, products)
 #: Types of X that are read as they are, in the order of `Data.kind`.
 INPUT_TYPES: Final = ("float32", "float64", "uint8")
 
+#: A gradient is penalised, and its parameters moved, so many numbers at once: they stay in the processor's cache.
+BLOCK: Final = 2**13
+
 
 class Data(NamedTuple):
     """All rows. X stays in the type it came in, and is passed as bytes: one compiled function takes every type."""
 
-    X: Array  # (n, inputs · bytes of a number)
+    X: Array  # (n, inputs · bytes of a number); (n, 0) where the rows are sparse
     kind: int
     input_scale: float
     Y: Array  # (n, outputs)
@@ -46,7 +50,7 @@ class Data(NamedTuple):
 class Batch(NamedTuple):
     """Room for the rows of one step; or, where a step takes all rows, these rows."""
 
-    a: Array  # (batch, inputs)
+    a: Array  # (batch, inputs), or (batch, 0) where the rows are sparse
     y: Array  # (batch, outputs)
     weight: Array  # (batch,)
 
@@ -58,10 +62,11 @@ class Chain(NamedTuple):
     settings: Array  # (layers, largest number of settings)
     first_learning: int  # nobody needs delta below this layer
     remembers: bool  # whether there are buffers
-    parts: Array  # (parameters, 3): start, stop, and whether it is a weight
+    blocks: Array  # (blocks, 3), see `BLOCK`: start, stop, and whether it is a part of a weight
     memory: Array  # a, delta and room of every layer
     panel: Array  # see `products.multiply`
     turned: Array  # see `products.multiply_left_transposed`
+    stored: Stored | None  # sparse rows; None where the plan knows none
     values: Array  # (P,)
     sums: Array  # (P + 2,)
     buffers: Array  # (B,)
@@ -83,9 +88,18 @@ class Rule(NamedTuple):
 
 
 @compiled
-def _add_penalty(w: Array, gradient: Array, l1: Any, l2: Any) -> float:
-    """Add l1 sign(w) + l2 w to the gradient of a weight; return l1 Σ|w| + (l2/2) Σ w²."""
+def _penalty(w: Array, l1: Any, l2: Any) -> float:
+    """l1 Σ|w| + (l2/2) Σ w²."""
     size = 0.0
+    if l1 > 0.0:
+        for i in range(w.size):
+            size += abs(w[i])
+    return float(l1 * size + 0.5 * l2 * np.dot(w, w))
+
+
+@compiled
+def _add_penalty(w: Array, gradient: Array, l1: Any, l2: Any) -> None:
+    """Add l1 sign(w) + l2 w to the gradient of a weight."""
     if l2 > 0.0:
         for i in range(w.size):
             gradient[i] += l2 * w[i]
@@ -93,8 +107,6 @@ def _add_penalty(w: Array, gradient: Array, l1: Any, l2: Any) -> float:
         for i in range(w.size):
             sign = type(l1)(1) if w[i] > 0 else (type(l1)(-1) if w[i] < 0 else type(l1)(0))
             gradient[i] += l1 * sign
-            size += abs(w[i])
-    return float(l1 * size + 0.5 * l2 * np.dot(w, w))
 
 
 def _no_slope(Z: Array, A: Array, DELTA: Array) -> None:
@@ -172,51 +184,45 @@ def _remember(plan: Plan) -> Any:
     return compiled(remember)
 
 
-def _gradient(plan: Plan) -> Any:
-    """Make the gradient of the sums, as `Network.average` does, for what is penalised or clipped."""
-    penalises, clips = plan.penalises, plan.clips
+def _penalties(plan: Plan) -> tuple[Any, Any]:
+    """The penalty of all weights, and the gradient of a block made of the sums, as `Network.average` does it."""
+    penalises = plan.penalises
 
-    def gradient(chain: Chain, clip_norm: float, weight: float, scale: Any) -> Any:
-        """Return what the optimiser multiplies the sums by, and the penalty: without either it does it on the way."""
-        real = chain.values.dtype.type
-        gradients = chain.sums[: chain.values.size]
-        penalty = 0.0
-        if (penalises and (chain.l1 > 0.0 or chain.l2 > 0.0)) or (clips and clip_norm < math.inf):
-            for i in range(gradients.size):
-                gradients[i] *= scale
-            scale = real(1.0)
-        if penalises and (chain.l1 > 0.0 or chain.l2 > 0.0):
-            share = 1.0
-            if chain.divide_penalty:
-                share = 1.0 / weight if weight > 0.0 else 0.0
-            l1, l2 = real(share * chain.l1), real(share * chain.l2)
-            for k in range(chain.parts.shape[0]):
-                start, stop = chain.parts[k, 0], chain.parts[k, 1]
-                if chain.parts[k, 2]:
-                    penalty += _add_penalty(chain.values[start:stop], gradients[start:stop], l1, l2)
-        if clips and clip_norm < math.inf:
-            norm = math.sqrt(np.dot(gradients, gradients))
-            if norm > clip_norm:
-                scale = real(clip_norm / norm)
-        return scale, penalty
+    def penalty(chain: Chain, l1: Any, l2: Any) -> float:
+        total = 0.0
+        if penalises and (l1 > 0.0 or l2 > 0.0):
+            for k in range(chain.blocks.shape[0]):
+                start, stop = chain.blocks[k, 0], chain.blocks[k, 1]
+                if chain.blocks[k, 2]:
+                    total += _penalty(chain.values[start:stop], l1, l2)
+        return total
 
-    return compiled(gradient)
+    def complete(chain: Chain, k: int, scale: Any, l1: Any, l2: Any) -> None:
+        start, stop = chain.blocks[k, 0], chain.blocks[k, 1]
+        gradient = chain.sums[start:stop]
+        for i in range(gradient.size):
+            gradient[i] *= scale
+        if penalises and chain.blocks[k, 2] and (l1 > 0.0 or l2 > 0.0):
+            _add_penalty(chain.values[start:stop], gradient, l1, l2)
+
+    return compiled(penalty), compiled(complete)
 
 
 def _train_step(plan: Plan) -> Any:
     """One step; returns the loss before it and the weight of the batch. With a loss above the limit it is not taken."""
     forward, backward = _passes(plan)
-    remember, gradient = _remember(plan), _gradient(plan)
+    remember, (penalty, complete) = _remember(plan), _penalties(plan)
     update = _one_of(
         [compiled(kernel) for kernel in plan.updates],
         "values, gradients, slots, start, stop, scale, rate, t, is_weight, settings",
     )
+    penalises, clips = plan.penalises, plan.clips
 
     def train_step(
         chain: Chain, rule: Rule, a_0: Array, y: Array, w: Array, rate: float, step: int, limit: float
     ) -> Any:
         real = chain.values.dtype.type
-        values, sums = chain.values, chain.sums
+        values, sums, blocks = chain.values, chain.sums, chain.blocks
         gradients = sums[: values.size]
         forward(chain, a_0, w, step)
         sums[-2] = backward(chain, a_0, y, w)
@@ -232,17 +238,32 @@ def _train_step(plan: Plan) -> Any:
             scale = real(1.0)
             for i in range(gradients.size):
                 gradients[i] = 0
-        scale, penalty = gradient(chain, rule.clip_norm, weight, scale)
-        loss += penalty
+        share = 1.0
+        if chain.divide_penalty:
+            share = 1.0 / weight if weight > 0.0 else 0.0
+        l1, l2 = real(share * chain.l1), real(share * chain.l2)
+        loss += penalty(chain, l1, l2)
 
-        if loss <= limit:
-            if chain.remembers:
-                remember(chain, a_0.shape[0])
-            for k in range(chain.parts.shape[0]):
-                start, stop, is_weight = chain.parts[k, 0], chain.parts[k, 1], chain.parts[k, 2]
+        taken = loss <= limit
+        clipped = clips and rule.clip_norm < math.inf
+        if clipped:  # the norm needs the whole gradient
+            for k in range(blocks.shape[0]):
+                complete(chain, k, scale, l1, l2)
+            scale = real(1.0)
+            norm = math.sqrt(np.dot(gradients, gradients))
+            if norm > rule.clip_norm:
+                scale = real(rule.clip_norm / norm)
+        if taken and chain.remembers:
+            remember(chain, a_0.shape[0])
+        # block by block, so that what is penalised is in the cache when it is moved; what is not is scaled on the way
+        incomplete = not clipped and (not taken or (penalises and (l1 > 0.0 or l2 > 0.0)))
+        for k in range(blocks.shape[0]):
+            if incomplete:
+                complete(chain, k, scale, l1, l2)
+            if taken:
                 update(
-                    rule.kind, values, gradients, rule.slots, start, stop, scale, rate, step + 1, is_weight == 1,
-                    rule.settings,
+                    rule.kind, values, gradients, rule.slots, blocks[k, 0], blocks[k, 1],
+                    real(1.0) if incomplete else scale, rate, step + 1, blocks[k, 2] == 1, rule.settings,
                 )  # fmt: skip
         return loss, weight
 
@@ -259,7 +280,10 @@ def _gather(X: Array, rows: Array, scale: Any, a: Array) -> None:
 
 
 @compiled
-def _load(data: Data, rows: Array, batch: Batch) -> None:
+def _load(data: Data, rows: Array, batch: Batch, stored: Stored | None) -> None:
+    if stored is not None and stored.rows.size:
+        for i in range(rows.size):
+            stored.rows[i] = rows[i]
     scale = batch.a.dtype.type(data.input_scale)
     if data.kind == 0:
         _gather(read_as(data.X, np.float32), rows, scale, batch.a)
@@ -291,7 +315,7 @@ def steps_for(plan: Plan) -> Callable[..., int]:
             rows = order[i * size : (i + 1) * size]
             n = rows.size
             if data.Y.shape[0] > size:
-                _load(data, rows, batch)
+                _load(data, rows, batch, chain.stored)
             losses[i], weights[i] = train_step(
                 chain, rule, batch.a[:n], batch.y[:n], batch.weight[:n], rates[i], step + i, limit
             )

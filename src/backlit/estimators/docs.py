@@ -51,7 +51,7 @@ PARAMETERS: Final = """hidden_layer_sizes : int or sequence of int, default=(100
     impute_missing : bool, default=False
         Let X have NaN: filled with the feature's mean, with a 0/1 column beside for each feature that had any.
     engine : {"auto", "reference", "compiled"}, default="auto"
-        Sparse X is trained on the reference engine, whichever is asked for; "compiled" warns of it.
+        As in `backlit.fit`. Sparse X is trained on either.
     n_threads : int, optional
         Threads of BLAS, through threadpoolctl."""
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from contextlib import nullcontext
 from typing import Any, final
 
 import numpy as np
@@ -14,7 +15,7 @@ from ..checks import check_outputs
 from ..exceptions import ConfigurationError, NotFittedError, RebindingError, ShapeError
 from ..network import Network
 from ..parameters import Array, written
-from ..training.threads import blas_limit
+from ..training.threads import blas_limit, blas_threads
 from .rows import SparseRows, check_X
 
 
@@ -28,14 +29,17 @@ def activations(net: Network, X: Any, layer: int) -> Array:
     n = X.shape[0]
     result = np.empty((n, net.layers[layer].outputs), net.dtype)
     source = SparseRows(X) if issparse(X) else None
-    for rows, work in net.pieces(n, sparse=source is not None):
-        with np.errstate(over="ignore", invalid="ignore"):
+    pieces = list(net.pieces(n, sparse=source is not None))
+    sparse = pieces[0][1].takes_sparse and source is not None
+    threads = blas_threads(net, pieces[0][1].n, sparse=True) if sparse else nullcontext()
+    with threads, np.errstate(over="ignore", invalid="ignore"):
+        for rows, work in pieces:
             if source is None:
                 work.load(X[rows])
             else:
                 work.fetch_inputs(source, rows)
             net.forward_pass(work)
-        result[rows] = work.a[layer % len(net.layers) + 1]
+            result[rows] = work.a[layer % len(net.layers) + 1]
     return result
 
 

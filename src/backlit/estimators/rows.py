@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 from dataclasses import dataclass
 from typing import Any, final
 
@@ -48,8 +49,12 @@ class SparseRows:
             return self.matrix[rows]
         whole, (start, stop, _) = self.matrix, rows.indices(self.shape[0])
         first, last = whole.indptr[[start, stop]]
-        stored = whole.data[first:last], whole.indices[first:last], whole.indptr[start : stop + 1] - first
-        return type(whole)(stored, shape=(stop - start, whole.shape[1]))
+        # three views as they stand: SciPy's constructor would look them through again
+        part = copy.copy(whole)
+        part.data, part.indices = whole.data[first:last], whole.indices[first:last]
+        part.indptr = whole.indptr[start : stop + 1] - first
+        part.resize((stop - start, whole.shape[1]))
+        return part
 
     def fetch(self, rows: Array | slice, out: Array, *, epoch: int = 0) -> None:
         """Write the given rows into `out`, shape (len(rows), n_features)."""

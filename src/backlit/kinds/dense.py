@@ -22,8 +22,8 @@ from .kernel import (
     Kernel,
     add_rows,
     matrix,
-    multiply,
-    multiply_left_transposed,
+    multiply_input,
+    multiply_input_transposed,
     multiply_right_transposed,
 )
 from .layer import Computation, Factors, Layer, Moment, axes
@@ -291,7 +291,7 @@ def _forward(chain: Any, i: int, a_in: Array, a: Array, w: Array, step: int, act
     inputs, units, start = layer[INPUTS], layer[OUTPUTS], layer[PARAMETERS]
     z = matrix(chain.memory, layer[ROOM], a.shape[0], units)
     # z = a_in W + b, a = f(z)
-    multiply(a_in, matrix(chain.values, start, inputs, units), z, chain)
+    multiply_input(chain, i, a_in, matrix(chain.values, start, inputs, units), z)
     if chain.settings[i, 0] != 0.0:
         b = chain.values[start + inputs * units : start + inputs * units + units]
         for row in range(z.shape[0]):
@@ -310,11 +310,11 @@ def _backward(
     if slopes:
         times_slope(layer[ACTIVATION], matrix(chain.memory, layer[ROOM], a.shape[0], units), a, delta)
     # dL/dW = a_inᵀ delta, dL/db = Σ_rows delta, dL/da_in = delta Wᵀ
-    multiply_left_transposed(a_in, delta, matrix(chain.sums, start, inputs, units), chain)
+    multiply_input_transposed(chain, i, a_in, delta, matrix(chain.sums, start, inputs, units))
     if chain.settings[i, 0] != 0.0:
         add_rows(delta, chain.sums[start + inputs * units : start + inputs * units + units])
     if below:
         multiply_right_transposed(delta, matrix(chain.values, start, inputs, units), delta_in, chain)
 
 
-Dense.kernel = Kernel(_forward, _backward)
+Dense.kernel = Kernel(_forward, _backward, takes_sparse=True)

@@ -45,11 +45,15 @@ class Kernel:
         ``times_slope(chain.layers[i, ACTIVATION], z, a, delta)`` makes one of the other.
     remember : callable (chain, i, n), or None
         Update the buffers after a step on n rows.
+    takes_sparse : bool
+        Whether the batch may be sparse rows where the layer is the first: a_in is then (n, 0), and all that the two
+        passes do with it is `multiply_input` and `multiply_input_transposed`.
     """
 
     forward: Callable[..., Any]
     backward: Callable[..., Any]
     remember: Callable[..., Any] | None = None
+    takes_sparse: bool = False
 
 
 def matrix(vector: Array, start: Any, rows: Any, columns: Any) -> Array:
@@ -57,14 +61,14 @@ def matrix(vector: Array, start: Any, rows: Any, columns: Any) -> Array:
     return vector[start : start + rows * columns].reshape(rows, columns)
 
 
-def multiply(A: Array, B: Array, C: Array, chain: Any) -> None:
-    """C ← A B."""
-    np.dot(A, B, out=C)
+def multiply_input(chain: Any, i: Any, a_in: Array, B: Array, C: Array) -> None:
+    """C ← a_in B, for what layer i takes."""
+    np.dot(a_in, B, out=C)
 
 
-def multiply_left_transposed(A: Array, B: Array, C: Array, chain: Any) -> None:
-    """C ← Aᵀ B."""
-    np.dot(A.T, B, out=C)
+def multiply_input_transposed(chain: Any, i: Any, a_in: Array, B: Array, C: Array) -> None:
+    """C ← a_inᵀ B, for what layer i takes."""
+    np.dot(a_in.T, B, out=C)
 
 
 def multiply_right_transposed(A: Array, B: Array, C: Array, chain: Any) -> None:

@@ -63,7 +63,8 @@ class Optimizer(Protocol):
 class CompiledOptimizer(Protocol):
     """What an optimiser has besides, for the compiled engine."""
 
-    #: The step for the part of the vector from `start` to `stop`, in what `kinds.numbers` has, as Numba can compile it:
+    #: The step for the part of the vector from `start` to `stop`, which is one parameter, or a block of one where the
+    #: optimiser is ``elementwise``; in what `kinds.numbers` has, as Numba can compile it:
     #: ``kernel(values, gradients, slots, start, stop, scale, rate, t, is_weight, settings)``. `gradients` are sums:
     #: g is scale · gradients, and is written back. `settings` is what `numbers` gave, as float64.
     kernel: ClassVar[Callable[..., None]]

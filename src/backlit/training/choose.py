@@ -6,6 +6,8 @@ import warnings
 from importlib.util import find_spec
 from typing import Final
 
+import numpy as np
+
 from ..exceptions import BacklitWarning, missing_extra
 from ..kinds.optimizer import CompiledOptimizer
 from ..typing import SparseSource, StreamedSource
@@ -14,10 +16,12 @@ from .reference import ReferenceEngine
 
 ENGINES: Final = ("auto", "reference", "compiled")
 
-# What the reference engine does, measured on one core of a server: operations of the matrix products, the calls of
-# one layer, and the passes of an optimiser over the vector.
+# What the reference engine does, measured on one core of a server: operations of the matrix products, and of those of
+# sparse rows, the calls of one layer, sparse rows picked out, and the passes of an optimiser over the vector.
 _OPERATIONS_PER_SECOND: Final = 6e10
+_SPARSE_OPERATIONS_PER_SECOND: Final = 8e9
 _SECONDS_PER_LAYER: Final = 3e-5
+_SECONDS_PER_SPARSE_BATCH: Final = 1.3e-4
 _SECONDS_PER_PARAMETER: Final = 3e-9
 
 #: "auto" leaves a run to the reference engine where that takes no longer than this, in seconds. The compiled one takes
@@ -68,11 +72,22 @@ def obstacle(job: Job) -> str | None:
     if job.gradient is not None:
         return "gradients come from finite differences"
     if isinstance(job.X, SparseSource):
-        return "X is sparse"
+        return _sparse_obstacle(job)
     if is_source(job.X) and not isinstance(job.X, StreamedSource):
         return "X makes its rows when asked"
     if job.communicator.size > 1:
         return "several processes work together"
+    return None
+
+
+def _sparse_obstacle(job: Job) -> str | None:
+    first, inputs = job.net.layers[0], job.net.inputs
+    if job.net.input_scale != 1.0:
+        return "X is sparse, and input_scale makes its batches dense"
+    if first.kernel is None or not first.kernel.takes_sparse:
+        return f"X is sparse, and the first layer, {first!r}, takes dense rows"
+    if inputs > np.iinfo(np.int32).max:
+        return f"X is sparse, and has {inputs} columns"
     return None
 
 
@@ -84,7 +99,15 @@ def warn_of_fallback(reason: str, stacklevel: int = 4) -> None:
 
 def estimated_seconds(job: Job, epochs: int) -> float:
     """About how long the reference engine needs for the whole run."""
-    parameters, layers = job.net.parameters.size, len(job.net.layers)
+    net, parameters = job.net, job.net.parameters.size
+    dense, sparse = parameters, 0.0
+    if job.sparse:
+        # z and dL/dW over the stored numbers; nobody needs dL/da_in. The first rows stand for all.
+        stored = job.X.sparse_rows(slice(0, job.batch_size)).data.size
+        operations = 4.0 * stored * net.layers[0].outputs
+        sparse = _SECONDS_PER_SPARSE_BATCH + operations / _SPARSE_OPERATIONS_PER_SECOND
+        dense -= net.inputs * net.layers[0].outputs
     # three products a layer, z, dL/dW and dL/da_in, each of one multiplication and one addition for a weight and a row
-    products = 6.0 * job.n * parameters / _OPERATIONS_PER_SECOND
-    return epochs * (products + job.steps * (layers * _SECONDS_PER_LAYER + parameters * _SECONDS_PER_PARAMETER))
+    products = 6.0 * job.n * dense / _OPERATIONS_PER_SECOND
+    step = len(net.layers) * _SECONDS_PER_LAYER + parameters * _SECONDS_PER_PARAMETER + sparse
+    return epochs * (products + job.steps * step)

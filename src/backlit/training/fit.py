@@ -168,7 +168,7 @@ def fit(
         if isinstance(optimizer, LBFGS):
             run_lbfgs(run, optimizer)
         elif training.job is not None:
-            with blas_threads(net, training.job.batch_size):
+            with blas_threads(net, training.job.batch_size, sparse=training.job.sparse):
                 _run_epochs(run, training.job, steps, best)
     return history
 

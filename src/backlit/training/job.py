@@ -19,7 +19,8 @@ from ..kinds.optimizers import Optimizer, OptimizerState
 from ..network import Network
 from ..parameters import Array
 from ..randomness import keyed_generator
-from ..typing import BatchSource, StreamedSource
+from ..typing import BatchSource, SparseSource, StreamedSource
+from ..workspace import takes_sparse
 from .communicators import SerialCommunicator
 
 #: A loss beyond this many times its usual size ends training: it will not come back.
@@ -88,6 +89,11 @@ class Job:
     @property
     def n(self) -> int:
         return int(self.Y.shape[0])
+
+    @property
+    def sparse(self) -> bool:
+        """Whether its batches are sparse rows, which the first layer takes as they are."""
+        return isinstance(self.X, SparseSource) and takes_sparse(self.net.layers, self.net.input_scale, training=True)
 
     @property
     def steps(self) -> int:

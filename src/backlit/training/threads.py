@@ -19,8 +19,10 @@ from ..network import Network
 SMALL_PRODUCT: Final = 2**23
 
 
-def blas_threads(net: Network, batch_size: int) -> AbstractContextManager[Any]:
+def blas_threads(net: Network, batch_size: int, *, sparse: bool = False) -> AbstractContextManager[Any]:
     """A context in which BLAS uses one thread where the products of a batch are small, and its own choice elsewhere.
+
+    With `sparse`, the batch is sparse rows, and the product of the first layer with weights is none of BLAS's.
 
     Examples
     --------
@@ -30,7 +32,8 @@ def blas_threads(net: Network, batch_size: int) -> AbstractContextManager[Any]:
     ...     {library["num_threads"] for library in threadpool_info() if library["user_api"] == "blas"}
     {1}
     """
-    largest = max(batch_size * net.parameters.view(name).size for name in net.parameters.weight_names)
+    names = net.parameters.weight_names[1 if sparse else 0 :]
+    largest = max((batch_size * net.parameters.view(name).size for name in names), default=0)
     return nullcontext() if largest >= SMALL_PRODUCT else blas_limit(1)
 
 
