@@ -8,17 +8,41 @@ from __future__ import annotations
 import math
 import sys
 from collections.abc import Sequence
-from typing import Any, final
+from typing import Any, Final, final
 
 import numpy as np
 
-from ..kinds.kernel import ACTIVATION, BUFFERS, COLUMNS, DELTA, INPUTS, KERNEL, OUTPUTS, PARAMETERS, ROOM, A
+from ..kinds.kernel import (
+    ACTIVATION,
+    BUFFERS,
+    BY_COLUMNS,
+    COLUMNS,
+    DELTA,
+    INPUTS,
+    KERNEL,
+    OUTPUTS,
+    PARAMETERS,
+    ROOM,
+    A,
+)
 from ..kinds.schedules import rate_at
 from ..parameters import Array
 from ..training.job import Job, StepResults
 from . import step
 from .plan import Plan, loss_number, loss_of, plan_of
 from .products import empty_panel
+from .team import Team, run_together
+
+#: Multiply-adds of a step for each thread, below which another one would not be worth waiting for it.
+LEAST_WORK: Final = 2**20
+
+
+def work_of_a_step(job: Job) -> int:
+    """About how many multiply-adds a step takes: three products a layer."""
+    return 3 * job.batch_size * job.net.parameters.size
+
+
+_Described = tuple[step.Data, step.Batch, step.Chain, step.Rule]
 
 
 @final
@@ -26,13 +50,20 @@ class CompiledEngine:
     """Runs every network whose kinds have kernels; `choose.obstacle` tells what it cannot run.
 
     One instance runs one job.
+
+    Parameters
+    ----------
+    least_work : int
+        Multiply-adds of a step for each thread, below which there is one thread fewer.
     """
 
     name = "compiled"
 
-    def __init__(self) -> None:
+    def __init__(self, *, least_work: int = LEAST_WORK) -> None:
+        self._least_work = least_work
         self._run: Any = None
-        self._described: tuple[step.Data, step.Batch, step.Chain, step.Rule] | None = None
+        self._described: _Described | None = None
+        self._panels: list[Array] = []
 
     def run_steps(self, job: Job, order: Array, epoch: int, first: int, last: int) -> StepResults:
         """Take the steps `first` to `last` − 1 of an epoch (all counted from 0) over the rows in `order`."""
@@ -41,6 +72,8 @@ class CompiledEngine:
             plan = plan_of(job)
             self._run = step.steps_for(plan)
             self._described = _data(job), _batch(job), _chain(job, plan), _rule(job, plan)
+            count = max(1, min(job.n_threads, work_of_a_step(job) // self._least_work))
+            self._panels = [empty_panel(job.net.dtype) for _ in range(count)]
         results = StepResults([], [])
         while first < last and not results.diverged:
             # The first loss of a run sets the limit for those after it.
@@ -49,7 +82,7 @@ class CompiledEngine:
             rows = order[first * job.batch_size : stop * job.batch_size]
             losses, weights = np.empty(rates.size), np.empty(rates.size)
             limit = min(job.loss_limit, sys.float_info.max)  # infinity is not at or below it
-            looked_at = self._run(*self._described, rows, rates, job.state.step, limit, losses, weights)
+            looked_at = self._steps(self._described, rows, rates, job.state.step, limit, losses, weights)
             loss = float(losses[looked_at - 1])
             results.diverged = job.lost(loss)
             if loss > limit and not results.diverged:  # the limit has moved: the step that was not taken is tried again
@@ -61,6 +94,19 @@ class CompiledEngine:
             job.set_limit(loss)
             first = stop
         return results
+
+    def _steps(
+        self, described: _Described, rows: Array, rates: Array, taken: int, limit: float, losses: Array, weights: Array
+    ) -> int:
+        """The steps, by as many threads as there are panels; returns how many were looked at."""
+        data, batch, chain, rule = described
+
+        def run(team: Team) -> int:
+            own = chain._replace(panel=self._panels[team.place])
+            found: int = self._run(data, batch, own, rule, rows, rates, taken, limit, losses, weights, team)
+            return found
+
+        return run_together(run, len(self._panels))
 
 
 def _check_own_loss(job: Job) -> None:
@@ -124,6 +170,7 @@ def _chain(job: Job, plan: Plan) -> step.Chain:
         size = n * layer.outputs
         layers[i, [INPUTS, OUTPUTS]] = layer.inputs, layer.outputs
         layers[i, KERNEL] = _place(layer.kernel, plan.kernels)
+        layers[i, BY_COLUMNS] = layer.kernel is not None and layer.kernel.by_columns
         if layer.activation is not None:
             layers[i, ACTIVATION] = _place(layer.activation, plan.activations)
         layers[i, [A, DELTA, ROOM]] = used, used + size, used + 2 * size
@@ -131,22 +178,20 @@ def _chain(job: Job, plan: Plan) -> step.Chain:
         layers[i, BUFFERS] = _start(i, parameters.buffer_starts)
         settings[i, : len(layer.kernel_settings())] = layer.kernel_settings()
         used += 2 * size + layer.kernel_room(n)
-    weights = parameters.weight_names
-    places = [(parameters.slice(name), name in weights) for name in parameters.names]
-    panel = empty_panel(net.dtype)
     loss = net.loss_function
     return step.Chain(
         layers=layers,
         settings=settings,
         first_learning=net.first_learning,
         remembers=bool(parameters.buffers.size),
-        parts=np.array([(where.start, where.stop, is_weight) for where, is_weight in places], np.int64),
+        parts=_parts(job),
         memory=np.empty(used, net.dtype),
-        panel=panel,
-        turned=np.empty(panel.shape[1] * max(layer.inputs for layer in net.layers), net.dtype),
+        panel=empty_panel(net.dtype),
         values=parameters.values,
         sums=parameters.sums,
         buffers=parameters.buffers,
+        losses=np.empty(n),
+        pieces=np.empty(parameters.size // step.PIECE + len(parameters.names)),
         loss=loss_number(plan, loss_of(job)),
         loss_setting=float(next(iter(loss.settings.values()), net.outputs)),
         l1=net.l1,
@@ -154,6 +199,19 @@ def _chain(job: Job, plan: Plan) -> step.Chain:
         divide_penalty=net.divide_penalty,
         seed=np.uint64(net.seed),
     )
+
+
+def _parts(job: Job) -> Array:
+    """Every parameter as numbers: see `step.START`."""
+    parameters = job.net.parameters
+    parts = np.empty((len(parameters.names), 6), np.int64)
+    number: dict[str, int] = {}
+    for k, name in enumerate(parameters.names):
+        layer, where, shape = name.split(".")[0], parameters.slice(name), parameters.view(name).shape
+        number[layer] = number.get(layer, -1) + 1
+        row = 1 if len(shape) == 1 else where.stop - where.start if not shape else math.prod(shape[1:])
+        parts[k] = where.start, where.stop, name in parameters.weight_names, int(layer), number[layer], row
+    return parts
 
 
 def _start(index: int, starts: dict[str, int]) -> int:

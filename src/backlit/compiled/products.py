@@ -1,15 +1,12 @@
-"""Products of the small matrices of one step, for Numba.
+"""Products of the matrices of one step, for Numba.
 
-BLAS is made for large matrices: it first copies both factors into the order that its kernel reads, and a batch of ten
-rows is over before that has paid. Here four rows of C stay in registers, as wide as a vector of the processor (LANES
-numbers), while k runs:
+Some rows and columns of C at a time stay in registers while k runs (`tiles.py`). The columns of B that these need are
+first copied to stand together, a panel, which stays in the processor's first cache while many rows pass it; where few
+rows follow, or B is small, it is read where it stands. Source: Goto & van de Geijn, "Anatomy of High-Performance Matrix
+Multiplication" (2008).
 
-    C[i, j … j + LANES]  =  Σ_k  A[i, k] · B[k, j … j + LANES]        for four i at once
-
-Each number of B is read once for four multiplications, each number of A once for LANES. Where many rows follow, these
-columns of B are first copied to stand together: a panel. Products beyond LARGEST, where BLAS is as fast and has several
-threads, are left to it. Source: Goto & van de Geijn, "Anatomy of High-Performance Matrix Multiplication" (2008), of
-which this is the innermost part.
+Every number of C is one chain of multiply-adds in the order of k. So a product has the same bits however it is divided:
+threads may each take some of the rows of C.
 """
 
 from __future__ import annotations
@@ -20,12 +17,9 @@ import numpy as np
 
 from ..kinds import kernel
 from ..parameters import Array
-from .blas import blas_product, blas_vector_product
 from .math import compiled, teach
-from .vectors import VECTOR, load, matrix, multiply_add, store, transpose_4_by_4, zeros
-
-#: Multiplications of vectors, beyond which BLAS is as fast, and may have several threads (`threads.py`).
-LARGEST: Final = 2**19
+from .tiles import HEIGHTS, TILES, WIDTH
+from .vectors import VECTOR, load, load_some, matrix, store, transpose_4_by_4
 
 #: Up to this many rows, or this many bytes of B, a copy would not pay: B is read where it stands.
 FEW_ROWS: Final = 16
@@ -34,12 +28,15 @@ SMALL: Final = 2**14
 #: Rows of a panel: it stays in the processor's first cache.
 DEPTH: Final = 256
 
+#: Rows of C that pass all panels before the next ones do: their part of A stays in the second cache.
+BLOCK: Final = 240
+
 
 def empty_panel(dtype: Any) -> Array:
-    """Room for a panel, (DEPTH, LANES); it begins where a vector does."""
-    room = np.empty((DEPTH + 1) * VECTOR, np.uint8)
+    """Room for a panel, (DEPTH, WIDTH vectors); it begins where a vector does."""
+    room = np.empty((DEPTH * WIDTH + 1) * VECTOR, np.uint8)
     skipped = -room.ctypes.data % VECTOR
-    panel: Array = room[skipped : skipped + DEPTH * VECTOR].view(dtype).reshape(DEPTH, -1)
+    panel: Array = room[skipped : skipped + DEPTH * WIDTH * VECTOR].view(dtype).reshape(DEPTH, -1)
     return panel
 
 
@@ -48,117 +45,126 @@ _START, _SIDE_BY_SIDE = np.intp(0), np.intp(1)
 _STRAIGHT, _TURNED = np.bool_(False), np.bool_(True)
 
 
-@compiled
-def _for_blas(m: int, n: int, terms: int, lanes: int) -> bool:
-    return m == 1 or n < lanes or m * n * terms > LARGEST * lanes
+def _column_of_tiles(vectors: int) -> Any:
+    """All rows of C, in tiles of so many vectors."""
+    heights = HEIGHTS
+    high, low = TILES[vectors, heights[0]], TILES[vectors, heights[-1]]
+    middle = TILES[vectors, heights[len(heights) // 2]]
+    high_rows, middle_rows, low_rows = heights[0], heights[len(heights) // 2], heights[-1]
+
+    def tiles(
+        A: Array, a: int, row: int, column: int, B: Array, b: int, b_next: int, step: int, depth: int, C: Array,
+        top: int, stop: int, j: int, j_next: int, fresh: bool,
+    ) -> None:  # fmt: skip
+        n, i = C.shape[1], top
+        while stop - i >= high_rows:
+            high(
+                A, a + i * row, row, column, B, b, b_next, step, depth, C, i * n + j, i * n + j_next, n, stop - i, n,
+                fresh,
+            )  # fmt: skip
+            i += high_rows
+        while stop - i >= middle_rows:
+            middle(
+                A, a + i * row, row, column, B, b, b_next, step, depth, C, i * n + j, i * n + j_next, n, stop - i, n,
+                fresh,
+            )  # fmt: skip
+            i += middle_rows
+        while i < stop:
+            low(
+                A, a + i * row, row, column, B, b, b_next, step, depth, C, i * n + j, i * n + j_next, n, stop - i, n,
+                fresh,
+            )  # fmt: skip
+            i += low_rows
+
+    return compiled(tiles)
+
+
+_one_vector, _two_vectors = _column_of_tiles(1), _column_of_tiles(WIDTH)
 
 
 @compiled
-def _by_blas(A: Array, turn_a: Any, B: Array, turn_b: Any, C: Array, terms: int) -> None:
-    m, n = C.shape
-    if n == 1:  # B is a column, turned or not
-        blas_vector_product(A, turn_a, A.shape[0], A.shape[1], B, C)
-    elif m == 1:  # A is a row: Cᵀ = Bᵀ Aᵀ
-        blas_vector_product(B, not turn_b, B.shape[0], B.shape[1], A, C)
-    else:
-        blas_product(A, turn_a, A.shape[1], B, turn_b, B.shape[1], C, m, n, terms)
-
-
-@compiled
-def _add_terms(
-    A: Array, row: int, column: int, k: int, depth: int, B: Array, first: int, step: int, C: Array, j: int
-) -> None:
-    """Add A[:, k … k + depth] times vectors of B, those at first, first + step, …, to C[:, j … j + LANES].
-
-    The first terms, those from k = 0, replace what stands there. A[i, k] is at i · row + k · column of its memory.
-    """
-    n, last = C.shape[1], C.shape[0] - 1
-    for i in range(0, C.shape[0], 4):
-        # a row beyond the last one is the last one again
-        i1, i2, i3 = min(i + 1, last), min(i + 2, last), min(i + 3, last)
-        if k == 0:
-            c0, c1, c2, c3 = zeros(C), zeros(C), zeros(C), zeros(C)
-        else:
-            c0, c1, c2, c3 = load(C, i * n + j), load(C, i1 * n + j), load(C, i2 * n + j), load(C, i3 * n + j)
+def _copy(B: Array, j: int, k: int, depth: int, panel: Array, place: int) -> None:
+    """The vectors of B at columns j and rows k … k + depth, into the panel's columns from `place` on."""
+    n, width = B.shape[1], panel.shape[1]
+    lanes = width // WIDTH
+    if n < lanes:
         for p in range(depth):
-            b, a = load(B, first + p * step), (k + p) * column
-            c0 = multiply_add(A, i * row + a, b, c0)
-            c1 = multiply_add(A, i1 * row + a, b, c1)
-            c2 = multiply_add(A, i2 * row + a, b, c2)
-            c3 = multiply_add(A, i3 * row + a, b, c3)
-        store(c0, C, i * n + j)
-        store(c1, C, i1 * n + j)
-        store(c2, C, i2 * n + j)
-        store(c3, C, i3 * n + j)
+            store(load_some(B, (k + p) * n, n), panel, p * width + place)
+    else:
+        for p in range(depth):
+            store(load(B, (k + p) * n + j), panel, p * width + place)
 
 
 @compiled
-def _turn(B: Array, j: int, k: int, depth: int, panel: Array) -> None:
-    """panel ← B[j … j + LANES, k … k + depth]ᵀ."""
-    lanes, terms = panel.shape[1], B.shape[1]
-    whole = depth - depth % 4
+def _turn(B: Array, j: int, k: int, depth: int, panel: Array, place: int) -> None:
+    """The same of Bᵀ: panel ← B[j … j + LANES, k … k + depth]ᵀ."""
+    (n, terms), width = B.shape, panel.shape[1]
+    lanes = width // WIDTH
+    whole = depth - depth % 4 if n >= lanes else 0
     for p in range(0, whole, 4):
         for lane in range(0, lanes, 4):
-            transpose_4_by_4(B, (j + lane) * terms + k + p, terms, panel, p * lanes + lane, lanes)
+            transpose_4_by_4(B, (j + lane) * terms + k + p, terms, panel, p * width + place + lane, width)
     for p in range(whole, depth):
-        for lane in range(lanes):
-            panel[p, lane] = B[j + lane, k + p]
+        for lane in range(min(lanes, n)):
+            panel[p, place + lane] = B[j + lane, k + p]
 
 
 @compiled
-def _product(A: Array, turned: Any, B: Array, C: Array, panel: Array) -> None:
-    """C ← A B, all contiguous; or Aᵀ B where A is turned."""
-    m, n, terms = C.shape[0], C.shape[1], B.shape[0]
-    lanes = panel.shape[1]
-    row, column = (1, A.shape[1]) if turned else (A.shape[1], 1)
-    if _for_blas(m, n, terms, lanes):
-        _by_blas(A, turned, B, _STRAIGHT, C, terms)
-        return
-    for start in range(0, n, lanes):
-        j = min(start, n - lanes)  # the last panel may cover columns of the one before it, with the same result
-        if m <= FEW_ROWS or B.size * B.itemsize <= SMALL:
-            _add_terms(A, row, column, _START, terms, B, j, n, C, j)
-            continue
-        for k in range(0, terms, DEPTH):
-            depth = min(DEPTH, terms - k)
-            for p in range(depth):
-                store(load(B, (k + p) * n + j), panel, p * lanes)
-            _add_terms(A, row, column, k, depth, panel, _START, lanes, C, j)
+def _product(A: Array, first: int, row: int, column: int, B: Array, turned: Any, C: Array, panel: Array) -> None:
+    """C ← A B, or A Bᵀ where B is turned. A[i, k] is at first + i · row + k · column of its memory."""
+    m, n = C.shape
+    terms = B.shape[1] if turned else B.shape[0]
+    width = panel.shape[1]
+    lanes = width // WIDTH
+    in_place = not turned and n >= lanes and (m <= FEW_ROWS or B.size * B.itemsize <= SMALL)
+    pieces = 1 if in_place else (terms + DEPTH - 1) // DEPTH
+    longest = (terms + pieces - 1) // pieces
+    for top in range(0, m, BLOCK):
+        stop = min(top + BLOCK, m)
+        for start in range(0, n, width):
+            # the last vector may cover columns of the one before it, with the same result
+            j = max(min(start, n - lanes), 0)
+            two = n - start > lanes and WIDTH == 2
+            j_next = min(start + lanes, n - lanes) if two else j
+            for k in range(0, terms, longest):
+                depth = min(longest, terms - k)
+                a, fresh = first + k * column, k == 0
+                if in_place:
+                    if two:
+                        _two_vectors(A, a, row, column, B, j, j_next, n, depth, C, top, stop, j, j_next, fresh)
+                    else:
+                        _one_vector(A, a, row, column, B, j, j_next, n, depth, C, top, stop, j, j_next, fresh)
+                    continue
+                if turned:
+                    _turn(B, j, k, depth, panel, _START)
+                else:
+                    _copy(B, j, k, depth, panel, _START)
+                if two and turned:
+                    _turn(B, j_next, k, depth, panel, lanes)
+                elif two:
+                    _copy(B, j_next, k, depth, panel, lanes)
+                if two:
+                    _two_vectors(A, a, row, column, panel, _START, lanes, width, depth, C, top, stop, j, j_next, fresh)
+                else:
+                    _one_vector(A, a, row, column, panel, _START, lanes, width, depth, C, top, stop, j, j_next, fresh)
 
 
 @compiled
 def multiply(A: Array, B: Array, C: Array, panel: Array) -> None:
     """C ← A B, of (m, k) and (k, n), all contiguous."""
-    _product(A, _STRAIGHT, B, C, panel)
+    _product(A, _START, A.shape[1], _SIDE_BY_SIDE, B, _STRAIGHT, C, panel)
 
 
 @compiled
-def multiply_left_transposed(A: Array, B: Array, C: Array, panel: Array, turned: Array) -> None:
-    """C ← Aᵀ B as `multiply`, of (k, m) and (k, n), all contiguous; where C is narrow, through Cᵀ = Bᵀ A."""
-    if C.shape[1] < panel.shape[1] <= C.shape[0]:
-        rows = matrix(turned, 0, C.shape[1], C.shape[0])
-        _product(B, _TURNED, A, rows, panel)
-        for i in range(C.shape[0]):
-            for j in range(C.shape[1]):
-                C[i, j] = rows[j, i]
-    else:
-        _product(A, _TURNED, B, C, panel)
+def multiply_left_transposed(A: Array, first: int, B: Array, C: Array, panel: Array) -> None:
+    """C ← A[:, first : first + m]ᵀ B, of (k, ·) and (k, n), all contiguous; C is (m, n)."""
+    _product(A, first, _SIDE_BY_SIDE, A.shape[1], B, _STRAIGHT, C, panel)
 
 
 @compiled
 def multiply_right_transposed(A: Array, B: Array, C: Array, panel: Array) -> None:
     """C ← A Bᵀ, of (m, k) and (n, k), all contiguous."""
-    m, n, terms = A.shape[0], B.shape[0], A.shape[1]
-    lanes = panel.shape[1]
-    if _for_blas(m, n, terms, lanes):
-        _by_blas(A, _STRAIGHT, B, _TURNED, C, terms)
-        return
-    for start in range(0, n, lanes):
-        j = min(start, n - lanes)
-        for k in range(0, terms, DEPTH):
-            depth = min(DEPTH, terms - k)
-            _turn(B, j, k, depth, panel)
-            _add_terms(A, terms, _SIDE_BY_SIDE, k, depth, panel, _START, lanes, C, j)
+    _product(A, _START, A.shape[1], _SIDE_BY_SIDE, B, _TURNED, C, panel)
 
 
 # What the kernels of the layers call (`kinds/kernel.py`).
@@ -168,8 +174,8 @@ def _kernel_multiply(A: Array, B: Array, C: Array, chain: Any) -> None:
     multiply(A, B, C, chain.panel)
 
 
-def _kernel_multiply_left_transposed(A: Array, B: Array, C: Array, chain: Any) -> None:
-    multiply_left_transposed(A, B, C, chain.panel, chain.turned)
+def _kernel_multiply_left_transposed(A: Array, first: int, B: Array, C: Array, chain: Any) -> None:
+    multiply_left_transposed(A, first, B, C, chain.panel)
 
 
 def _kernel_multiply_right_transposed(A: Array, B: Array, C: Array, chain: Any) -> None:

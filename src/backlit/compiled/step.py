@@ -18,16 +18,28 @@ import numpy as np
 
 from .. import kinds
 from ..exceptions import BacklitWarning
-from ..kinds.kernel import DELTA, INPUTS, KERNEL, OUTPUTS, ROOM, A, matrix
+from ..kinds.kernel import BY_COLUMNS, DELTA, INPUTS, KERNEL, OUTPUTS, ROOM, A, matrix
 from ..parameters import Array
 from . import draws, products
 from .cache import keep_on_disk
 from .math import as_argument, compiled, jit
 from .plan import Plan, compiled_activation, compiled_loss, compiled_slope, one_of
+from .team import Team, share, wait
 from .vectors import read_as
 
 #: Importing these teaches Numba what the kernels call.
 _TEACHERS: Final = (draws, products)
+
+#: Threads share rows of a batch and of a parameter in whole grains of so many, and columns in these.
+ROWS: Final = 4
+COLUMNS_AT_ONCE: Final = 16
+
+#: Numbers of a parameter that are worked on at once: their gradient is still in the second cache when the optimiser
+#: comes. In rows, a multiple of the heights of a tile. LINE is the least that is worth another thread.
+BLOCK, TALL, LINE = 2**16, 24, 2**10
+
+#: Sums over the whole vector are made of sums over pieces of it, each of so many sums at once.
+PIECE, PARALLEL = 2**13, 2**8
 
 #: Types of X that are read as they are, in the order of `Data.kind`.
 INPUT_TYPES: Final = ("float32", "float64", "uint8")
@@ -58,19 +70,25 @@ class Chain(NamedTuple):
     settings: Array  # (layers, largest number of settings)
     first_learning: int  # nobody needs delta below this layer
     remembers: bool  # whether there are buffers
-    parts: Array  # (parameters, 3): start, stop, and whether it is a weight
+    parts: Array  # (parameters, 6), in the columns below
     memory: Array  # a, delta and room of every layer
-    panel: Array  # see `products.multiply`
-    turned: Array  # see `products.multiply_left_transposed`
+    panel: Array  # each thread's own: see `products.multiply`
     values: Array  # (P,)
     sums: Array  # (P + 2,)
     buffers: Array  # (B,)
+    losses: Array  # (batch,): w L of every row
+    pieces: Array  # (number of `PIECE`s,): sums over pieces of the vector
     loss: int
     loss_setting: float
     l1: float
     l2: float
     divide_penalty: bool
     seed: Any  # uint64
+
+
+#: The columns of `Chain.parts`: where a parameter stands in the vector, whether it is a weight, the layer, its number
+#: in the layer, and how many numbers a row of it has (one, where it has a single axis).
+START, STOP, IS_WEIGHT, LAYER, PART, ROW = range(6)
 
 
 class Rule(NamedTuple):
@@ -82,23 +100,12 @@ class Rule(NamedTuple):
     slots: Array  # (slots, P)
 
 
-@compiled
-def _add_penalty(w: Array, gradient: Array, l1: Any, l2: Any) -> float:
-    """Add l1 sign(w) + l2 w to the gradient of a weight; return l1 Σ|w| + (l2/2) Σ w²."""
-    size = 0.0
-    if l2 > 0.0:
-        for i in range(w.size):
-            gradient[i] += l2 * w[i]
-    if l1 > 0.0:
-        for i in range(w.size):
-            sign = type(l1)(1) if w[i] > 0 else (type(l1)(-1) if w[i] < 0 else type(l1)(0))
-            gradient[i] += l1 * sign
-            size += abs(w[i])
-    return float(l1 * size + 0.5 * l2 * np.dot(w, w))
-
-
 def _no_slope(Z: Array, A: Array, DELTA: Array) -> None:
     """In the place of a slope that no layer of the plan needs."""
+
+
+def _no_gradient(chain: Chain, i: int, part: int, a_in: Array, delta: Array, start: int, stop: int) -> None:
+    """In the place of `gradient`, for a layer without, or whose `backward` leaves it."""
 
 
 def _nothing_of(chain: Chain, i: int, n: int) -> None:
@@ -114,49 +121,67 @@ def _one_of(functions: list[Any], arguments: str) -> Any:
 
 
 def _passes(plan: Plan) -> tuple[Any, Any]:
-    """The forward and the backward pass."""
+    """The forward pass, and the backward pass as far as the deltas."""
     activate = as_argument(one_of([compiled_activation(f) for f in plan.activations], "Z, A"))
     slopes = [compiled_slope(f) if f in plan.slopes else compiled(_no_slope) for f in plan.activations]
     times_slope = as_argument(one_of(slopes, "Z, A, DELTA"))
-    loss_and_delta = _one_of([compiled_loss(loss) for loss in plan.losses], "z, a, y, w, s, delta")
+    losses_and_delta = _one_of([compiled_loss(loss) for loss in plan.losses], "z, a, y, w, s, delta, losses")
     pairs = plan.pairs
     layer_forward = _one_of(
-        [compiled(kernel.forward) for kernel in plan.kernels], "chain, i, a_in, a, w, step, activate"
+        [compiled(kernel.forward) for kernel in plan.kernels], "chain, i, a_in, a, w, step, activate, start, stop"
     )
     layer_backward = _one_of(
         [compiled(kernel.backward) for kernel in plan.kernels],
-        "chain, i, a_in, a, delta, delta_in, w, below, slopes, times_slope",
+        "chain, i, a, delta, delta_in, w, below, slopes, times_slope, start, stop",
     )
 
-    def forward(chain: Chain, a_0: Array, w: Array, step: int) -> None:
-        """Fill a of every layer, as `Network.forward_pass` does."""
+    def forward(chain: Chain, team: Team, a_0: Array, w: Array, step: int) -> None:
+        """Fill the team member's rows of a of every layer, as `Network.forward_pass` does."""
         n = a_0.shape[0]
         a_in = a_0
         for i in range(chain.layers.shape[0]):
             layer = chain.layers[i]
             a = matrix(chain.memory, layer[A], n, layer[OUTPUTS])
-            layer_forward(layer[KERNEL], chain, i, a_in, a, w, step, activate)
+            start, stop = _share_of_layer(layer, n, team)
+            layer_forward(layer[KERNEL], chain, i, a_in, a, w, step, activate, start, stop)
+            if layer[BY_COLUMNS]:
+                wait(team)
             a_in = a
 
-    def backward(chain: Chain, a_0: Array, y: Array, w: Array) -> float:
-        """Leave the gradients, summed over the rows, in `sums`, as `Network.backward_pass` does; return the loss."""
-        n, last = a_0.shape[0], chain.layers.shape[0] - 1
+    def backward(chain: Chain, team: Team, n: int, y: Array, w: Array) -> None:
+        """Fill the team member's rows of the losses and of every delta, as `Network.backward_pass` does."""
+        last = chain.layers.shape[0] - 1
         output, outputs = chain.layers[last], y.shape[1]
-        z, a = matrix(chain.memory, output[ROOM], n, outputs), matrix(chain.memory, output[A], n, outputs)
-        delta = matrix(chain.memory, output[DELTA], n, outputs)
-        loss_sum = loss_and_delta(chain.loss, z, a, y, w, a.dtype.type(chain.loss_setting), delta)
+        start, stop = share(n, ROWS, team)
+        first, rows = start * outputs, stop - start
+        losses_and_delta(
+            chain.loss, matrix(chain.memory, output[ROOM] + first, rows, outputs),
+            matrix(chain.memory, output[A] + first, rows, outputs), y[start:stop], w[start:stop],
+            y.dtype.type(chain.loss_setting), matrix(chain.memory, output[DELTA] + first, rows, outputs),
+            chain.losses[start:stop],
+        )  # fmt: skip
         for i in range(last, chain.first_learning - 1, -1):
             layer = chain.layers[i]
             below, slopes = i > chain.first_learning, i < last or chain.loss >= pairs
             a = matrix(chain.memory, layer[A], n, layer[OUTPUTS])
-            a_in = matrix(chain.memory, chain.layers[i - 1, A], n, layer[INPUTS]) if i > 0 else a_0
             delta = matrix(chain.memory, layer[DELTA], n, layer[OUTPUTS])
             # dL/da_in, which nobody needs below the first layer that learns
             delta_in = matrix(chain.memory, chain.layers[max(i - 1, 0), DELTA], n, layer[INPUTS] if below else 0)
-            layer_backward(layer[KERNEL], chain, i, a_in, a, delta, delta_in, w, below, slopes, times_slope)
-        return float(loss_sum)
+            start, stop = _share_of_layer(layer, n, team)
+            layer_backward(layer[KERNEL], chain, i, a, delta, delta_in, w, below, slopes, times_slope, start, stop)
+            if layer[BY_COLUMNS]:
+                wait(team)
 
     return compiled(forward), compiled(backward)
+
+
+@compiled
+def _share_of_layer(layer: Array, n: int, team: Team) -> Any:
+    """The team member's rows; or its columns, where a layer works over all rows, once these are there."""
+    if layer[BY_COLUMNS]:
+        wait(team)
+        return share(layer[OUTPUTS], COLUMNS_AT_ONCE, team)
+    return share(n, ROWS, team)
 
 
 def _remember(plan: Plan) -> Any:
@@ -172,102 +197,198 @@ def _remember(plan: Plan) -> Any:
     return compiled(remember)
 
 
-def _gradient(plan: Plan) -> Any:
-    """Make the gradient of the sums, as `Network.average` does, for what is penalised or clipped."""
+@compiled
+def _sum_of_pieces(chain: Chain, count: int) -> float:
+    total = 0.0
+    for piece in range(count):
+        total += chain.pieces[piece]
+    return total
+
+
+@compiled
+def _square_sum(x: Array, room: Array) -> float:
+    """Σ x², in as many sums at once as there is room for."""
+    room[:] = 0
+    whole = x.size - x.size % room.size
+    for start in range(0, whole, room.size):
+        for j in range(room.size):
+            room[j] += x[start + j] * x[start + j]
+    for i in range(whole, x.size):
+        room[i - whole] += x[i] * x[i]
+    return float(room.sum())
+
+
+@compiled
+def _penalties(chain: Chain, team: Team) -> int:
+    """Leave l1 Σ|w| + (l2/2) Σ w² of every piece of the weights in `pieces`; return how many there are."""
+    piece, room = 0, chain.panel.reshape(chain.panel.size)[:PARALLEL]
+    for k in range(chain.parts.shape[0]):
+        for start in range(chain.parts[k, START], chain.parts[k, STOP] if chain.parts[k, IS_WEIGHT] else 0, PIECE):
+            if piece % team.members == team.place:
+                w = chain.values[start : min(start + PIECE, chain.parts[k, STOP])]
+                size = 0.0
+                if chain.l1 > 0.0:
+                    for i in range(w.size):
+                        size += abs(w[i])
+                chain.pieces[piece] = chain.l1 * size + 0.5 * chain.l2 * _square_sum(w, room)
+            piece += 1
+    return piece
+
+
+@compiled
+def _norm(chain: Chain, team: Team) -> float:
+    """‖gradient‖, once every gradient is there."""
+    wait(team)
+    piece, room = 0, chain.panel.reshape(chain.panel.size)[:PARALLEL]
+    for start in range(0, chain.values.size, PIECE):
+        if piece % team.members == team.place:
+            gradients = chain.sums[start : min(start + PIECE, chain.values.size)]
+            chain.pieces[piece] = _square_sum(gradients, room)
+        piece += 1
+    wait(team)
+    return math.sqrt(_sum_of_pieces(chain, piece))
+
+
+@compiled
+def _penalised(w: Array, gradient: Array, scale: Any, l1: Any, l2: Any) -> None:
+    """Make the mean of a gradient of weights, and add l1 sign(w) + l2 w."""
+    for i in range(w.size):
+        gradient[i] *= scale
+    if l2 > 0.0:
+        for i in range(w.size):
+            gradient[i] += l2 * w[i]
+    if l1 > 0.0:
+        for i in range(w.size):
+            gradient[i] += l1 * (type(l1)(1) if w[i] > 0 else (type(l1)(-1) if w[i] < 0 else type(l1)(0)))
+
+
+def _gradients(plan: Plan) -> Any:
+    """The gradients, and the optimiser's step, piece by piece while a piece is in the processor's cache."""
     penalises, clips = plan.penalises, plan.clips
-
-    def gradient(chain: Chain, clip_norm: float, weight: float, scale: Any) -> Any:
-        """Return what the optimiser multiplies the sums by, and the penalty: without either it does it on the way."""
-        real = chain.values.dtype.type
-        gradients = chain.sums[: chain.values.size]
-        penalty = 0.0
-        if (penalises and (chain.l1 > 0.0 or chain.l2 > 0.0)) or (clips and clip_norm < math.inf):
-            for i in range(gradients.size):
-                gradients[i] *= scale
-            scale = real(1.0)
-        if penalises and (chain.l1 > 0.0 or chain.l2 > 0.0):
-            share = 1.0
-            if chain.divide_penalty:
-                share = 1.0 / weight if weight > 0.0 else 0.0
-            l1, l2 = real(share * chain.l1), real(share * chain.l2)
-            for k in range(chain.parts.shape[0]):
-                start, stop = chain.parts[k, 0], chain.parts[k, 1]
-                if chain.parts[k, 2]:
-                    penalty += _add_penalty(chain.values[start:stop], gradients[start:stop], l1, l2)
-        if clips and clip_norm < math.inf:
-            norm = math.sqrt(np.dot(gradients, gradients))
-            if norm > clip_norm:
-                scale = real(clip_norm / norm)
-        return scale, penalty
-
-    return compiled(gradient)
-
-
-def _train_step(plan: Plan) -> Any:
-    """One step; returns the loss before it and the weight of the batch. With a loss above the limit it is not taken."""
-    forward, backward = _passes(plan)
-    remember, gradient = _remember(plan), _gradient(plan)
+    layer_gradient = _one_of(
+        [compiled(kernel.gradient or _no_gradient) for kernel in plan.kernels],
+        "chain, i, part, a_in, delta, start, stop",
+    )
     update = _one_of(
         [compiled(kernel) for kernel in plan.updates],
         "values, gradients, slots, start, stop, scale, rate, t, is_weight, settings",
     )
 
-    def train_step(
-        chain: Chain, rule: Rule, a_0: Array, y: Array, w: Array, rate: float, step: int, limit: float
-    ) -> Any:
-        real = chain.values.dtype.type
+    def gradients(
+        chain: Chain, team: Team, rule: Rule, a_0: Array, weight: float, rate: float, t: int, moves: bool
+    ) -> None:
+        """The team member's rows of every parameter: its gradient, and where the step is taken the step."""
+        n, real = a_0.shape[0], chain.values.dtype.type
         values, sums = chain.values, chain.sums
-        gradients = sums[: values.size]
-        forward(chain, a_0, w, step)
-        sums[-2] = backward(chain, a_0, y, w)
-        weight = 0.0
-        for i in range(w.size):
-            weight += w[i]
-        sums[-1] = weight
-        if weight > 0.0:
-            loss = sums[-2] / weight
-            scale = real(1.0 / weight)
-        else:  # a batch in which no row counts teaches nothing
-            loss = 0.0
-            scale = real(1.0)
-            for i in range(gradients.size):
-                gradients[i] = 0
-        scale, penalty = gradient(chain, rule.clip_norm, weight, scale)
-        loss += penalty
-
-        if loss <= limit:
-            if chain.remembers:
-                remember(chain, a_0.shape[0])
-            for k in range(chain.parts.shape[0]):
-                start, stop, is_weight = chain.parts[k, 0], chain.parts[k, 1], chain.parts[k, 2]
+        penalised, clipped = penalises and (chain.l1 > 0.0 or chain.l2 > 0.0), clips and rule.clip_norm < math.inf
+        scale = real(1.0 / weight if weight > 0.0 else 1.0)
+        share_of_penalty = 1.0
+        if chain.divide_penalty:
+            share_of_penalty = 1.0 / weight if weight > 0.0 else 0.0
+        l1, l2 = real(share_of_penalty * chain.l1), real(share_of_penalty * chain.l2)
+        left = real(1.0) if penalised or clipped else scale
+        for k in range(chain.parts.shape[0]):
+            part = chain.parts[k]
+            i, row, begin = part[LAYER], part[ROW], part[START]
+            is_weight = part[IS_WEIGHT] == 1
+            layer = chain.layers[i]
+            a_in = matrix(chain.memory, chain.layers[i - 1, A], n, layer[INPUTS]) if i > 0 else a_0
+            delta = matrix(chain.memory, layer[DELTA], n, layer[OUTPUTS])
+            first, stop = share((part[STOP] - begin) // row, max(ROWS, LINE // row), team)
+            height = max(BLOCK // row, TALL) // TALL * TALL
+            for top in range(first, stop, height):
+                bottom = min(top + height, stop)
+                start, end = begin + top * row, begin + bottom * row
+                layer_gradient(layer[KERNEL], chain, i, part[PART], a_in, delta, top, bottom)
+                if weight <= 0.0:  # a batch in which no row counts teaches nothing
+                    sums[start:end] = 0
+                if penalised and is_weight:
+                    _penalised(values[start:end], sums[start:end], scale, l1, l2)
+                elif penalised or clipped:
+                    for place in range(start, end):
+                        sums[place] *= scale
+                if moves and not clipped:
+                    update(
+                        rule.kind, values, sums[: values.size], rule.slots, start, end, left, rate, t, is_weight,
+                        rule.settings,
+                    )  # fmt: skip
+        if clipped:
+            norm = _norm(chain, team)
+            if norm > rule.clip_norm:
+                left = real(rule.clip_norm / norm)
+            for k in range(chain.parts.shape[0] if moves else 0):
+                part = chain.parts[k]
+                first, stop = share((part[STOP] - part[START]) // part[ROW], max(ROWS, LINE // part[ROW]), team)
+                start, end = part[START] + first * part[ROW], part[START] + stop * part[ROW]
                 update(
-                    rule.kind, values, gradients, rule.slots, start, stop, scale, rate, step + 1, is_weight == 1,
-                    rule.settings,
+                    rule.kind, values, sums[: values.size], rule.slots, start, end, left, rate, t,
+                    part[IS_WEIGHT] == 1, rule.settings,
                 )  # fmt: skip
+
+    return compiled(gradients)
+
+
+def _train_step(plan: Plan) -> Any:
+    """One step; returns the loss before it and the weight of the batch. With a loss above the limit it is not taken."""
+    forward, backward = _passes(plan)
+    remember, gradients, penalises = _remember(plan), _gradients(plan), plan.penalises
+
+    def train_step(
+        chain: Chain, team: Team, rule: Rule, a_0: Array, y: Array, w: Array, rate: float, step: int, limit: float
+    ) -> Any:
+        n = a_0.shape[0]
+        forward(chain, team, a_0, w, step)
+        backward(chain, team, n, y, w)
+        pieces = 0
+        if penalises and (chain.l1 > 0.0 or chain.l2 > 0.0):
+            pieces = _penalties(chain, team)
+        wait(team)
+
+        # every thread adds up the losses of all rows, in their order, and so decides alike
+        loss_sum = weight = 0.0
+        for i in range(n):
+            loss_sum += chain.losses[i]
+            weight += w[i]
+        loss = loss_sum / weight if weight > 0.0 else 0.0
+        if pieces > 0:
+            penalty = _sum_of_pieces(chain, pieces)
+            loss += penalty / weight if chain.divide_penalty and weight > 0.0 else penalty
+            if chain.divide_penalty and weight <= 0.0:
+                loss = 0.0
+            wait(team)  # the gradient's norm takes the same room
+        moves = loss <= limit
+        if team.place == 0:
+            chain.sums[-2], chain.sums[-1] = loss_sum, weight
+            if moves and chain.remembers:
+                remember(chain, n)
+        gradients(chain, team, rule, a_0, weight, rate, step + 1, moves)
+        wait(team)
         return loss, weight
 
     return compiled(train_step)
 
 
 @compiled
-def _gather(X: Array, rows: Array, scale: Any, a: Array) -> None:
+def _gather(X: Array, rows: Array, scale: Any, a: Array, start: int, stop: int) -> None:
     # a_0 = X · input_scale
-    for i in range(rows.size):
+    for i in range(start, stop):
         row = rows[i]
         for j in range(a.shape[1]):
             a[i, j] = a.dtype.type(X[row, j]) * scale
 
 
 @compiled
-def _load(data: Data, rows: Array, batch: Batch) -> None:
+def _load(data: Data, rows: Array, batch: Batch, team: Team) -> None:
+    """The team member's rows of the batch."""
+    start, stop = share(rows.size, ROWS, team)
     scale = batch.a.dtype.type(data.input_scale)
     if data.kind == 0:
-        _gather(read_as(data.X, np.float32), rows, scale, batch.a)
+        _gather(read_as(data.X, np.float32), rows, scale, batch.a, start, stop)
     elif data.kind == 1:
-        _gather(read_as(data.X, np.float64), rows, scale, batch.a)
+        _gather(read_as(data.X, np.float64), rows, scale, batch.a, start, stop)
     else:
-        _gather(data.X, rows, scale, batch.a)
-    for i in range(rows.size):
+        _gather(data.X, rows, scale, batch.a, start, stop)
+    for i in range(start, stop):
         for k in range(batch.y.shape[1]):
             batch.y[i, k] = data.Y[rows[i], k]
         batch.weight[i] = data.weight[rows[i]] if data.weight.size else 1.0
@@ -280,22 +401,26 @@ def steps_for(plan: Plan) -> Callable[..., int]:
 
     def run_steps(
         data: Data, batch: Batch, chain: Chain, rule: Rule, order: Array, rates: Array, step: int, limit: float,
-        losses: Array, weights: Array,
+        losses: Array, weights: Array, team: Team,
     ) -> int:  # fmt: skip
         """Steps over the rows in `order`, batch by batch; `losses` and `weights` receive what each step saw.
 
         Returns how many steps were looked at. The last of them was not taken if its loss is not at or below the limit.
         """
         size = batch.a.shape[0]
+        if not wait(team):  # after this nothing can keep a thread from coming
+            return 0
         for i in range(rates.size):
             rows = order[i * size : (i + 1) * size]
             n = rows.size
             if data.Y.shape[0] > size:
-                _load(data, rows, batch)
-            losses[i], weights[i] = train_step(
-                chain, rule, batch.a[:n], batch.y[:n], batch.weight[:n], rates[i], step + i, limit
+                _load(data, rows, batch, team)
+            loss, weight = train_step(
+                chain, team, rule, batch.a[:n], batch.y[:n], batch.weight[:n], rates[i], step + i, limit
             )
-            if not losses[i] <= limit:  # NaN is not below anything
+            if team.place == 0:
+                losses[i], weights[i] = loss, weight
+            if not loss <= limit:  # NaN is not below anything
                 return i + 1
         return rates.size
 
