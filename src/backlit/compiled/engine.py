@@ -29,9 +29,11 @@ from ..kinds.schedules import rate_at
 from ..parameters import Array
 from ..training.job import Job, StepResults
 from . import step
+from .chain import INPUT_TYPES, Batch, Chain, Data, Rule
 from .plan import Plan, loss_number, loss_of, plan_of
 from .products import empty_panel
 from .team import Team, run_together
+from .update import PIECE
 
 #: Multiply-adds of a step for each thread, below which another one would not be worth waiting for it.
 LEAST_WORK: Final = 2**20
@@ -42,7 +44,7 @@ def work_of_a_step(job: Job) -> int:
     return 3 * job.batch_size * job.net.parameters.size
 
 
-_Described = tuple[step.Data, step.Batch, step.Chain, step.Rule]
+_Described = tuple[Data, Batch, Chain, Rule]
 
 
 @final
@@ -126,13 +128,13 @@ def _rates(job: Job, epoch: int, first: int, stop: int) -> Array:
     return np.full(stop - first, rate)
 
 
-def _data(job: Job) -> step.Data:
+def _data(job: Job) -> Data:
     # Numba compiles for each kind of array it meets, the read-only ones being another kind: all come in one form. Rows
     # whose numbers do not stand together are copied once; so are types that the step does not read.
-    known = [np.dtype(name) for name in step.INPUT_TYPES]
+    known = [np.dtype(name) for name in INPUT_TYPES]
     X = np.require(job.X if job.X.dtype in known else job.X.astype(job.net.dtype), requirements=["C", "A"])
     weight = np.empty(0, job.net.dtype) if job.weight is None else job.weight
-    return step.Data(
+    return Data(
         X=_read_only(X.view(np.uint8)),
         kind=known.index(X.dtype),
         input_scale=job.net.input_scale,
@@ -147,20 +149,20 @@ def _read_only(array: Array) -> Array:
     return view
 
 
-def _batch(job: Job) -> step.Batch:
+def _batch(job: Job) -> Batch:
     """Room for a batch; where every step takes all rows, the rows themselves, prepared once."""
     net, n = job.net, job.batch_size
     if n < job.n:
-        return step.Batch(
+        return Batch(
             np.empty((n, net.inputs), net.dtype), np.empty((n, net.outputs), net.dtype), np.empty(n, net.dtype)
         )
     work = net.workspace(n)
     work.load(job.X, job.Y, job.weight)
     weight = np.ones(n, net.dtype) if job.weight is None else job.weight
-    return step.Batch(*(np.require(array, requirements=["C", "A", "W"]) for array in (work.a[0], job.Y, weight)))
+    return Batch(*(np.require(array, requirements=["C", "A", "W"]) for array in (work.a[0], job.Y, weight)))
 
 
-def _chain(job: Job, plan: Plan) -> step.Chain:
+def _chain(job: Job, plan: Plan) -> Chain:
     """The network as numbers, with memory for a batch."""
     net, n, parameters = job.net, job.batch_size, job.net.parameters
     layers = np.zeros((len(net.layers), COLUMNS), np.int64)
@@ -179,7 +181,7 @@ def _chain(job: Job, plan: Plan) -> step.Chain:
         settings[i, : len(layer.kernel_settings())] = layer.kernel_settings()
         used += 2 * size + layer.kernel_room(n)
     loss = net.loss_function
-    return step.Chain(
+    return Chain(
         layers=layers,
         settings=settings,
         first_learning=net.first_learning,
@@ -191,7 +193,7 @@ def _chain(job: Job, plan: Plan) -> step.Chain:
         sums=parameters.sums,
         buffers=parameters.buffers,
         losses=np.empty(n),
-        pieces=np.empty(parameters.size // step.PIECE + len(parameters.names)),
+        pieces=np.empty(parameters.size // PIECE + len(parameters.names)),
         loss=loss_number(plan, loss_of(job)),
         loss_setting=float(next(iter(loss.settings.values()), net.outputs)),
         l1=net.l1,
@@ -202,7 +204,7 @@ def _chain(job: Job, plan: Plan) -> step.Chain:
 
 
 def _parts(job: Job) -> Array:
-    """Every parameter as numbers: see `step.START`."""
+    """Every parameter as numbers: see `chain.START`."""
     parameters = job.net.parameters
     parts = np.empty((len(parameters.names), 6), np.int64)
     number: dict[str, int] = {}
@@ -223,8 +225,8 @@ def _place(kind: Any, among: Sequence[Any]) -> int:
     return next(place for place, known in enumerate(among) if known is kind)
 
 
-def _rule(job: Job, plan: Plan) -> step.Rule:
+def _rule(job: Job, plan: Plan) -> Rule:
     optimizer: Any = job.optimizer
     clip_norm = math.inf if optimizer.clip_norm is None else optimizer.clip_norm
     kind = _place(type(optimizer).kernel, plan.updates)
-    return step.Rule(kind, np.array([*optimizer.numbers(), 0.0], np.float64), clip_norm, job.state.slots)
+    return Rule(kind, np.array([*optimizer.numbers(), 0.0], np.float64), clip_norm, job.state.slots)
