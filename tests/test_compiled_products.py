@@ -22,11 +22,11 @@ def compiled(function: Any) -> Any:
     return numba.njit(error_model="numpy")(function)
 
 
-multiply = compiled(lambda A, B, C, panel: compiled_products.multiply(A, B, C, panel))
+multiply = compiled(lambda A, B, C, room: compiled_products.multiply(A, B, C, room))
 multiply_left_transposed = compiled(
-    lambda A, first, B, C, panel: compiled_products.multiply_left_transposed(A, first, B, C, panel)
+    lambda A, first, B, C, room: compiled_products.multiply_left_transposed(A, first, B, C, room)
 )
-multiply_right_transposed = compiled(lambda A, B, C, panel: compiled_products.multiply_right_transposed(A, B, C, panel))
+multiply_right_transposed = compiled(lambda A, B, C, room: compiled_products.multiply_right_transposed(A, B, C, room))
 
 
 @compiled
@@ -56,13 +56,13 @@ def test_products_are_those_of_numpy(dtype: str) -> None:
     rng = np.random.default_rng(0)
     for m, k, n in SHAPES:
         A, B = rng.normal(size=(m, k)).astype(dtype), rng.normal(size=(k, n)).astype(dtype)
-        panel = compiled_products.empty_panel(dtype)
+        room = compiled_products.room_for_products(dtype)
         expected = A.astype("float64") @ B.astype("float64")
         tolerance = np.finfo(dtype).eps * (np.abs(A).astype("float64") @ np.abs(B)) * max(4.0, k)
         results = np.full((3, m, n), np.nan, dtype)
-        multiply(A, B, results[0], panel)
-        multiply_left_transposed(np.ascontiguousarray(A.T), 0, B, results[1], panel)
-        multiply_right_transposed(A, np.ascontiguousarray(B.T), results[2], panel)
+        multiply(A, B, results[0], room)
+        multiply_left_transposed(np.ascontiguousarray(A.T), 0, B, results[1], room)
+        multiply_right_transposed(A, np.ascontiguousarray(B.T), results[2], room)
         for C in results:
             assert (np.abs(C - expected) <= tolerance).all(), (m, k, n)
             np.testing.assert_array_equal(C, results[0])
@@ -74,27 +74,27 @@ def test_a_product_in_parts_has_the_bits_of_the_whole(dtype: str) -> None:
     rng = np.random.default_rng(2)
     for m, k, n in [(41, 7, 9), (70, 300, 33), (300, 20, 130)]:
         A, B = rng.normal(size=(m, k)).astype(dtype), rng.normal(size=(k, n)).astype(dtype)
-        turned, panel = [np.ascontiguousarray(X.T) for X in (A, B)], compiled_products.empty_panel(dtype)
+        turned, room = [np.ascontiguousarray(X.T) for X in (A, B)], compiled_products.room_for_products(dtype)
         whole, parts = np.empty((m, n), dtype), np.empty((3, m, n), dtype)
-        multiply(A, B, whole, panel)
+        multiply(A, B, whole, room)
         for start, stop in itertools.pairwise([0, 1, 4, 21, 40, m]):
-            multiply(A[start:stop], B, parts[0, start:stop], panel)
-            multiply_left_transposed(turned[0], start, B, parts[1, start:stop], panel)
-            multiply_right_transposed(A[start:stop], turned[1], parts[2, start:stop], panel)
+            multiply(A[start:stop], B, parts[0, start:stop], room)
+            multiply_left_transposed(turned[0], start, B, parts[1, start:stop], room)
+            multiply_right_transposed(A[start:stop], turned[1], parts[2, start:stop], room)
         for C in parts:
             np.testing.assert_array_equal(C, whole)
 
 
 def test_products_write_nothing_beside_the_result() -> None:
     rng = np.random.default_rng(1)
-    panel = compiled_products.empty_panel("float32")
+    room = compiled_products.room_for_products("float32")
     for m, k, n in [(5, 9, 19), (21, 260, 18), (33, 6, 3)]:
         around = np.full(m * n + 64, 7.0, np.float32)
         C = around[32:-32].reshape(m, n)
         A, B = rng.normal(size=(m, k)).astype("float32"), rng.normal(size=(k, n)).astype("float32")
-        multiply(A, B, C, panel)
-        multiply_left_transposed(np.ascontiguousarray(A.T), 0, B, C, panel)
-        multiply_right_transposed(A, np.ascontiguousarray(B.T), C, panel)
+        multiply(A, B, C, room)
+        multiply_left_transposed(np.ascontiguousarray(A.T), 0, B, C, room)
+        multiply_right_transposed(A, np.ascontiguousarray(B.T), C, room)
         assert (around[:32] == 7.0).all()
         assert (around[-32:] == 7.0).all()
 
@@ -103,7 +103,7 @@ def test_what_is_not_finite_stays_in_its_row() -> None:
     A, B = np.ones((6, 20), np.float32), np.ones((20, 18), np.float32)
     A[5] = np.nan
     C = np.empty((6, 18), np.float32)
-    multiply(A, B, C, compiled_products.empty_panel("float32"))
+    multiply(A, B, C, compiled_products.room_for_products("float32"))
     assert (C[:5] == 20.0).all()
     assert np.isnan(C[5]).all()
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any, Final, NamedTuple
 
 from ..parameters import Array
+from .products import Room
 
 #: Types of X that are read as they are, in the order of `Data.kind`.
 INPUT_TYPES: Final = ("float32", "float64", "uint8")
@@ -37,7 +38,7 @@ class Chain(NamedTuple):
     remembers: bool  # whether there are buffers
     parts: Array  # (parameters, 6), in the columns below
     memory: Array  # a, delta and room of every layer
-    panel: Array  # each thread's own: see `products.multiply`
+    room: Room  # each thread's own
     values: Array  # (P,)
     sums: Array  # (P + 2,)
     buffers: Array  # (B,)

@@ -31,7 +31,7 @@ from ..training.job import Job, StepResults
 from . import step
 from .chain import INPUT_TYPES, Batch, Chain, Data, Rule
 from .plan import Plan, loss_number, loss_of, plan_of
-from .products import empty_panel
+from .products import Room, room_for_products
 from .team import Team, run_together
 from .update import PIECE
 
@@ -65,7 +65,7 @@ class CompiledEngine:
         self._least_work = least_work
         self._run: Any = None
         self._described: _Described | None = None
-        self._panels: list[Array] = []
+        self._rooms: list[Room] = []
 
     def run_steps(self, job: Job, order: Array, epoch: int, first: int, last: int) -> StepResults:
         """Take the steps `first` to `last` − 1 of an epoch (all counted from 0) over the rows in `order`."""
@@ -75,7 +75,7 @@ class CompiledEngine:
             self._run = step.steps_for(plan)
             self._described = _data(job), _batch(job), _chain(job, plan), _rule(job, plan)
             count = max(1, min(job.n_threads, work_of_a_step(job) // self._least_work))
-            self._panels = [empty_panel(job.net.dtype) for _ in range(count)]
+            self._rooms = [room_for_products(job.net.dtype) for _ in range(count)]
         results = StepResults([], [])
         while first < last and not results.diverged:
             # The first loss of a run sets the limit for those after it.
@@ -100,15 +100,15 @@ class CompiledEngine:
     def _steps(
         self, described: _Described, rows: Array, rates: Array, taken: int, limit: float, losses: Array, weights: Array
     ) -> int:
-        """The steps, by as many threads as there are panels; returns how many were looked at."""
+        """The steps, by as many threads as there are rooms; returns how many were looked at."""
         data, batch, chain, rule = described
 
         def run(team: Team) -> int:
-            own = chain._replace(panel=self._panels[team.place])
+            own = chain._replace(room=self._rooms[team.place])
             found: int = self._run(data, batch, own, rule, rows, rates, taken, limit, losses, weights, team)
             return found
 
-        return run_together(run, len(self._panels))
+        return run_together(run, len(self._rooms))
 
 
 def _check_own_loss(job: Job) -> None:
@@ -188,7 +188,7 @@ def _chain(job: Job, plan: Plan) -> Chain:
         remembers=bool(parameters.buffers.size),
         parts=_parts(job),
         memory=np.empty(used, net.dtype),
-        panel=empty_panel(net.dtype),
+        room=room_for_products(net.dtype),
         values=parameters.values,
         sums=parameters.sums,
         buffers=parameters.buffers,

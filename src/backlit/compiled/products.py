@@ -11,7 +11,7 @@ threads may each take some of the rows of C.
 
 from __future__ import annotations
 
-from typing import Any, Final
+from typing import Any, Final, NamedTuple
 
 import numpy as np
 
@@ -29,52 +29,55 @@ SMALL: Final = 2**14
 DEPTH: Final = 256
 
 #: Rows of C that pass all panels before the next ones do: their part of A stays in the second cache.
-BLOCK: Final = 240
+TALL, LOW = HEIGHTS
+
+#: Numbers of a turned A that follow each other in k and are so many bytes apart, or a multiple, have few places in the
+#: first cache: they are copied to stand together.
+FAR: Final = 2**10
+BLOCK: Final = 20 * TALL
 
 
-def empty_panel(dtype: Any) -> Array:
-    """Room for a panel, (DEPTH, WIDTH vectors); it begins where a vector does."""
-    room = np.empty((DEPTH * WIDTH + 1) * VECTOR, np.uint8)
-    skipped = -room.ctypes.data % VECTOR
-    panel: Array = room[skipped : skipped + DEPTH * WIDTH * VECTOR].view(dtype).reshape(DEPTH, -1)
-    return panel
+class Room(NamedTuple):
+    """Room for parts of both factors, a thread's own."""
+
+    panel: Array  # of B, (DEPTH, WIDTH vectors)
+    rows: Array  # of A, turned, in tiles: BLOCK · DEPTH numbers, and a vector more
+
+
+def room_for_products(dtype: Any) -> Room:
+    """Room that begins where a vector does."""
+    size = np.dtype(dtype).itemsize
+    panel, rows = DEPTH * WIDTH * VECTOR, BLOCK * DEPTH * size + VECTOR
+    memory = np.empty(panel + rows + VECTOR, np.uint8)
+    begin = -memory.ctypes.data % VECTOR
+    numbers: Array = memory[begin : begin + panel + rows].view(dtype)
+    return Room(numbers[: panel // size].reshape(DEPTH, -1), numbers[panel // size :])
 
 
 # Numba compiles a function anew for every number that is written out where it is called: these have a type alone.
 _START, _SIDE_BY_SIDE = np.intp(0), np.intp(1)
-_STRAIGHT, _TURNED = np.bool_(False), np.bool_(True)
+_AS_IT_IS, _TURNED = np.bool_(False), np.bool_(True)
 
 
 def _column_of_tiles(vectors: int) -> Any:
-    """All rows of C, in tiles of so many vectors."""
-    heights = HEIGHTS
-    high, low = TILES[vectors, heights[0]], TILES[vectors, heights[-1]]
-    middle = TILES[vectors, heights[len(heights) // 2]]
-    high_rows, middle_rows, low_rows = heights[0], heights[len(heights) // 2], heights[-1]
+    """So many vectors of columns of C, in the rows from `top` to `stop`."""
+    tall_tile, low_tile = TILES[vectors, TALL], TILES[vectors, LOW]
 
     def tiles(
-        A: Array, a: int, row: int, column: int, B: Array, b: int, b_next: int, step: int, depth: int, C: Array,
-        top: int, stop: int, j: int, j_next: int, fresh: bool,
+        A: Array, a: int, row: int, column: int, next_tile: int, B: Array, b: int, b_next: int, step: int, depth: int,
+        C: Array, top: int, stop: int, j: int, j_next: int, used: int, fresh: bool,
     ) -> None:  # fmt: skip
         n, i = C.shape[1], top
-        while stop - i >= high_rows:
-            high(
-                A, a + i * row, row, column, B, b, b_next, step, depth, C, i * n + j, i * n + j_next, n, stop - i, n,
-                fresh,
-            )  # fmt: skip
-            i += high_rows
-        while stop - i >= middle_rows:
-            middle(
-                A, a + i * row, row, column, B, b, b_next, step, depth, C, i * n + j, i * n + j_next, n, stop - i, n,
-                fresh,
-            )  # fmt: skip
-            i += middle_rows
+        while stop - i > TALL - LOW:
+            c = i * n
+            tall_tile(A, a, row, column, B, b, b_next, step, depth, C, c + j, c + j_next, n, stop - i, used, fresh)
+            i += TALL
+            a += next_tile
         while i < stop:
-            low(
-                A, a + i * row, row, column, B, b, b_next, step, depth, C, i * n + j, i * n + j_next, n, stop - i, n,
-                fresh,
-            )  # fmt: skip
-            i += low_rows
+            c = i * n
+            low_tile(A, a, row, column, B, b, b_next, step, depth, C, c + j, c + j_next, n, stop - i, used, fresh)
+            i += LOW
+            a += LOW * row
 
     return compiled(tiles)
 
@@ -83,103 +86,124 @@ _one_vector, _two_vectors = _column_of_tiles(1), _column_of_tiles(WIDTH)
 
 
 @compiled
-def _copy(B: Array, j: int, k: int, depth: int, panel: Array, place: int) -> None:
-    """The vectors of B at columns j and rows k … k + depth, into the panel's columns from `place` on."""
+def _copy_rows(A: Array, a: int, column: int, m: int, depth: int, rows: Array, lanes: int) -> None:
+    """The rows of a turned A in tiles that stand together: tile by tile, of each the rows of a k side by side."""
+    for i in range(0, m, TALL):
+        height = min(TALL, m - i)
+        for k in range(depth):
+            for start in range(0, height, lanes):
+                # what a vector writes too much is written over by the next k
+                some = load_some(A, a + i + start + k * column, min(lanes, height - start))
+                store(some, rows, i * depth + k * TALL + start)
+
+
+@compiled
+def _copy(B: Array, j: int, k: int, depth: int, panel: Array) -> None:
+    """The columns of B from j on, as many as a panel has, and its rows k … k + depth."""
     n, width = B.shape[1], panel.shape[1]
     lanes = width // WIDTH
-    if n < lanes:
-        for p in range(depth):
-            store(load_some(B, (k + p) * n, n), panel, p * width + place)
-    else:
-        for p in range(depth):
-            store(load(B, (k + p) * n + j), panel, p * width + place)
+    for start in range(0, min(width, n - j), lanes):
+        if n - j - start >= lanes:
+            for p in range(depth):
+                store(load(B, (k + p) * n + j + start), panel, p * width + start)
+        else:
+            for p in range(depth):
+                store(load_some(B, (k + p) * n + j + start, n - j - start), panel, p * width + start)
 
 
 @compiled
-def _turn(B: Array, j: int, k: int, depth: int, panel: Array, place: int) -> None:
-    """The same of Bᵀ: panel ← B[j … j + LANES, k … k + depth]ᵀ."""
+def _turn(B: Array, j: int, k: int, depth: int, panel: Array) -> None:
+    """The same of Bᵀ: panel ← B[j … j + width, k … k + depth]ᵀ."""
     (n, terms), width = B.shape, panel.shape[1]
-    lanes = width // WIDTH
-    whole = depth - depth % 4 if n >= lanes else 0
+    columns = min(width, n - j)
+    whole, even = depth - depth % 4, columns - columns % 4
     for p in range(0, whole, 4):
-        for lane in range(0, lanes, 4):
-            transpose_4_by_4(B, (j + lane) * terms + k + p, terms, panel, p * width + place + lane, width)
-    for p in range(whole, depth):
-        for lane in range(min(lanes, n)):
-            panel[p, place + lane] = B[j + lane, k + p]
+        for start in range(0, even, 4):
+            transpose_4_by_4(B, (j + start) * terms + k + p, terms, panel, p * width + start, width)
+    for p in range(depth):
+        for start in range(0 if p >= whole else even, columns):
+            panel[p, start] = B[j + start, k + p]
+        for start in range(columns, width):  # what stood here may be slow to multiply
+            panel[p, start] = 0
 
 
 @compiled
-def _product(A: Array, first: int, row: int, column: int, B: Array, turned: Any, C: Array, panel: Array) -> None:
+def _product(A: Array, first: int, row: int, column: int, B: Array, turned: Any, C: Array, room: Room) -> None:
     """C ← A B, or A Bᵀ where B is turned. A[i, k] is at first + i · row + k · column of its memory."""
     m, n = C.shape
     terms = B.shape[1] if turned else B.shape[0]
-    width = panel.shape[1]
+    width = room.panel.shape[1]
     lanes = width // WIDTH
     in_place = not turned and n >= lanes and (m <= FEW_ROWS or B.size * B.itemsize <= SMALL)
+    in_tiles = not in_place and column * C.itemsize % FAR == 0 and n > 2 * width
     pieces = 1 if in_place else (terms + DEPTH - 1) // DEPTH
     longest = (terms + pieces - 1) // pieces
+    source, step = (B, n) if in_place else (room.panel, width)
     for top in range(0, m, BLOCK):
         stop = min(top + BLOCK, m)
-        for start in range(0, n, width):
-            # the last vector may cover columns of the one before it, with the same result
-            j = max(min(start, n - lanes), 0)
-            two = n - start > lanes and WIDTH == 2
-            j_next = min(start + lanes, n - lanes) if two else j
-            for k in range(0, terms, longest):
-                depth = min(longest, terms - k)
-                a, fresh = first + k * column, k == 0
+        for k in range(0, terms, longest):
+            depth = min(longest, terms - k)
+            from_a, a, row_step, column_step = A, first + top * row + k * column, row, column
+            next_tile = TALL * row
+            if in_tiles:
+                _copy_rows(A, a, column, stop - top, depth, room.rows, lanes)
+                from_a, a, row_step, column_step = room.rows.reshape(1, room.rows.size), 0, 1, TALL
+                next_tile = TALL * depth
+            for start in range(0, n, width):
+                two = WIDTH == 2 and n - start > lanes
+                used = min(n - start - lanes if two else n - start, lanes)
+                j, j_next, b, b_next = start, start + lanes, 0, lanes
                 if in_place:
-                    if two:
-                        _two_vectors(A, a, row, column, B, j, j_next, n, depth, C, top, stop, j, j_next, fresh)
-                    else:
-                        _one_vector(A, a, row, column, B, j, j_next, n, depth, C, top, stop, j, j_next, fresh)
-                    continue
-                if turned:
-                    _turn(B, j, k, depth, panel, _START)
+                    # the last vector may cover columns of the one before it, with the same result
+                    j, j_next, used = min(j, n - lanes), min(j_next, n - lanes), lanes
+                    b, b_next = j, j_next
+                elif turned:
+                    _turn(B, start, k, depth, room.panel)
                 else:
-                    _copy(B, j, k, depth, panel, _START)
-                if two and turned:
-                    _turn(B, j_next, k, depth, panel, lanes)
-                elif two:
-                    _copy(B, j_next, k, depth, panel, lanes)
+                    _copy(B, start, k, depth, room.panel)
                 if two:
-                    _two_vectors(A, a, row, column, panel, _START, lanes, width, depth, C, top, stop, j, j_next, fresh)
+                    _two_vectors(
+                        from_a, a, row_step, column_step, next_tile, source, b, b_next, step, depth, C, top, stop, j,
+                        j_next, used, k == 0,
+                    )  # fmt: skip
                 else:
-                    _one_vector(A, a, row, column, panel, _START, lanes, width, depth, C, top, stop, j, j_next, fresh)
+                    _one_vector(
+                        from_a, a, row_step, column_step, next_tile, source, b, b_next, step, depth, C, top, stop, j,
+                        j_next, used, k == 0,
+                    )  # fmt: skip
 
 
 @compiled
-def multiply(A: Array, B: Array, C: Array, panel: Array) -> None:
+def multiply(A: Array, B: Array, C: Array, room: Room) -> None:
     """C ← A B, of (m, k) and (k, n), all contiguous."""
-    _product(A, _START, A.shape[1], _SIDE_BY_SIDE, B, _STRAIGHT, C, panel)
+    _product(A, _START, A.shape[1], _SIDE_BY_SIDE, B, _AS_IT_IS, C, room)
 
 
 @compiled
-def multiply_left_transposed(A: Array, first: int, B: Array, C: Array, panel: Array) -> None:
+def multiply_left_transposed(A: Array, first: int, B: Array, C: Array, room: Room) -> None:
     """C ← A[:, first : first + m]ᵀ B, of (k, ·) and (k, n), all contiguous; C is (m, n)."""
-    _product(A, first, _SIDE_BY_SIDE, A.shape[1], B, _STRAIGHT, C, panel)
+    _product(A, first, _SIDE_BY_SIDE, A.shape[1], B, _AS_IT_IS, C, room)
 
 
 @compiled
-def multiply_right_transposed(A: Array, B: Array, C: Array, panel: Array) -> None:
+def multiply_right_transposed(A: Array, B: Array, C: Array, room: Room) -> None:
     """C ← A Bᵀ, of (m, k) and (n, k), all contiguous."""
-    _product(A, _START, A.shape[1], _SIDE_BY_SIDE, B, _TURNED, C, panel)
+    _product(A, _START, A.shape[1], _SIDE_BY_SIDE, B, _TURNED, C, room)
 
 
 # What the kernels of the layers call (`kinds/kernel.py`).
 
 
 def _kernel_multiply(A: Array, B: Array, C: Array, chain: Any) -> None:
-    multiply(A, B, C, chain.panel)
+    multiply(A, B, C, chain.room)
 
 
 def _kernel_multiply_left_transposed(A: Array, first: int, B: Array, C: Array, chain: Any) -> None:
-    multiply_left_transposed(A, first, B, C, chain.panel)
+    multiply_left_transposed(A, first, B, C, chain.room)
 
 
 def _kernel_multiply_right_transposed(A: Array, B: Array, C: Array, chain: Any) -> None:
-    multiply_right_transposed(A, B, C, chain.panel)
+    multiply_right_transposed(A, B, C, chain.room)
 
 
 teach(kernel.matrix, matrix)

@@ -50,7 +50,7 @@ def _square_sum(x: Array, room: Array) -> float:
 @compiled
 def penalties(chain: Chain, team: Team) -> int:
     """Leave l1 Σ|w| + (l2/2) Σ w² of every piece of the weights in `pieces`; return how many there are."""
-    piece, room = 0, chain.panel.reshape(chain.panel.size)[:PARALLEL]
+    piece, room = 0, chain.room.rows[:PARALLEL]
     for k in range(chain.parts.shape[0]):
         for start in range(chain.parts[k, START], chain.parts[k, STOP] if chain.parts[k, IS_WEIGHT] else 0, PIECE):
             if piece % team.members == team.place:
@@ -68,7 +68,7 @@ def penalties(chain: Chain, team: Team) -> int:
 def _norm(chain: Chain, team: Team) -> float:
     """‖gradient‖, once every gradient is there."""
     wait(team)
-    piece, room = 0, chain.panel.reshape(chain.panel.size)[:PARALLEL]
+    piece, room = 0, chain.room.rows[:PARALLEL]
     for start in range(0, chain.values.size, PIECE):
         if piece % team.members == team.place:
             gradients = chain.sums[start : min(start + PIECE, chain.values.size)]

@@ -88,8 +88,9 @@ def add_rows(X: Array, first: int, total: Array) -> None:
     for j in range(total.size):
         total[j] = 0
     for i in range(X.shape[0]):
+        x = X[i][first : first + total.size]
         for j in range(total.size):
-            total[j] += X[i, first + j]
+            total[j] += x[j]
 
 
 def add_products(X: Array, Y: Array, first: int, total: Array) -> None:
@@ -97,8 +98,9 @@ def add_products(X: Array, Y: Array, first: int, total: Array) -> None:
     for j in range(total.size):
         total[j] = 0
     for i in range(X.shape[0]):
+        x, y = X[i][first : first + total.size], Y[i][first : first + total.size]
         for j in range(total.size):
-            total[j] += X[i, first + j] * Y[i, first + j]
+            total[j] += x[j] * y[j]
 
 
 def multiply_elements(X: Array, Y: Array, out: Array) -> None:
