@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from typing import Any
 
 import numpy as np
@@ -21,11 +22,11 @@ def compiled(function: Any) -> Any:
     return numba.njit(error_model="numpy")(function)
 
 
-multiply = compiled(lambda A, B, C, panel: compiled_products.multiply(A, B, C, panel))
+multiply = compiled(lambda A, B, C, room: compiled_products.multiply(A, B, C, room))
 multiply_left_transposed = compiled(
-    lambda A, B, C, panel, turned: compiled_products.multiply_left_transposed(A, B, C, panel, turned)
+    lambda A, first, B, C, room: compiled_products.multiply_left_transposed(A, first, B, C, room)
 )
-multiply_right_transposed = compiled(lambda A, B, C, panel: compiled_products.multiply_right_transposed(A, B, C, panel))
+multiply_right_transposed = compiled(lambda A, B, C, room: compiled_products.multiply_right_transposed(A, B, C, room))
 
 
 @compiled
@@ -40,11 +41,13 @@ def tanh(x: Any, y: Any) -> None:
         y[i] = numbers.tanh(x[i])
 
 
-# around the widths of a vector (8, 16), four rows, few rows (16), a panel's depth (256), and what goes to BLAS
+# around the widths of a vector (8, 16) and of two, the rows of tiles, few rows (16), a panel's depth (256), a block of
+# rows (240)
 SHAPES = [
     *[(m, k, n) for m in (1, 2, 4, 5, 17) for k in (1, 3, 4, 30) for n in (1, 7, 8, 9, 15, 16, 17, 30)],
-    *[(m, k, n) for m in (3, 16, 17, 33) for k in (255, 256, 257, 513) for n in (5, 16, 31)],
+    *[(m, k, n) for m in (3, 16, 17, 33) for k in (255, 256, 257, 513) for n in (5, 16, 31, 65)],
     (300, 200, 230),
+    (250, 600, 40),
 ]
 
 
@@ -53,27 +56,45 @@ def test_products_are_those_of_numpy(dtype: str) -> None:
     rng = np.random.default_rng(0)
     for m, k, n in SHAPES:
         A, B = rng.normal(size=(m, k)).astype(dtype), rng.normal(size=(k, n)).astype(dtype)
-        panel, turned = compiled_products.empty_panel(dtype), np.empty(16 * m, dtype)
+        room = compiled_products.room_for_products(dtype)
         expected = A.astype("float64") @ B.astype("float64")
         tolerance = np.finfo(dtype).eps * (np.abs(A).astype("float64") @ np.abs(B)) * max(4.0, k)
         results = np.full((3, m, n), np.nan, dtype)
-        multiply(A, B, results[0], panel)
-        multiply_left_transposed(np.ascontiguousarray(A.T), B, results[1], panel, turned)
-        multiply_right_transposed(A, np.ascontiguousarray(B.T), results[2], panel)
+        multiply(A, B, results[0], room)
+        multiply_left_transposed(np.ascontiguousarray(A.T), 0, B, results[1], room)
+        multiply_right_transposed(A, np.ascontiguousarray(B.T), results[2], room)
         for C in results:
             assert (np.abs(C - expected) <= tolerance).all(), (m, k, n)
+            np.testing.assert_array_equal(C, results[0])
+
+
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+def test_a_product_in_parts_has_the_bits_of_the_whole(dtype: str) -> None:
+    """In whatever rows threads take of it, and however many of these are few."""
+    rng = np.random.default_rng(2)
+    for m, k, n in [(41, 7, 9), (70, 300, 33), (300, 20, 130)]:
+        A, B = rng.normal(size=(m, k)).astype(dtype), rng.normal(size=(k, n)).astype(dtype)
+        turned, room = [np.ascontiguousarray(X.T) for X in (A, B)], compiled_products.room_for_products(dtype)
+        whole, parts = np.empty((m, n), dtype), np.empty((3, m, n), dtype)
+        multiply(A, B, whole, room)
+        for start, stop in itertools.pairwise([0, 1, 4, 21, 40, m]):
+            multiply(A[start:stop], B, parts[0, start:stop], room)
+            multiply_left_transposed(turned[0], start, B, parts[1, start:stop], room)
+            multiply_right_transposed(A[start:stop], turned[1], parts[2, start:stop], room)
+        for C in parts:
+            np.testing.assert_array_equal(C, whole)
 
 
 def test_products_write_nothing_beside_the_result() -> None:
     rng = np.random.default_rng(1)
-    panel, turned = compiled_products.empty_panel("float32"), np.empty(16 * 40, "float32")
+    room = compiled_products.room_for_products("float32")
     for m, k, n in [(5, 9, 19), (21, 260, 18), (33, 6, 3)]:
         around = np.full(m * n + 64, 7.0, np.float32)
         C = around[32:-32].reshape(m, n)
         A, B = rng.normal(size=(m, k)).astype("float32"), rng.normal(size=(k, n)).astype("float32")
-        multiply(A, B, C, panel)
-        multiply_left_transposed(np.ascontiguousarray(A.T), B, C, panel, turned)
-        multiply_right_transposed(A, np.ascontiguousarray(B.T), C, panel)
+        multiply(A, B, C, room)
+        multiply_left_transposed(np.ascontiguousarray(A.T), 0, B, C, room)
+        multiply_right_transposed(A, np.ascontiguousarray(B.T), C, room)
         assert (around[:32] == 7.0).all()
         assert (around[-32:] == 7.0).all()
 
@@ -82,7 +103,7 @@ def test_what_is_not_finite_stays_in_its_row() -> None:
     A, B = np.ones((6, 20), np.float32), np.ones((20, 18), np.float32)
     A[5] = np.nan
     C = np.empty((6, 18), np.float32)
-    multiply(A, B, C, compiled_products.empty_panel("float32"))
+    multiply(A, B, C, compiled_products.room_for_products("float32"))
     assert (C[:5] == 20.0).all()
     assert np.isnan(C[5]).all()
 

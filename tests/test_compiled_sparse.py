@@ -202,25 +202,18 @@ def test_the_pieces_of_an_epoch_do_not_show(places: tuple[int, ...]) -> None:
     np.testing.assert_array_equal(trained(whole, CompiledEngine(), 0, 8), trained(parts, CompiledEngine(), *places))
 
 
+@pytest.mark.parametrize("whole", [False, True])
 @pytest.mark.parametrize("settings", [{}, {"l1": 0.01, "l2": 0.1}, {"optimizer": bl.Adam(0.01, clip_norm=0.1)}])
-def test_the_blocks_do_not_show(settings: dict[str, Any], monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_threads_do_not_show(settings: dict[str, Any], whole: bool, monkeypatch: pytest.MonkeyPatch) -> None:
     expected = trained(job("float64", **settings), CompiledEngine(), 0, 8).copy()
-    monkeypatch.setattr(step, "BLOCK", 13)
-    found = job("float64", **settings)
-    np.testing.assert_array_equal(trained(found, CompiledEngine(), 0, 8), expected)
+    # an optimiser that is not elementwise gets every parameter whole: what Adam makes of it is the same
+    monkeypatch.setattr(bl.Adam, "elementwise", not whole)
+    for threads in (2, 3):
+        found = job("float64", **settings)
+        found.n_threads = threads
+        assert engine._rule(found, everything()).whole == whole
+        np.testing.assert_array_equal(trained(found, CompiledEngine(least_work=1), 0, 8), expected)
     check_equal("float64", **settings)  # the losses as well
-
-
-def test_an_optimiser_that_is_not_elementwise_gets_every_parameter_whole(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(step, "BLOCK", 100)
-    given = job("float32")
-    names = [given.net.parameters.slice(name) for name in given.net.parameters.names]
-    whole = [[where.start, where.stop, int(where.stop - where.start > 10)] for where in names]
-    blocks = engine._chain(given, everything()).blocks.tolist()
-    assert blocks[:3] == [[0, 100, 1], [100, 200, 1], [200, 217, 1]]
-    assert blocks[3:] == whole[1:]
-    monkeypatch.setattr(bl.Adam, "elementwise", False)
-    assert engine._chain(given, everything()).blocks.tolist() == whole
 
 
 def test_two_epochs_and_three_are_five_to_the_bit() -> None:

@@ -139,31 +139,35 @@ class PlainShift(Layer):
         self.mean += 0.1 * (work.a[i].mean(axis=0) - self.mean)
 
 
-def _shift_forward(chain: Any, i: int, a_in: Any, a: Any, w: Any, step: int, activate: Any) -> None:
+def _shift_forward(
+    chain: Any, i: int, a_in: Any, a: Any, w: Any, step: int, activate: Any, start: int, stop: int
+) -> None:
     p, b = chain.layers[i, PARAMETERS], chain.layers[i, BUFFERS]
-    for row in range(a.shape[0]):
-        for j in range(a.shape[1]):
-            a[row, j] = a_in[row, j] + chain.values[p + j] - chain.buffers[b + j]
-    # for `remember`, which sees no rows: the layer's room holds the mean of the batch
-    for j in range(a.shape[1]):
+    for j in range(start, stop):
         total = a.dtype.type(0)
         for row in range(a.shape[0]):
+            a[row, j] = a_in[row, j] + chain.values[p + j] - chain.buffers[b + j]
             total += a_in[row, j]
+        # for `remember`, which sees no rows: the layer's room holds the mean of the batch
         chain.memory[chain.layers[i, ROOM] + j] = total / a.dtype.type(a.shape[0])
 
 
 def _shift_backward(
-    chain: Any, i: int, a_in: Any, a: Any, delta: Any, delta_in: Any, w: Any, below: bool, slopes: bool,
-    times_slope: Any,
+    chain: Any, i: int, a: Any, delta: Any, delta_in: Any, w: Any, below: bool, slopes: bool, times_slope: Any,
+    start: int, stop: int,
 ) -> None:  # fmt: skip
-    p = chain.layers[i, PARAMETERS]
-    for j in range(delta.shape[1]):
-        chain.sums[p + j] = 0
-    for row in range(delta.shape[0]):
-        for j in range(delta.shape[1]):
-            chain.sums[p + j] += delta[row, j]
-            if below:
+    if below:
+        for row in range(delta.shape[0]):
+            for j in range(start, stop):
                 delta_in[row, j] = delta[row, j]
+
+
+def _shift_gradient(chain: Any, i: int, part: int, a_in: Any, delta: Any, start: int, stop: int) -> None:
+    p = chain.layers[i, PARAMETERS]
+    for j in range(start, stop):
+        chain.sums[p + j] = 0
+        for row in range(delta.shape[0]):
+            chain.sums[p + j] += delta[row, j]
 
 
 def _shift_remember(chain: Any, i: int, n: int) -> None:
@@ -174,7 +178,9 @@ def _shift_remember(chain: Any, i: int, n: int) -> None:
 
 
 class Shift(PlainShift):
-    kernel: ClassVar[Kernel | None] = Kernel(_shift_forward, _shift_backward, _shift_remember)
+    kernel: ClassVar[Kernel | None] = Kernel(
+        _shift_forward, _shift_backward, _shift_gradient, _shift_remember, by_columns=True
+    )
 
     def kernel_room(self, n: int) -> int:
         return self.outputs

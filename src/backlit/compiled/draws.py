@@ -41,8 +41,10 @@ def philox_block(key_0: Any, key_1: Any, first: Any, third: Any, fourth: Any, wo
 
 
 @compiled
-def draw_factors(seed: Any, layer: int, step: int, rate: float, factors: Array) -> None:
+def draw_factors(seed: Any, layer: int, step: int, rate: float, first: int, factors: Array) -> None:
     """0 with probability `rate`, else 1/(1 − rate): the numbers of `keyed_generator(seed, "dropout", step, layer)`.
+
+    They are those from the `first` on.
 
     Philox 4×64, 10 rounds. Each 64-bit word makes two float32 numbers, its low half first, of 24 bits each.
     Source: Salmon et al. (2011); the order of words is that of NumPy.
@@ -50,12 +52,13 @@ def draw_factors(seed: Any, layer: int, step: int, rate: float, factors: Array) 
     kept = factors.dtype.type(1.0 / (1.0 - rate))
     threshold = np.float32(rate)
     words = np.empty(4, np.uint64)
-    for block in range((factors.size + 7) // 8):
+    end = first + factors.size
+    for block in range(first // 8, (end + 7) // 8):
         philox_block(np.uint64(seed), _DROPOUT, np.uint64(block + 1), np.uint64(step), np.uint64(layer), words)
-        for i in range(min(8, factors.size - 8 * block)):
+        for i in range(max(0, first - 8 * block), min(8, end - 8 * block)):
             bits = (words[i // 2] >> np.uint64(32 * (i % 2))) & np.uint64(0xFFFFFFFF)
             uniform = np.float32(bits >> np.uint64(8)) * np.float32(2.0**-24)
-            factors[8 * block + i] = kept if uniform >= threshold else factors.dtype.type(0)
+            factors[8 * block + i - first] = kept if uniform >= threshold else factors.dtype.type(0)
 
 
 teach(kernel.draw_uniform_factors, draw_factors)

@@ -12,7 +12,19 @@ from typing import Any, Final, final
 
 import numpy as np
 
-from ..kinds.kernel import ACTIVATION, BUFFERS, COLUMNS, DELTA, INPUTS, KERNEL, OUTPUTS, PARAMETERS, ROOM, A
+from ..kinds.kernel import (
+    ACTIVATION,
+    BUFFERS,
+    BY_COLUMNS,
+    COLUMNS,
+    DELTA,
+    INPUTS,
+    KERNEL,
+    OUTPUTS,
+    PARAMETERS,
+    ROOM,
+    A,
+)
 from ..kinds.schedules import rate_at
 from ..network import Network
 from ..parameters import Array
@@ -21,11 +33,22 @@ from ..training.job import Job, StepResults
 from ..training.reference import load_batch
 from ..typing import SparseSource, StreamedSource
 from . import step
+from .chain import INPUT_TYPES, Batch, Chain, Data, Rule
 from .plan import Plan, loss_number, loss_of, plan_of
-from .products import empty_panel
+from .products import Room, room_for_products
 from .stored import Stored, nothing_stored, stored_rows
+from .team import Team, run_together
+from .update import PIECE
 
 _ROWS_AT_HAND: Final = 2**20  # of a stream, whose places are found at once
+
+#: Multiply-adds of a step for each thread, below which another one would not be worth waiting for it.
+LEAST_WORK: Final = 2**20
+
+
+def work_of_a_step(job: Job) -> int:
+    """About how many multiply-adds a step takes: three products a layer."""
+    return 3 * job.batch_size * job.net.parameters.size
 
 
 @final
@@ -33,15 +56,22 @@ class CompiledEngine:
     """Runs every network whose kinds have kernels; `choose.obstacle` tells what it cannot run.
 
     One instance runs one job.
+
+    Parameters
+    ----------
+    least_work : int
+        Multiply-adds of a step for each thread, below which there is one thread fewer.
     """
 
     name = "compiled"
 
-    def __init__(self) -> None:
+    def __init__(self, *, least_work: int = LEAST_WORK) -> None:
+        self._least_work = least_work
         self._run: Any = None
-        self._described: tuple[step.Batch, step.Chain, step.Rule] | None = None
-        self._data: step.Data | None = None
+        self._described: tuple[Batch, Chain, Rule] | None = None
+        self._data: Data | None = None
         self._spare: tuple[Array, ...] = ()
+        self._rooms: list[Room] = []
 
     def run_steps(self, job: Job, order: Array, epoch: int, first: int, last: int) -> StepResults:
         """Take the steps `first` to `last` − 1 of an epoch (all counted from 0) over the rows in `order`."""
@@ -50,6 +80,8 @@ class CompiledEngine:
             plan = plan_of(job)
             self._run = step.steps_for(plan)
             self._described = _batch(job), _chain(job, plan), _rule(job, plan)
+            count = max(1, min(job.n_threads, work_of_a_step(job) // self._least_work))
+            self._rooms = [room_for_products(job.net.dtype) for _ in range(count)]
         results = StepResults([], [])
         while first < last and not results.diverged:
             # The first loss of a run sets the limit for those after it.
@@ -59,7 +91,7 @@ class CompiledEngine:
             rates = _rates(job, epoch, first, stop)
             losses, weights = np.empty(rates.size), np.empty(rates.size)
             limit = min(job.loss_limit, sys.float_info.max)  # infinity is not at or below it
-            looked_at = self._run(data, *self._described, rows, rates, job.state.step, limit, losses, weights)
+            looked_at = self._steps(data, *self._described, rows, rates, job.state.step, limit, losses, weights)
             loss = float(losses[looked_at - 1])
             results.diverged = job.lost(loss)
             if loss > limit and not results.diverged:  # the limit has moved: the step that was not taken is tried again
@@ -72,7 +104,20 @@ class CompiledEngine:
             first = stop
         return results
 
-    def _at_hand(self, job: Job, order: Any, epoch: int, first: int, stop: int) -> tuple[step.Data, Array]:
+    def _steps(
+        self, data: Data, batch: Batch, chain: Chain, rule: Rule, rows: Array, rates: Array, taken: int, limit: float,
+        losses: Array, weights: Array,
+    ) -> int:  # fmt: skip
+        """The steps, by as many threads as there are rooms; returns how many were looked at."""
+
+        def run(team: Team) -> int:
+            own = chain._replace(room=self._rooms[team.place])
+            found: int = self._run(data, batch, own, rule, rows, rates, taken, limit, losses, weights, team)
+            return found
+
+        return run_together(run, len(self._rooms))
+
+    def _at_hand(self, job: Job, order: Any, epoch: int, first: int, stop: int) -> tuple[Data, Array]:
         """The data, and the places in it of the rows of steps from `first` on: of a stream, of those in memory."""
         if not isinstance(job.X, StreamedSource):
             self._data = self._data or _data(job.net, job.X, job.Y, job.weight)
@@ -114,15 +159,15 @@ def _rates(job: Job, epoch: int, first: int, stop: int) -> Array:
     return np.full(stop - first, rate)
 
 
-def _data(net: Network, X: Array, Y: Array, weight: Array | None) -> step.Data:
+def _data(net: Network, X: Array, Y: Array, weight: Array | None) -> Data:
     # Numba compiles for each kind of array it meets, the read-only ones being another kind: all come in one form. Rows
     # whose numbers do not stand together are copied once; so are types that the step does not read.
-    known = [np.dtype(name) for name in step.INPUT_TYPES]
+    known = [np.dtype(name) for name in INPUT_TYPES]
     if isinstance(X, SparseSource):
         X = np.empty((len(Y), 0), np.uint8)
     X = np.require(X if X.dtype in known else X.astype(net.dtype), requirements=["C", "A"])
     weight = np.empty(0, net.dtype) if weight is None else weight
-    return step.Data(
+    return Data(
         X=_read_only(X.view(np.uint8)),
         kind=known.index(X.dtype),
         input_scale=net.input_scale,
@@ -142,16 +187,16 @@ def _read_only(array: Array) -> Array:
     return view
 
 
-def _batch(job: Job) -> step.Batch:
+def _batch(job: Job) -> Batch:
     """Room for a batch; where every step takes all rows, the rows themselves, prepared once."""
     net, n, sparse = job.net, job.batch_size, isinstance(job.X, SparseSource)
     a = np.empty((n, 0 if sparse else net.inputs), net.dtype)
     if n < job.n or isinstance(job.X, StreamedSource):
-        return step.Batch(a, np.empty((n, net.outputs), net.dtype), np.empty(n, net.dtype))
+        return Batch(a, np.empty((n, net.outputs), net.dtype), np.empty(n, net.dtype))
     if not sparse:
         a = load_batch(net, job.data, np.arange(n), epoch=0).a[0]
     weight = np.ones(n, net.dtype) if job.weight is None else job.weight
-    return step.Batch(*(np.require(array, requirements=["C", "A", "W"]) for array in (a, _aimed(net, job.Y), weight)))
+    return Batch(*(np.require(array, requirements=["C", "A", "W"]) for array in (a, _aimed(net, job.Y), weight)))
 
 
 def _stored(job: Job, plan: Plan) -> Stored | None:
@@ -160,7 +205,7 @@ def _stored(job: Job, plan: Plan) -> Stored | None:
     return nothing_stored(job.net.dtype) if plan.sparse else None
 
 
-def _chain(job: Job, plan: Plan) -> step.Chain:
+def _chain(job: Job, plan: Plan) -> Chain:
     """The network as numbers, with memory for a batch."""
     net, n, parameters = job.net, job.batch_size, job.net.parameters
     layers = np.zeros((len(net.layers), COLUMNS), np.int64)
@@ -170,6 +215,7 @@ def _chain(job: Job, plan: Plan) -> step.Chain:
         size = n * layer.outputs
         layers[i, [INPUTS, OUTPUTS]] = layer.inputs, layer.outputs
         layers[i, KERNEL] = _place(layer.kernel, plan.kernels)
+        layers[i, BY_COLUMNS] = layer.kernel is not None and layer.kernel.by_columns
         if layer.activation is not None:
             layers[i, ACTIVATION] = _place(layer.activation, plan.activations)
         layers[i, [A, DELTA, ROOM]] = used, used + size, used + 2 * size
@@ -177,30 +223,21 @@ def _chain(job: Job, plan: Plan) -> step.Chain:
         layers[i, BUFFERS] = _start(i, parameters.buffer_starts)
         settings[i, : len(layer.kernel_settings())] = layer.kernel_settings()
         used += 2 * size + layer.kernel_room(n)
-    weights = parameters.weight_names
-    places = [(parameters.slice(name), name in weights) for name in parameters.names]
-    # an optimiser that says nothing of it may need every parameter whole: its norm, say
-    size = step.BLOCK if getattr(job.optimizer, "elementwise", False) else parameters.size
-    blocks = [
-        (start, min(start + size, where.stop), is_weight)
-        for where, is_weight in places
-        for start in range(where.start, where.stop, size)
-    ]
-    panel = empty_panel(net.dtype)
     loss = net.loss_function
-    return step.Chain(
+    return Chain(
         layers=layers,
         settings=settings,
         first_learning=net.first_learning,
         remembers=bool(parameters.buffers.size),
-        blocks=np.array(blocks, np.int64),
+        parts=_parts(job),
         memory=np.empty(used, net.dtype),
-        panel=panel,
-        turned=np.empty(panel.shape[1] * max(layer.inputs for layer in net.layers), net.dtype),
+        room=room_for_products(net.dtype),
         stored=_stored(job, plan),
         values=parameters.values,
         sums=parameters.sums,
         buffers=parameters.buffers,
+        losses=np.empty(n),
+        pieces=np.empty(parameters.size // PIECE + len(parameters.names)),
         loss=loss_number(plan, loss_of(job)),
         loss_setting=float(next(iter(loss.settings.values()), net.outputs)),
         l1=net.l1,
@@ -208,6 +245,19 @@ def _chain(job: Job, plan: Plan) -> step.Chain:
         divide_penalty=net.divide_penalty,
         seed=np.uint64(net.seed),
     )
+
+
+def _parts(job: Job) -> Array:
+    """Every parameter as numbers: see `chain.START`."""
+    parameters = job.net.parameters
+    parts = np.empty((len(parameters.names), 6), np.int64)
+    number: dict[str, int] = {}
+    for k, name in enumerate(parameters.names):
+        layer, where, shape = name.split(".")[0], parameters.slice(name), parameters.view(name).shape
+        number[layer] = number.get(layer, -1) + 1
+        row = 1 if len(shape) == 1 else where.stop - where.start if not shape else math.prod(shape[1:])
+        parts[k] = where.start, where.stop, name in parameters.weight_names, int(layer), number[layer], row
+    return parts
 
 
 def _start(index: int, starts: dict[str, int]) -> int:
@@ -219,8 +269,9 @@ def _place(kind: Any, among: Sequence[Any]) -> int:
     return next(place for place, known in enumerate(among) if known is kind)
 
 
-def _rule(job: Job, plan: Plan) -> step.Rule:
+def _rule(job: Job, plan: Plan) -> Rule:
     optimizer: Any = job.optimizer
     clip_norm = math.inf if optimizer.clip_norm is None else optimizer.clip_norm
     kind = _place(type(optimizer).kernel, plan.updates)
-    return step.Rule(kind, np.array([*optimizer.numbers(), 0.0], np.float64), clip_norm, job.state.slots)
+    whole = not getattr(optimizer, "elementwise", False)  # one that says nothing of it may need every parameter whole
+    return Rule(kind, np.array([*optimizer.numbers(), 0.0], np.float64), clip_norm, whole, job.state.slots)

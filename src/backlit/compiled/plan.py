@@ -200,46 +200,40 @@ def compiled_slope(activation: Activation) -> Any:
 
 
 def compiled_loss(loss: Loss | Pair) -> Any:
-    """Add up the losses of the rows, times their weights w; write w dL/da, or w dL/dz for a pair, into delta."""
+    """Write the losses of the rows, times their weights w, and w dL/da, or w dL/dz for a pair, into delta."""
     if isinstance(loss, Pair):
-        return _summed_rows(loss.row) if loss.number is None else _summed_pair(loss.number)
+        return _losses_of_rows(loss.row) if loss.number is None else _losses_of_pair(loss.number)
     term, slope = loss.number  # type: ignore[misc]
 
-    def by_numbers(z: Array, a: Array, y: Array, w: Array, s: Any, delta: Array) -> float:
-        total = 0.0
+    def by_numbers(z: Array, a: Array, y: Array, w: Array, s: Any, delta: Array, losses: Array) -> None:
         for i in range(a.shape[0]):
             row = 0.0
             for j in range(a.shape[1]):
                 row += term(a[i, j], y[i, j], s)
                 delta[i, j] = w[i] * slope(a[i, j], y[i, j], s)
-            total += w[i] * row
-        return total
+            losses[i] = w[i] * row
 
     return compiled(by_numbers)
 
 
-def _summed_pair(term: Any) -> Any:
-    def by_numbers(z: Array, a: Array, y: Array, w: Array, s: Any, delta: Array) -> float:
-        total = 0.0
+def _losses_of_pair(term: Any) -> Any:
+    def by_numbers(z: Array, a: Array, y: Array, w: Array, s: Any, delta: Array, losses: Array) -> None:
         for i in range(a.shape[0]):
             row = 0.0
             for j in range(a.shape[1]):
                 row += term(z[i, j], a[i, j], y[i, j], s)
                 delta[i, j] = w[i] * (a[i, j] - y[i, j])
-            total += w[i] * row
-        return total
+            losses[i] = w[i] * row
 
     return compiled(by_numbers)
 
 
-def _summed_rows(row_loss: Any) -> Any:
-    def by_rows(z: Array, a: Array, y: Array, w: Array, s: Any, delta: Array) -> float:
-        total = 0.0
+def _losses_of_rows(row_loss: Any) -> Any:
+    def by_rows(z: Array, a: Array, y: Array, w: Array, s: Any, delta: Array, losses: Array) -> None:
         for i in range(a.shape[0]):
             for j in range(a.shape[1]):
                 delta[i, j] = w[i] * (a[i, j] - y[i, j])
-            total += w[i] * row_loss(z, a, y, i)
-        return total
+            losses[i] = w[i] * row_loss(z, a, y, i)
 
     return compiled(by_rows)
 

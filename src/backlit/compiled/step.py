@@ -7,110 +7,31 @@ objects; what the layers, the loss and the optimiser do is in their kinds.
 from __future__ import annotations
 
 import functools
-import math
 import warnings
 import zlib
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any, Final, NamedTuple
+from typing import Any, Final
 
 import numpy as np
 
 from .. import kinds
 from ..exceptions import BacklitWarning
-from ..kinds.kernel import DELTA, INPUTS, KERNEL, OUTPUTS, ROOM, A, matrix
+from ..kinds.kernel import KERNEL
 from ..parameters import Array
 from . import draws, products
 from .cache import keep_on_disk
-from .math import as_argument, compiled, jit
-from .plan import Plan, compiled_activation, compiled_loss, compiled_slope, one_of
+from .chain import Batch, Chain, Data, Rule
+from .math import compiled, jit
+from .passes import ROWS, one_compiled, passes
+from .plan import Plan
 from .stored import Stored
+from .team import Team, share, wait
+from .update import gradients_and_update, penalties, sum_of_pieces
 from .vectors import read_as
 
 #: Importing these teaches Numba what the kernels call.
 _TEACHERS: Final = (draws, products)
-
-#: Types of X that are read as they are, in the order of `Data.kind`.
-INPUT_TYPES: Final = ("float32", "float64", "uint8")
-
-#: A gradient is penalised, and its parameters moved, so many numbers at once: they stay in the processor's cache.
-BLOCK: Final = 2**13
-
-
-class Data(NamedTuple):
-    """All rows. X stays in the type it came in, and is passed as bytes: one compiled function takes every type."""
-
-    X: Array  # (n, inputs · bytes of a number); (n, 0) where the rows are sparse
-    kind: int
-    input_scale: float
-    Y: Array  # (n, outputs)
-    weight: Array  # (n,), or (0,) where every row counts once
-
-
-class Batch(NamedTuple):
-    """Room for the rows of one step; or, where a step takes all rows, these rows."""
-
-    a: Array  # (batch, inputs), or (batch, 0) where the rows are sparse
-    y: Array  # (batch, outputs)
-    weight: Array  # (batch,)
-
-
-class Chain(NamedTuple):
-    """The network: see `kinds.kernel`."""
-
-    layers: Array  # (layers, COLUMNS)
-    settings: Array  # (layers, largest number of settings)
-    first_learning: int  # nobody needs delta below this layer
-    remembers: bool  # whether there are buffers
-    blocks: Array  # (blocks, 3), see `BLOCK`: start, stop, and whether it is a part of a weight
-    memory: Array  # a, delta and room of every layer
-    panel: Array  # see `products.multiply`
-    turned: Array  # see `products.multiply_left_transposed`
-    stored: Stored | None  # sparse rows; None where the plan knows none
-    values: Array  # (P,)
-    sums: Array  # (P + 2,)
-    buffers: Array  # (B,)
-    loss: int
-    loss_setting: float
-    l1: float
-    l2: float
-    divide_penalty: bool
-    seed: Any  # uint64
-
-
-class Rule(NamedTuple):
-    """The optimiser."""
-
-    kind: int
-    settings: Array
-    clip_norm: float  # infinity where the gradient is not clipped
-    slots: Array  # (slots, P)
-
-
-@compiled
-def _penalty(w: Array, l1: Any, l2: Any) -> float:
-    """l1 Σ|w| + (l2/2) Σ w²."""
-    size = 0.0
-    if l1 > 0.0:
-        for i in range(w.size):
-            size += abs(w[i])
-    return float(l1 * size + 0.5 * l2 * np.dot(w, w))
-
-
-@compiled
-def _add_penalty(w: Array, gradient: Array, l1: Any, l2: Any) -> None:
-    """Add l1 sign(w) + l2 w to the gradient of a weight."""
-    if l2 > 0.0:
-        for i in range(w.size):
-            gradient[i] += l2 * w[i]
-    if l1 > 0.0:
-        for i in range(w.size):
-            sign = type(l1)(1) if w[i] > 0 else (type(l1)(-1) if w[i] < 0 else type(l1)(0))
-            gradient[i] += l1 * sign
-
-
-def _no_slope(Z: Array, A: Array, DELTA: Array) -> None:
-    """In the place of a slope that no layer of the plan needs."""
 
 
 def _nothing_of(chain: Chain, i: int, n: int) -> None:
@@ -121,61 +42,11 @@ def _nothing(chain: Chain, n: int) -> None:
     """In the place of `remember`, where no layer has anything to."""
 
 
-def _one_of(functions: list[Any], arguments: str) -> Any:
-    return compiled(one_of(functions, arguments), inside=True)
-
-
-def _passes(plan: Plan) -> tuple[Any, Any]:
-    """The forward and the backward pass."""
-    activate = as_argument(one_of([compiled_activation(f) for f in plan.activations], "Z, A"))
-    slopes = [compiled_slope(f) if f in plan.slopes else compiled(_no_slope) for f in plan.activations]
-    times_slope = as_argument(one_of(slopes, "Z, A, DELTA"))
-    loss_and_delta = _one_of([compiled_loss(loss) for loss in plan.losses], "z, a, y, w, s, delta")
-    pairs = plan.pairs
-    layer_forward = _one_of(
-        [compiled(kernel.forward) for kernel in plan.kernels], "chain, i, a_in, a, w, step, activate"
-    )
-    layer_backward = _one_of(
-        [compiled(kernel.backward) for kernel in plan.kernels],
-        "chain, i, a_in, a, delta, delta_in, w, below, slopes, times_slope",
-    )
-
-    def forward(chain: Chain, a_0: Array, w: Array, step: int) -> None:
-        """Fill a of every layer, as `Network.forward_pass` does."""
-        n = a_0.shape[0]
-        a_in = a_0
-        for i in range(chain.layers.shape[0]):
-            layer = chain.layers[i]
-            a = matrix(chain.memory, layer[A], n, layer[OUTPUTS])
-            layer_forward(layer[KERNEL], chain, i, a_in, a, w, step, activate)
-            a_in = a
-
-    def backward(chain: Chain, a_0: Array, y: Array, w: Array) -> float:
-        """Leave the gradients, summed over the rows, in `sums`, as `Network.backward_pass` does; return the loss."""
-        n, last = a_0.shape[0], chain.layers.shape[0] - 1
-        output, outputs = chain.layers[last], y.shape[1]
-        z, a = matrix(chain.memory, output[ROOM], n, outputs), matrix(chain.memory, output[A], n, outputs)
-        delta = matrix(chain.memory, output[DELTA], n, outputs)
-        loss_sum = loss_and_delta(chain.loss, z, a, y, w, a.dtype.type(chain.loss_setting), delta)
-        for i in range(last, chain.first_learning - 1, -1):
-            layer = chain.layers[i]
-            below, slopes = i > chain.first_learning, i < last or chain.loss >= pairs
-            a = matrix(chain.memory, layer[A], n, layer[OUTPUTS])
-            a_in = matrix(chain.memory, chain.layers[i - 1, A], n, layer[INPUTS]) if i > 0 else a_0
-            delta = matrix(chain.memory, layer[DELTA], n, layer[OUTPUTS])
-            # dL/da_in, which nobody needs below the first layer that learns
-            delta_in = matrix(chain.memory, chain.layers[max(i - 1, 0), DELTA], n, layer[INPUTS] if below else 0)
-            layer_backward(layer[KERNEL], chain, i, a_in, a, delta, delta_in, w, below, slopes, times_slope)
-        return float(loss_sum)
-
-    return compiled(forward), compiled(backward)
-
-
 def _remember(plan: Plan) -> Any:
     """Update the buffers of every layer after a step on n rows."""
     if all(kernel.remember is None for kernel in plan.kernels):
         return compiled(_nothing)
-    layer_remember = _one_of([compiled(kernel.remember or _nothing_of) for kernel in plan.kernels], "chain, i, n")
+    layer_remember = one_compiled([compiled(kernel.remember or _nothing_of) for kernel in plan.kernels], "chain, i, n")
 
     def remember(chain: Chain, n: int) -> None:
         for i in range(chain.layers.shape[0]):
@@ -184,114 +55,70 @@ def _remember(plan: Plan) -> Any:
     return compiled(remember)
 
 
-def _penalties(plan: Plan) -> tuple[Any, Any]:
-    """The penalty of all weights, and the gradient of a block made of the sums, as `Network.average` does it."""
-    penalises = plan.penalises
-
-    def penalty(chain: Chain, l1: Any, l2: Any) -> float:
-        total = 0.0
-        if penalises and (l1 > 0.0 or l2 > 0.0):
-            for k in range(chain.blocks.shape[0]):
-                start, stop = chain.blocks[k, 0], chain.blocks[k, 1]
-                if chain.blocks[k, 2]:
-                    total += _penalty(chain.values[start:stop], l1, l2)
-        return total
-
-    def complete(chain: Chain, k: int, scale: Any, l1: Any, l2: Any) -> None:
-        start, stop = chain.blocks[k, 0], chain.blocks[k, 1]
-        gradient = chain.sums[start:stop]
-        for i in range(gradient.size):
-            gradient[i] *= scale
-        if penalises and chain.blocks[k, 2] and (l1 > 0.0 or l2 > 0.0):
-            _add_penalty(chain.values[start:stop], gradient, l1, l2)
-
-    return compiled(penalty), compiled(complete)
-
-
 def _train_step(plan: Plan) -> Any:
     """One step; returns the loss before it and the weight of the batch. With a loss above the limit it is not taken."""
-    forward, backward = _passes(plan)
-    remember, (penalty, complete) = _remember(plan), _penalties(plan)
-    update = _one_of(
-        [compiled(kernel) for kernel in plan.updates],
-        "values, gradients, slots, start, stop, scale, rate, t, is_weight, settings",
-    )
-    penalises, clips = plan.penalises, plan.clips
+    forward, backward = passes(plan)
+    remember, gradients, penalises = _remember(plan), gradients_and_update(plan), plan.penalises
 
     def train_step(
-        chain: Chain, rule: Rule, a_0: Array, y: Array, w: Array, rate: float, step: int, limit: float
+        chain: Chain, team: Team, rule: Rule, a_0: Array, y: Array, w: Array, rate: float, step: int, limit: float
     ) -> Any:
-        real = chain.values.dtype.type
-        values, sums, blocks = chain.values, chain.sums, chain.blocks
-        gradients = sums[: values.size]
-        forward(chain, a_0, w, step)
-        sums[-2] = backward(chain, a_0, y, w)
-        weight = 0.0
-        for i in range(w.size):
-            weight += w[i]
-        sums[-1] = weight
-        if weight > 0.0:
-            loss = sums[-2] / weight
-            scale = real(1.0 / weight)
-        else:  # a batch in which no row counts teaches nothing
-            loss = 0.0
-            scale = real(1.0)
-            for i in range(gradients.size):
-                gradients[i] = 0
-        share = 1.0
-        if chain.divide_penalty:
-            share = 1.0 / weight if weight > 0.0 else 0.0
-        l1, l2 = real(share * chain.l1), real(share * chain.l2)
-        loss += penalty(chain, l1, l2)
+        n = a_0.shape[0]
+        forward(chain, team, a_0, w, step)
+        backward(chain, team, n, y, w)
+        pieces = 0
+        if penalises and (chain.l1 > 0.0 or chain.l2 > 0.0):
+            pieces = penalties(chain, team)
+        wait(team)
 
-        taken = loss <= limit
-        clipped = clips and rule.clip_norm < math.inf
-        if clipped:  # the norm needs the whole gradient
-            for k in range(blocks.shape[0]):
-                complete(chain, k, scale, l1, l2)
-            scale = real(1.0)
-            norm = math.sqrt(np.dot(gradients, gradients))
-            if norm > rule.clip_norm:
-                scale = real(rule.clip_norm / norm)
-        if taken and chain.remembers:
-            remember(chain, a_0.shape[0])
-        # block by block, so that what is penalised is in the cache when it is moved; what is not is scaled on the way
-        incomplete = not clipped and (not taken or (penalises and (l1 > 0.0 or l2 > 0.0)))
-        for k in range(blocks.shape[0]):
-            if incomplete:
-                complete(chain, k, scale, l1, l2)
-            if taken:
-                update(
-                    rule.kind, values, gradients, rule.slots, blocks[k, 0], blocks[k, 1],
-                    real(1.0) if incomplete else scale, rate, step + 1, blocks[k, 2] == 1, rule.settings,
-                )  # fmt: skip
+        # every thread adds up the losses of all rows, in their order, and so decides alike
+        loss_sum = weight = 0.0
+        for i in range(n):
+            loss_sum += chain.losses[i]
+            weight += w[i]
+        loss = loss_sum / weight if weight > 0.0 else 0.0
+        if pieces > 0:
+            penalty = sum_of_pieces(chain, pieces)
+            loss += penalty / weight if chain.divide_penalty and weight > 0.0 else penalty
+            if chain.divide_penalty and weight <= 0.0:
+                loss = 0.0
+            wait(team)  # the gradient's norm takes the same room
+        moves = loss <= limit
+        if team.place == 0:
+            chain.sums[-2], chain.sums[-1] = loss_sum, weight
+            if moves and chain.remembers:
+                remember(chain, n)
+        gradients(chain, team, rule, a_0, weight, rate, step + 1, moves)
+        wait(team)
         return loss, weight
 
     return compiled(train_step)
 
 
 @compiled
-def _gather(X: Array, rows: Array, scale: Any, a: Array) -> None:
+def _gather(X: Array, rows: Array, scale: Any, a: Array, start: int, stop: int) -> None:
     # a_0 = X · input_scale
-    for i in range(rows.size):
+    for i in range(start, stop):
         row = rows[i]
         for j in range(a.shape[1]):
             a[i, j] = a.dtype.type(X[row, j]) * scale
 
 
 @compiled
-def _load(data: Data, rows: Array, batch: Batch, stored: Stored | None) -> None:
+def _load(data: Data, rows: Array, batch: Batch, stored: Stored | None, team: Team) -> None:
+    """The team member's rows of the batch."""
+    start, stop = share(rows.size, ROWS, team)
     if stored is not None and stored.rows.size:
-        for i in range(rows.size):
+        for i in range(start, stop):
             stored.rows[i] = rows[i]
     scale = batch.a.dtype.type(data.input_scale)
     if data.kind == 0:
-        _gather(read_as(data.X, np.float32), rows, scale, batch.a)
+        _gather(read_as(data.X, np.float32), rows, scale, batch.a, start, stop)
     elif data.kind == 1:
-        _gather(read_as(data.X, np.float64), rows, scale, batch.a)
+        _gather(read_as(data.X, np.float64), rows, scale, batch.a, start, stop)
     else:
-        _gather(data.X, rows, scale, batch.a)
-    for i in range(rows.size):
+        _gather(data.X, rows, scale, batch.a, start, stop)
+    for i in range(start, stop):
         for k in range(batch.y.shape[1]):
             batch.y[i, k] = data.Y[rows[i], k]
         batch.weight[i] = data.weight[rows[i]] if data.weight.size else 1.0
@@ -304,22 +131,26 @@ def steps_for(plan: Plan) -> Callable[..., int]:
 
     def run_steps(
         data: Data, batch: Batch, chain: Chain, rule: Rule, order: Array, rates: Array, step: int, limit: float,
-        losses: Array, weights: Array,
+        losses: Array, weights: Array, team: Team,
     ) -> int:  # fmt: skip
         """Steps over the rows in `order`, batch by batch; `losses` and `weights` receive what each step saw.
 
         Returns how many steps were looked at. The last of them was not taken if its loss is not at or below the limit.
         """
         size = batch.a.shape[0]
+        if not wait(team):  # after this nothing can keep a thread from coming
+            return 0
         for i in range(rates.size):
             rows = order[i * size : (i + 1) * size]
             n = rows.size
             if data.Y.shape[0] > size:
-                _load(data, rows, batch, chain.stored)
-            losses[i], weights[i] = train_step(
-                chain, rule, batch.a[:n], batch.y[:n], batch.weight[:n], rates[i], step + i, limit
+                _load(data, rows, batch, chain.stored, team)
+            loss, weight = train_step(
+                chain, team, rule, batch.a[:n], batch.y[:n], batch.weight[:n], rates[i], step + i, limit
             )
-            if not losses[i] <= limit:  # NaN is not below anything
+            if team.place == 0:
+                losses[i], weights[i] = loss, weight
+            if not loss <= limit:  # NaN is not below anything
                 return i + 1
         return rates.size
 

@@ -22,12 +22,20 @@ class Stored(NamedTuple):
 
 
 @compiled
-def multiply_stored(stored: Any, B: Array, C: Array) -> None:
-    """C ← A B: a row of C adds up those rows of B that are columns with a number in A."""
+def are_stored(stored: Any) -> bool:
+    """Whether the batch is sparse rows."""
+    if stored is not None:
+        return bool(stored.rows.size > 0)
+    return False
+
+
+@compiled
+def multiply_stored(stored: Any, first: Any, B: Array, C: Array) -> None:
+    """C ← A B for rows of A from the `first` on: each adds up those rows of B that are columns with a number in A."""
     for i in range(C.shape[0]):
         for j in range(C.shape[1]):
             C[i, j] = 0
-        row = stored.rows[i]
+        row = stored.rows[first + i]
         for k in range(stored.indptr[row], stored.indptr[row + 1]):
             column, x = stored.indices[k], stored.data[k]
             for j in range(C.shape[1]):
@@ -35,17 +43,18 @@ def multiply_stored(stored: Any, B: Array, C: Array) -> None:
 
 
 @compiled
-def multiply_stored_transposed(stored: Any, B: Array, C: Array) -> None:
-    """C ← Aᵀ B: zero but in the columns of A that have a number in the batch."""
+def multiply_stored_transposed(stored: Any, first: Any, B: Array, C: Array) -> None:
+    """C ← Aᵀ B for columns of A from the `first` on: zero but in those that have a number in the batch."""
     for i in range(C.shape[0]):
         for j in range(C.shape[1]):
             C[i, j] = 0
     for i in range(B.shape[0]):
         row = stored.rows[i]
         for k in range(stored.indptr[row], stored.indptr[row + 1]):
-            column, x = stored.indices[k], stored.data[k]
-            for j in range(C.shape[1]):
-                C[column, j] += x * B[i, j]
+            row_of_C, x = stored.indices[k] - first, stored.data[k]
+            if 0 <= row_of_C < C.shape[0]:
+                for j in range(C.shape[1]):
+                    C[row_of_C, j] += x * B[i, j]
 
 
 def stored_rows(source: SparseSource, inputs: int, batch_size: int, dtype: Any) -> Stored:

@@ -1,4 +1,4 @@
-"""Vectors of the processor as values, for Numba: what `compiled_products` is written in.
+"""Vectors of the processor as values, for Numba: what the products are written in.
 
 Each function below is one instruction, or a few, that the compiler is handed as it stands. An array is its memory here,
 and a position counts numbers from where that begins.
@@ -49,6 +49,51 @@ def address_of(context: Any, builder: Any, array_type: Any, array: Any, position
     return begin if position is None else builder.gep(begin, [position])
 
 
+def splat(builder: Any, number: Any, llvm_type: Any) -> Any:
+    """A vector with the number in every lane."""
+    nothing = ir.Constant(llvm_type, ir.Undefined)
+    first = builder.insert_element(nothing, number, ir.IntType(32)(0))
+    return builder.shuffle_vector(first, nothing, ir.Constant(ir.VectorType(ir.IntType(32), llvm_type.count), None))
+
+
+def multiply_add(builder: Any, x: Any, y: Any, total: Any) -> Any:
+    """x · y + total of vectors: one instruction where the processor has it, otherwise two."""
+    kind = ir.FunctionType(total.type, [total.type] * 3)
+    return builder.call(_llvm(builder, f"llvm.fmuladd.{_short(total.type)}", kind), [x, y, total])
+
+
+def masked_load(builder: Any, address: Any, llvm_type: Any, count: Any) -> Any:
+    """The first numbers of a vector; what stands after them is not touched, and is zero."""
+    pointer, mask, align = _masked(builder, address, llvm_type, count)
+    kind = ir.FunctionType(llvm_type, [pointer.type, align.type, mask.type, llvm_type])
+    function = _llvm(builder, f"llvm.masked.load.{_short(llvm_type)}.p0{_short(llvm_type)}", kind)
+    return builder.call(function, [pointer, align, mask, ir.Constant(llvm_type, None)])
+
+
+def masked_store(builder: Any, vector: Any, address: Any, count: Any) -> None:
+    """Write the first numbers of a vector; what stands after them is not touched."""
+    pointer, mask, align = _masked(builder, address, vector.type, count)
+    kind = ir.FunctionType(ir.VoidType(), [vector.type, pointer.type, align.type, mask.type])
+    function = _llvm(builder, f"llvm.masked.store.{_short(vector.type)}.p0{_short(vector.type)}", kind)
+    builder.call(function, [vector, pointer, align, mask])
+
+
+def _masked(builder: Any, address: Any, llvm_type: Any, count: Any) -> tuple[Any, Any, Any]:
+    places = ir.VectorType(ir.IntType(32), llvm_type.count)
+    lanes = ir.Constant(places, list(range(llvm_type.count)))
+    mask = builder.icmp_signed("<", lanes, splat(builder, builder.trunc(count, ir.IntType(32)), places))
+    size = 4 if isinstance(llvm_type.element, ir.FloatType) else 8
+    return builder.bitcast(address, llvm_type.as_pointer()), mask, ir.IntType(32)(size)
+
+
+def _short(llvm_type: Any) -> str:
+    return f"v{llvm_type.count}f{32 if isinstance(llvm_type.element, ir.FloatType) else 64}"
+
+
+def _llvm(builder: Any, name: str, kind: Any) -> Any:
+    return cgutils.get_or_insert_function(builder.module, kind, name)  # type: ignore[no-untyped-call]
+
+
 @instruction
 def matrix(typing: Any, vector: Any, start: Any, rows: Any, columns: Any) -> Any:
     """A part of a vector as a matrix, which does not hold the memory that it stands in: nothing has to be counted."""
@@ -96,17 +141,6 @@ def _array(context: Any, builder: Any, kind: Any, address: Any, rows: Any, colum
 
 
 @instruction
-def zeros(typing: Any, array: Any) -> Any:
-    """A vector of zeros, of the numbers in the array."""
-    vector = Vector(array.dtype)
-
-    def generate(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
-        return ir.Constant(context.get_value_type(vector), None)
-
-    return vector(array), generate
-
-
-@instruction
 def load(typing: Any, array: Any, position: Any) -> Any:
     """The vector that begins at a position of the array's memory."""
     vector = Vector(array.dtype)
@@ -134,24 +168,16 @@ def store(typing: Any, vector: Any, array: Any, position: Any) -> Any:
 
 
 @instruction
-def multiply_add(typing: Any, array: Any, position: Any, vector: Any, total: Any) -> Any:
-    """The number at a position of the array's memory times the vector, plus the total."""
+def load_some(typing: Any, array: Any, position: Any, count: Any) -> Any:
+    """The first numbers of the vector that begins at a position; zeros after them, wherever the array ends."""
+    vector = Vector(array.dtype)
 
     def generate(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
-        array_value, position_value, vector_value, total_value = arguments
-        llvm_type, zero = vector_value.type, ir.Constant(ir.IntType(32), 0)
-        undefined = ir.Constant(llvm_type, ir.Undefined)
-        number = builder.load(address_of(context, builder, signature.args[0], array_value, position_value))
-        first = builder.insert_element(undefined, number, zero)
-        everywhere = ir.Constant(ir.VectorType(ir.IntType(32), vector.lanes), None)
-        factor = builder.shuffle_vector(first, undefined, everywhere)
-        # one instruction where the processor has it, otherwise two
-        name = f"llvm.fmuladd.v{vector.lanes}f{vector.real.bitwidth}"
-        kind = ir.FunctionType(llvm_type, [llvm_type] * 3)
-        function = cgutils.get_or_insert_function(builder.module, kind, name)  # type: ignore[no-untyped-call]
-        return builder.call(function, [factor, vector_value, total_value])
+        array_value, position_value, count_value = arguments
+        address = address_of(context, builder, signature.args[0], array_value, position_value)
+        return masked_load(builder, address, context.get_value_type(vector), count_value)
 
-    return vector(array, types.intp, vector, vector), generate
+    return vector(array, types.intp, types.intp), generate
 
 
 @instruction

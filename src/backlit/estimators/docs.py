@@ -53,7 +53,7 @@ PARAMETERS: Final = """hidden_layer_sizes : int or sequence of int, default=(100
     engine : {"auto", "reference", "compiled"}, default="auto"
         As in `backlit.fit`. Sparse X is trained on either.
     n_threads : int, optional
-        Threads of BLAS, through threadpoolctl."""
+        Threads that training may use, and those of BLAS elsewhere; see `backlit.fit`."""
 
 ATTRIBUTES: Final = """network_ : Network
         What was trained.

@@ -64,6 +64,7 @@ def train(
                 shuffle=estimator.shuffle,
                 callbacks=callbacks,
                 engine=estimator.engine,
+                n_threads=estimator.n_threads,
                 progress=False,
                 resume=_resumed(estimator.history_, optimizer),
             )

@@ -10,7 +10,7 @@ from ..checks import fraction, positive
 from ..exceptions import ConfigurationError
 from ..parameters import Array
 from ..typing import Spec
-from .kernel import BUFFERS, OUTPUTS, PARAMETERS, ROOM, Kernel, matrix
+from .kernel import BUFFERS, OUTPUTS, PARAMETERS, ROOM, Kernel, add_products, add_rows, matrix
 from .layer import Computation, Factors, Layer, Moment, axes
 from .script import LayerText, Line, number
 
@@ -243,54 +243,56 @@ class BatchNorm(Layer):
         return f"BatchNorm({', '.join(changed)})"
 
 
-def _forward(chain: Any, i: int, a_in: Array, a: Array, w: Array, step: int, activate: Any) -> None:
+def _forward(
+    chain: Any, i: int, a_in: Array, a: Array, w: Array, step: int, activate: Any, start: int, stop: int
+) -> None:
     n, units = a.shape
     real = a.dtype.type
-    start, room = chain.layers[i, PARAMETERS], chain.layers[i, ROOM]
-    gamma, beta = chain.values[start : start + units], chain.values[start + units : start + 2 * units]
+    place, room = chain.layers[i, PARAMETERS], chain.layers[i, ROOM]
+    gamma, beta = chain.values[place : place + units], chain.values[place + units : place + 2 * units]
     x_hat, rest = matrix(chain.memory, room, n, units), room + n * units
-    mean, variance = chain.memory[rest : rest + units], chain.memory[rest + units : rest + 2 * units]
+    mean, variance = chain.memory[rest : rest + units][start:stop], chain.memory[rest + units :][start:stop]
+    gamma, beta = gamma[start:stop], beta[start:stop]
     total = real(0)
     for row in range(n):
         total += w[row]
     share = real(1) / total if total > 0 else real(0)
-    for j in range(units):
+    for j in range(mean.size):
         mean[j] = 0
         variance[j] = 0
     # μ = Σ_rows p a_in, σ² = Σ_rows p (a_in − μ)², with p = w/Σw
     for row in range(n):
-        for j in range(units):
-            mean[j] += w[row] * share * a_in[row, j]
+        taken = a_in[row][start:stop]
+        for j in range(mean.size):
+            mean[j] += w[row] * share * taken[j]
     for row in range(n):
-        for j in range(units):
-            x_hat[row, j] = a_in[row, j] - mean[j]
-            variance[j] += w[row] * share * x_hat[row, j] * x_hat[row, j]
+        taken, x = a_in[row][start:stop], x_hat[row][start:stop]
+        for j in range(mean.size):
+            x[j] = taken[j] - mean[j]
+            variance[j] += w[row] * share * x[j] * x[j]
     # x̂ = (a_in − μ) / σ, a = γ ⊙ x̂ + β
     for row in range(n):
-        for j in range(units):
-            x_hat[row, j] /= np.sqrt(variance[j] + real(chain.settings[i, 1]))
-            a[row, j] = gamma[j] * x_hat[row, j] + beta[j]
+        x, given = x_hat[row][start:stop], a[row][start:stop]
+        for j in range(mean.size):
+            x[j] /= np.sqrt(variance[j] + real(chain.settings[i, 1]))
+            given[j] = gamma[j] * x[j] + beta[j]
 
 
 def _backward(
-    chain: Any, i: int, a_in: Array, a: Array, delta: Array, delta_in: Array, w: Array, below: bool, slopes: bool,
-    times_slope: Any,
+    chain: Any, i: int, a: Array, delta: Array, delta_in: Array, w: Array, below: bool, slopes: bool,
+    times_slope: Any, start: int, stop: int,
 ) -> None:  # fmt: skip
     n, units = a.shape
     real = a.dtype.type
-    start, room = chain.layers[i, PARAMETERS], chain.layers[i, ROOM]
-    gamma = chain.values[start : start + units]
-    dgamma, dbeta = chain.sums[start : start + units], chain.sums[start + units : start + 2 * units]
+    place, room = chain.layers[i, PARAMETERS], chain.layers[i, ROOM]
+    gamma = chain.values[place : place + units]
+    dgamma, dbeta = chain.sums[place : place + units], chain.sums[place + units : place + 2 * units]
     x_hat, rest = matrix(chain.memory, room, n, units), room + n * units
-    variance = chain.memory[rest + units : rest + 2 * units]
-    for j in range(units):
-        dgamma[j] = 0
-        dbeta[j] = 0
-    # dL/dγ = Σ_rows x̂ ⊙ dL/da, dL/dβ = Σ_rows dL/da
-    for row in range(n):
-        for j in range(units):
-            dgamma[j] += x_hat[row, j] * delta[row, j]
-            dbeta[j] += delta[row, j]
+    gamma, variance = gamma[start:stop], chain.memory[rest + units :][start:stop]
+    dgamma, dbeta = dgamma[start:stop], dbeta[start:stop]
+    # dL/dγ = Σ_rows x̂ ⊙ dL/da, dL/dβ = Σ_rows dL/da: here, as dL/da_in needs them
+    add_products(x_hat, delta, start, dgamma)
+    add_rows(delta, start, dbeta)
     # dL/da_in = γ/σ ⊙ (dL/da − p dL/dβ − p x̂ ⊙ dL/dγ)
     if below:
         total = real(0)
@@ -299,11 +301,10 @@ def _backward(
         share = real(1) / total if total > 0 else real(0)
         for row in range(n):
             p = w[row] * share
-            for j in range(units):
-                moved = p * (dbeta[j] + x_hat[row, j] * dgamma[j])
-                delta_in[row, j] = (
-                    gamma[j] / np.sqrt(variance[j] + real(chain.settings[i, 1])) * (delta[row, j] - moved)
-                )
+            x, given, taken = x_hat[row][start:stop], delta[row][start:stop], delta_in[row][start:stop]
+            for j in range(gamma.size):
+                moved = p * (dbeta[j] + x[j] * dgamma[j])
+                taken[j] = gamma[j] / np.sqrt(variance[j] + real(chain.settings[i, 1])) * (given[j] - moved)
 
 
 def _remember(chain: Any, i: int, n: int) -> None:
@@ -316,4 +317,4 @@ def _remember(chain: Any, i: int, n: int) -> None:
         chain.buffers[start + j] = chain.buffers[start + j] * keep + chain.memory[batch + j] * add
 
 
-BatchNorm.kernel = Kernel(_forward, _backward, _remember)
+BatchNorm.kernel = Kernel(_forward, _backward, remember=_remember, by_columns=True)

@@ -286,35 +286,48 @@ class Dense(Layer):
         return f"Dense({self.units}, {self.activation.name!r}{bias})"
 
 
-def _forward(chain: Any, i: int, a_in: Array, a: Array, w: Array, step: int, activate: Any) -> None:
+def _forward(
+    chain: Any, i: int, a_in: Array, a: Array, w: Array, step: int, activate: Any, start: int, stop: int
+) -> None:
     layer = chain.layers[i]
-    inputs, units, start = layer[INPUTS], layer[OUTPUTS], layer[PARAMETERS]
-    z = matrix(chain.memory, layer[ROOM], a.shape[0], units)
+    inputs, units, place = layer[INPUTS], layer[OUTPUTS], layer[PARAMETERS]
+    z = matrix(chain.memory, layer[ROOM] + start * units, stop - start, units)
     # z = a_in W + b, a = f(z)
-    multiply_input(chain, i, a_in, matrix(chain.values, start, inputs, units), z)
+    multiply_input(chain, i, a_in, start, matrix(chain.values, place, inputs, units), z)
     if chain.settings[i, 0] != 0.0:
-        b = chain.values[start + inputs * units : start + inputs * units + units]
+        b = chain.values[place + inputs * units : place + inputs * units + units]
         for row in range(z.shape[0]):
             for j in range(units):
                 z[row, j] += b[j]
-    activate(layer[ACTIVATION], z, a)
+    activate(layer[ACTIVATION], z, a[start:stop])
 
 
 def _backward(
-    chain: Any, i: int, a_in: Array, a: Array, delta: Array, delta_in: Array, w: Array, below: bool, slopes: bool,
-    times_slope: Any,
+    chain: Any, i: int, a: Array, delta: Array, delta_in: Array, w: Array, below: bool, slopes: bool,
+    times_slope: Any, start: int, stop: int,
 ) -> None:  # fmt: skip
     layer = chain.layers[i]
-    inputs, units, start = layer[INPUTS], layer[OUTPUTS], layer[PARAMETERS]
+    inputs, units = layer[INPUTS], layer[OUTPUTS]
     # delta = dL/da ⊙ f′(z)
     if slopes:
-        times_slope(layer[ACTIVATION], matrix(chain.memory, layer[ROOM], a.shape[0], units), a, delta)
-    # dL/dW = a_inᵀ delta, dL/db = Σ_rows delta, dL/da_in = delta Wᵀ
-    multiply_input_transposed(chain, i, a_in, delta, matrix(chain.sums, start, inputs, units))
-    if chain.settings[i, 0] != 0.0:
-        add_rows(delta, chain.sums[start + inputs * units : start + inputs * units + units])
+        z = matrix(chain.memory, layer[ROOM] + start * units, stop - start, units)
+        times_slope(layer[ACTIVATION], z, a[start:stop], delta[start:stop])
+    # dL/da_in = delta Wᵀ
     if below:
-        multiply_right_transposed(delta, matrix(chain.values, start, inputs, units), delta_in, chain)
+        W = matrix(chain.values, layer[PARAMETERS], inputs, units)
+        multiply_right_transposed(delta[start:stop], W, delta_in[start:stop], chain)
 
 
-Dense.kernel = Kernel(_forward, _backward, takes_sparse=True)
+def _gradient(chain: Any, i: int, part: int, a_in: Array, delta: Array, start: int, stop: int) -> None:
+    layer = chain.layers[i]
+    inputs, units, place = layer[INPUTS], layer[OUTPUTS], layer[PARAMETERS]
+    # dL/dW = a_inᵀ delta, dL/db = Σ_rows delta
+    if part == 0:
+        dW = matrix(chain.sums, place + start * units, stop - start, units)
+        multiply_input_transposed(chain, i, a_in, start, delta, dW)
+    else:
+        b = place + inputs * units
+        add_rows(delta, start, chain.sums[b + start : b + stop])
+
+
+Dense.kernel = Kernel(_forward, _backward, _gradient, takes_sparse=True)

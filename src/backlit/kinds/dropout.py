@@ -146,22 +146,26 @@ class Dropout(Layer):
         return f"Dropout({self.rate})"
 
 
-def _forward(chain: Any, i: int, a_in: Array, a: Array, w: Array, step: int, activate: Any) -> None:
+def _forward(
+    chain: Any, i: int, a_in: Array, a: Array, w: Array, step: int, activate: Any, start: int, stop: int
+) -> None:
     layer = chain.layers[i]
-    mask = matrix(chain.memory, layer[ROOM], a.shape[0], layer[OUTPUTS])
-    draw_uniform_factors(chain.seed, i, step, chain.settings[i, 0], mask.reshape(mask.size))
+    first = start * layer[OUTPUTS]
+    mask = matrix(chain.memory, layer[ROOM] + first, stop - start, layer[OUTPUTS])
+    draw_uniform_factors(chain.seed, i, step, chain.settings[i, 0], first, mask.reshape(mask.size))
     # a = a_in ⊙ m
-    multiply_elements(a_in, mask, a)
+    multiply_elements(a_in[start:stop], mask, a[start:stop])
 
 
 def _backward(
-    chain: Any, i: int, a_in: Array, a: Array, delta: Array, delta_in: Array, w: Array, below: bool, slopes: bool,
-    times_slope: Any,
+    chain: Any, i: int, a: Array, delta: Array, delta_in: Array, w: Array, below: bool, slopes: bool,
+    times_slope: Any, start: int, stop: int,
 ) -> None:  # fmt: skip
     # dL/da_in = dL/da ⊙ m
     if below:
         layer = chain.layers[i]
-        multiply_elements(delta, matrix(chain.memory, layer[ROOM], a.shape[0], layer[OUTPUTS]), delta_in)
+        mask = matrix(chain.memory, layer[ROOM] + start * layer[OUTPUTS], stop - start, layer[OUTPUTS])
+        multiply_elements(delta[start:stop], mask, delta_in[start:stop])
 
 
 Dropout.kernel = Kernel(_forward, _backward)

@@ -24,35 +24,46 @@ from ..parameters import Array
 from ..randomness import keyed_generator
 
 #: The columns of `chain.layers`: KERNEL and ACTIVATION are numbers in the engine's tables, A, DELTA and ROOM positions
-#: in `memory`, PARAMETERS one in `values` and `sums`, BUFFERS one in `buffers`.
-KERNEL, ACTIVATION, INPUTS, OUTPUTS, A, DELTA, ROOM, PARAMETERS, BUFFERS = range(9)
-COLUMNS: Final = 9
+#: in `memory`, PARAMETERS one in `values` and `sums`, BUFFERS one in `buffers`; BY_COLUMNS is 1 or 0.
+KERNEL, ACTIVATION, INPUTS, OUTPUTS, A, DELTA, ROOM, PARAMETERS, BUFFERS, BY_COLUMNS = range(10)
+COLUMNS: Final = 10
 
 
 @final
 @dataclass(frozen=True)
 class Kernel:
-    """A layer for the compiled engine; three functions that Numba can compile.
+    """A layer for the compiled engine; functions that Numba can compile.
+
+    Several threads share the work, each by itself: a function fills the rows from `start` to `stop` of what it is for,
+    from whole arrays, and touches no others. So that the number of threads does not show in the bits, what it makes of
+    a row must not hang on which others it is given.
 
     Attributes
     ----------
-    forward : callable (chain, i, a_in, a, w, step, activate)
-        Fill a, shape (n, outputs); w are the sample weights, (n,). A layer with an activation fills z and calls
-        ``activate(chain.layers[i, ACTIVATION], z, a)``.
-    backward : callable (chain, i, a_in, a, delta, delta_in, w, below, slopes, times_slope)
-        Fill the layer's part of `chain.sums` and, where something `below` needs it, delta_in = dL/da_in. `delta` is
-        dL/da, or dL/dz already where `slopes` is False (an output that is a pair with its loss);
-        ``times_slope(chain.layers[i, ACTIVATION], z, a, delta)`` makes one of the other.
+    forward : callable (chain, i, a_in, a, w, step, activate, start, stop)
+        Fill rows of a, shape (n, outputs); w are the sample weights, (n,). A layer with an activation fills z and calls
+        ``activate(chain.layers[i, ACTIVATION], z, a)`` with its rows.
+    backward : callable (chain, i, a, delta, delta_in, w, below, slopes, times_slope, start, stop)
+        Where something `below` needs it, fill rows of delta_in = dL/da_in. `delta` is dL/da, or dL/dz already where
+        `slopes` is False (an output that is a pair with its loss); ``times_slope(chain.layers[i, ACTIVATION], z, a,
+        delta)`` makes one of the other.
+    gradient : callable (chain, i, part, a_in, delta, start, stop), or None
+        Fill rows of the gradient of the layer's parameter number `part`, in `chain.sums`; of a parameter with one axis,
+        numbers. `delta` is as `backward` left it.
     remember : callable (chain, i, n), or None
         Update the buffers after a step on n rows.
+    by_columns : bool
+        Whether `forward` and `backward` work over all rows: they are then given columns, `start` to `stop`.
     takes_sparse : bool
-        Whether the batch may be sparse rows where the layer is the first: a_in is then (n, 0), and all that the two
-        passes do with it is `multiply_input` and `multiply_input_transposed`.
+        Whether the batch may be sparse rows where the layer is the first: a_in is then (n, 0), and all that the layer
+        does with it is `multiply_input` and `multiply_input_transposed`.
     """
 
     forward: Callable[..., Any]
     backward: Callable[..., Any]
+    gradient: Callable[..., Any] | None = None
     remember: Callable[..., Any] | None = None
+    by_columns: bool = False
     takes_sparse: bool = False
 
 
@@ -61,14 +72,14 @@ def matrix(vector: Array, start: Any, rows: Any, columns: Any) -> Array:
     return vector[start : start + rows * columns].reshape(rows, columns)
 
 
-def multiply_input(chain: Any, i: Any, a_in: Array, B: Array, C: Array) -> None:
-    """C ← a_in B, for what layer i takes."""
-    np.dot(a_in, B, out=C)
+def multiply_input(chain: Any, i: Any, a_in: Array, first: Any, B: Array, C: Array) -> None:
+    """C ← a_in B, for what layer i takes: as many rows of it, from the `first` on, as C has."""
+    np.dot(a_in[first : first + C.shape[0]], B, out=C)
 
 
-def multiply_input_transposed(chain: Any, i: Any, a_in: Array, B: Array, C: Array) -> None:
-    """C ← a_inᵀ B, for what layer i takes."""
-    np.dot(a_in.T, B, out=C)
+def multiply_input_transposed(chain: Any, i: Any, a_in: Array, first: Any, B: Array, C: Array) -> None:
+    """C ← a_inᵀ B, for what layer i takes: as many columns of it, from the `first` on, as C has rows."""
+    np.dot(a_in[:, first : first + C.shape[0]].T, B, out=C)
 
 
 def multiply_right_transposed(A: Array, B: Array, C: Array, chain: Any) -> None:
@@ -76,13 +87,24 @@ def multiply_right_transposed(A: Array, B: Array, C: Array, chain: Any) -> None:
     np.dot(A, B.T, out=C)
 
 
-def add_rows(X: Array, total: Array) -> None:
-    """total ← Σ_rows X."""
+def add_rows(X: Array, first: int, total: Array) -> None:
+    """total ← Σ_rows X, of as many columns, from the `first` on, as the total has numbers."""
     for j in range(total.size):
         total[j] = 0
     for i in range(X.shape[0]):
-        for j in range(X.shape[1]):
-            total[j] += X[i, j]
+        x = X[i][first : first + total.size]
+        for j in range(total.size):
+            total[j] += x[j]
+
+
+def add_products(X: Array, Y: Array, first: int, total: Array) -> None:
+    """total ← Σ_rows X ⊙ Y, of as many columns, from the `first` on, as the total has numbers."""
+    for j in range(total.size):
+        total[j] = 0
+    for i in range(X.shape[0]):
+        x, y = X[i][first : first + total.size], Y[i][first : first + total.size]
+        for j in range(total.size):
+            total[j] += x[j] * y[j]
 
 
 def multiply_elements(X: Array, Y: Array, out: Array) -> None:
@@ -92,7 +114,11 @@ def multiply_elements(X: Array, Y: Array, out: Array) -> None:
             out[i, j] = X[i, j] * Y[i, j]
 
 
-def draw_uniform_factors(seed: Any, layer: Any, step: Any, rate: Any, factors: Array) -> None:
-    """factors ← 0 with probability `rate`, else 1/(1 − rate), by the key (seed, "dropout", step, layer)."""
-    uniform = keyed_generator(int(seed), "dropout", int(step), int(layer)).random(factors.size, dtype=np.float32)
+def draw_uniform_factors(seed: Any, layer: Any, step: Any, rate: Any, first: Any, factors: Array) -> None:
+    """factors ← 0 with probability `rate`, else 1/(1 − rate), by the key (seed, "dropout", step, layer).
+
+    They are the numbers of that key from the `first` on.
+    """
+    generator = keyed_generator(int(seed), "dropout", int(step), int(layer))
+    uniform = generator.random(int(first) + factors.size, dtype=np.float32)[int(first) :]
     factors[:] = (uniform >= rate) / (1.0 - rate)

@@ -9,7 +9,7 @@ import numpy as np
 from ..checks import positive
 from ..parameters import Array
 from ..typing import Spec
-from .kernel import PARAMETERS, ROOM, Kernel, matrix
+from .kernel import PARAMETERS, ROOM, Kernel, add_products, add_rows, matrix
 from .layer import Computation, Factors, Layer, Moment, axes
 from .script import LayerText, Line, number
 
@@ -186,12 +186,14 @@ class LayerNorm(Layer):
         return "LayerNorm()" if self.epsilon == 1e-5 else f"LayerNorm({self.epsilon})"
 
 
-def _forward(chain: Any, i: int, a_in: Array, a: Array, w: Array, step: int, activate: Any) -> None:
+def _forward(
+    chain: Any, i: int, a_in: Array, a: Array, w: Array, step: int, activate: Any, start: int, stop: int
+) -> None:
     n, units = a.shape
-    start, room = chain.layers[i, PARAMETERS], chain.layers[i, ROOM]
-    gamma, beta = chain.values[start : start + units], chain.values[start + units : start + 2 * units]
+    place, room = chain.layers[i, PARAMETERS], chain.layers[i, ROOM]
+    gamma, beta = chain.values[place : place + units], chain.values[place + units : place + 2 * units]
     x_hat, sigma = matrix(chain.memory, room, n, units), chain.memory[room + n * units : room + n * units + n]
-    for row in range(n):
+    for row in range(start, stop):
         total = a.dtype.type(0)
         for j in range(units):
             total += a_in[row, j]
@@ -208,32 +210,37 @@ def _forward(chain: Any, i: int, a_in: Array, a: Array, w: Array, step: int, act
 
 
 def _backward(
-    chain: Any, i: int, a_in: Array, a: Array, delta: Array, delta_in: Array, w: Array, below: bool, slopes: bool,
-    times_slope: Any,
+    chain: Any, i: int, a: Array, delta: Array, delta_in: Array, w: Array, below: bool, slopes: bool,
+    times_slope: Any, start: int, stop: int,
 ) -> None:  # fmt: skip
+    if not below:
+        return
     n, units = a.shape
-    start, room = chain.layers[i, PARAMETERS], chain.layers[i, ROOM]
-    gamma = chain.values[start : start + units]
-    dgamma, dbeta = chain.sums[start : start + units], chain.sums[start + units : start + 2 * units]
+    place, room = chain.layers[i, PARAMETERS], chain.layers[i, ROOM]
+    gamma = chain.values[place : place + units]
     x_hat, sigma = matrix(chain.memory, room, n, units), chain.memory[room + n * units : room + n * units + n]
-    for j in range(units):
-        dgamma[j] = 0
-        dbeta[j] = 0
-    for row in range(n):
-        # dL/dγ = Σ_rows x̂ ⊙ dL/da, dL/dβ = Σ_rows dL/da
+    for row in range(start, stop):
         mean, product = a.dtype.type(0), a.dtype.type(0)
         for j in range(units):
-            dgamma[j] += x_hat[row, j] * delta[row, j]
-            dbeta[j] += delta[row, j]
             g = gamma[j] * delta[row, j]
             mean += g
             product += g * x_hat[row, j]
         # dL/da_in = (g − mean g − x̂ mean(g ⊙ x̂)) / σ, g = γ ⊙ dL/da
-        if below:
-            mean /= a.dtype.type(units)
-            product /= a.dtype.type(units)
-            for j in range(units):
-                delta_in[row, j] = (gamma[j] * delta[row, j] - mean - x_hat[row, j] * product) / sigma[row]
+        mean /= a.dtype.type(units)
+        product /= a.dtype.type(units)
+        for j in range(units):
+            delta_in[row, j] = (gamma[j] * delta[row, j] - mean - x_hat[row, j] * product) / sigma[row]
 
 
-LayerNorm.kernel = Kernel(_forward, _backward)
+def _gradient(chain: Any, i: int, part: int, a_in: Array, delta: Array, start: int, stop: int) -> None:
+    n, units = delta.shape
+    place = chain.layers[i, PARAMETERS] + part * units
+    # dL/dγ = Σ_rows x̂ ⊙ dL/da, dL/dβ = Σ_rows dL/da
+    if part == 0:
+        x_hat = matrix(chain.memory, chain.layers[i, ROOM], n, units)
+        add_products(x_hat, delta, start, chain.sums[place + start : place + stop])
+    else:
+        add_rows(delta, start, chain.sums[place + start : place + stop])
+
+
+LayerNorm.kernel = Kernel(_forward, _backward, _gradient)

@@ -9,7 +9,7 @@ import numpy as np
 from ..parameters import Array
 from ..typing import Spec
 from .initializers import Initializer, check_initializer, initial_values
-from .kernel import OUTPUTS, PARAMETERS, Kernel
+from .kernel import OUTPUTS, PARAMETERS, Kernel, add_products
 from .layer import Computation, Factors, Layer, Moment, axes
 from .script import LayerText
 
@@ -121,32 +121,34 @@ class Scale(Layer):
         return "Scale()" if self.init == 1.0 else f"Scale({self.init!r})"
 
 
-def _forward(chain: Any, i: int, a_in: Array, a: Array, w: Array, step: int, activate: Any) -> None:
-    start = chain.layers[i, PARAMETERS]
-    s = chain.values[start : start + chain.layers[i, OUTPUTS]]
+def _forward(
+    chain: Any, i: int, a_in: Array, a: Array, w: Array, step: int, activate: Any, start: int, stop: int
+) -> None:
+    place = chain.layers[i, PARAMETERS]
+    s = chain.values[place : place + chain.layers[i, OUTPUTS]]
     # a = a_in ⊙ s
-    for row in range(a.shape[0]):
+    for row in range(start, stop):
         for j in range(s.size):
             a[row, j] = a_in[row, j] * s[j]
 
 
 def _backward(
-    chain: Any, i: int, a_in: Array, a: Array, delta: Array, delta_in: Array, w: Array, below: bool, slopes: bool,
-    times_slope: Any,
+    chain: Any, i: int, a: Array, delta: Array, delta_in: Array, w: Array, below: bool, slopes: bool,
+    times_slope: Any, start: int, stop: int,
 ) -> None:  # fmt: skip
-    start, stop = chain.layers[i, PARAMETERS], chain.layers[i, PARAMETERS] + chain.layers[i, OUTPUTS]
-    s, gradient = chain.values[start:stop], chain.sums[start:stop]
-    # dL/ds = Σ_rows a_in ⊙ dL/da
-    for j in range(s.size):
-        gradient[j] = 0
-    for row in range(a.shape[0]):
-        for j in range(s.size):
-            gradient[j] += a_in[row, j] * delta[row, j]
+    place = chain.layers[i, PARAMETERS]
+    s = chain.values[place : place + chain.layers[i, OUTPUTS]]
     # dL/da_in = dL/da ⊙ s
     if below:
-        for row in range(a.shape[0]):
+        for row in range(start, stop):
             for j in range(s.size):
                 delta_in[row, j] = delta[row, j] * s[j]
 
 
-Scale.kernel = Kernel(_forward, _backward)
+def _gradient(chain: Any, i: int, part: int, a_in: Array, delta: Array, start: int, stop: int) -> None:
+    place = chain.layers[i, PARAMETERS]
+    # dL/ds = Σ_rows a_in ⊙ dL/da
+    add_products(a_in, delta, start, chain.sums[place + start : place + stop])
+
+
+Scale.kernel = Kernel(_forward, _backward, _gradient)

@@ -34,7 +34,7 @@ from .job import Engine, EpochSoFar, Job, number_rate
 from .lbfgs import LBFGS, run_lbfgs
 from .progress import ProgressBar
 from .running import Running
-from .threads import blas_threads
+from .threads import blas_limit, blas_threads, usable_threads, wanted_threads
 
 
 def fit(
@@ -51,6 +51,7 @@ def fit(
     gradient: str | FiniteDifference = "backprop",
     callbacks: Sequence[Callback] = (),
     engine: str = "auto",
+    n_threads: int | None = None,
     progress: bool = True,
     resume: History | Checkpoint | str | os.PathLike[str] | None = None,
 ) -> History:
@@ -84,6 +85,10 @@ def fit(
         activation, loss or optimiser, say) runs on the reference, with a warning. The first time that these kinds of
         layers, loss and optimiser meet it is compiled, for about four seconds. "auto" takes it where the reference
         would need more than about a second. The two differ in rounding: name one where every bit counts.
+    n_threads : int, optional
+        Threads that may be used. The compiled engine gives the same bits with any number of them, and takes no more
+        than the work of a step is worth; on the reference engine they are those of BLAS. Unless given, the environment
+        variable ``BACKLIT_NUM_THREADS`` says it, or there are as many as cores.
     progress : bool, default=True
         A progress bar on stderr, where that is a terminal.
     resume : History, Checkpoint or path, optional
@@ -117,6 +122,7 @@ def fit(
     check_kinds(net, optimizer, callbacks, resume)
     one_of("engine", engine, ENGINES)
     difference = gradient_method(gradient)
+    threads = wanted_threads(n_threads)
     X, Y, weight = checked_data(net, X, y, sample_weight=sample_weight)
     saved = read_resumed(resume)
     history = saved.history if saved else resume.copy() if isinstance(resume, History) else History()
@@ -154,6 +160,7 @@ def fit(
             batch_size=Y.shape[0] if batch_size is None else min(positive_whole("batch_size", batch_size), Y.shape[0]),
             shuffle=shuffle,
             gradient=difference,
+            n_threads=usable_threads(threads),
         )
         held = held_job(training.job)
         steps = choose_engine(saved.engine if saved and engine == "auto" else engine, held, epochs)
@@ -168,7 +175,7 @@ def fit(
         if isinstance(optimizer, LBFGS):
             run_lbfgs(run, optimizer)
         elif training.job is not None:
-            with blas_threads(net, training.job.batch_size, sparse=training.job.sparse):
+            with blas_threads(net, training.job.batch_size, sparse=training.job.sparse), blas_limit(threads):
                 _run_epochs(run, training.job, steps, best)
     return history
 

@@ -67,6 +67,8 @@ class Job:
         where that is more: it may be a batch with outliers.
     pace : int
         Steps that an engine is asked for at once; training finds out how many leave its progress visible.
+    n_threads : int
+        How many threads an engine may use.
     asked_to_stop : callable () -> bool
         Whether an engine should come back before the last step it was asked for, because Ctrl-C was pressed. It need
         not.
@@ -84,6 +86,7 @@ class Job:
     communicator: SerialCommunicator = field(default_factory=SerialCommunicator)
     loss_limit: float = math.inf
     pace: int = 64
+    n_threads: int = 1
     asked_to_stop: Callable[[], bool] = field(default=lambda: False)
 
     @property

@@ -1,22 +1,66 @@
-"""How many threads BLAS may use while a network is trained.
+"""How many threads may be used while a network is trained: by the compiled engine, and by BLAS.
 
-A product of small matrices is over before a second thread has woken up; and on a busy machine the first one then waits
-for the second to be scheduled, which made training up to 28 times slower here. So small steps run on one thread.
+BLAS's product of small matrices is over before a second thread has woken up; and on a busy machine the first one then
+waits for the second to be scheduled, which made training up to 28 times slower here. So there small steps run on one
+thread. The compiled engine has threads of its own, with the same bits for any number of them.
 """
 
 from __future__ import annotations
 
 import functools
+import os
 import sys
 import threading
 from collections.abc import Iterator
 from contextlib import AbstractContextManager, contextmanager, nullcontext
 from typing import Any, Final, final
 
+from ..checks import positive_whole
+from ..exceptions import ConfigurationError
 from ..network import Network
+
+#: The environment variable that stands in for `n_threads` where that is not given.
+VARIABLE: Final = "BACKLIT_NUM_THREADS"
 
 #: Multiplications in a layer's product of one batch, below which one thread is at least as fast as several.
 SMALL_PRODUCT: Final = 2**23
+
+
+def wanted_threads(n_threads: int | None) -> int | None:
+    """The number of threads that is asked for: `n_threads`, or the environment's; None where nobody says.
+
+    Raises
+    ------
+    ConfigurationError
+        For what is no whole number of at least 1.
+
+    Examples
+    --------
+    >>> wanted_threads(2)
+    2
+    """
+    if n_threads is not None:
+        return positive_whole("n_threads", n_threads)
+    said = os.environ.get(VARIABLE, "").strip()
+    if not said:
+        return None
+    if not (said.isascii() and said.isdigit() and int(said) >= 1):
+        raise ConfigurationError(
+            f"{VARIABLE} must be a whole number of at least 1, received {said!r}: set it, or unset it"
+        )
+    return int(said)
+
+
+def usable_threads(wanted: int | None) -> int:
+    """How many threads the compiled engine may use: those that are wanted, else the cores that this process may use.
+
+    ``OMP_NUM_THREADS``, by which programs that start several processes at once leave each its share, counts as well.
+    """
+    if wanted is not None:
+        return wanted
+    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    others = os.environ.get("OMP_NUM_THREADS", "")
+    return min(cores, int(others)) if others.isascii() and others.isdigit() and int(others) >= 1 else cores
 
 
 def blas_threads(net: Network, batch_size: int, *, sparse: bool = False) -> AbstractContextManager[Any]:
