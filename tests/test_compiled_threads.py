@@ -110,8 +110,10 @@ class Teams:
 @pytest.mark.parametrize("batch_size", [128, None])
 def test_fit_takes_n_threads_and_gives_the_same_bits(batch_size: int | None, monkeypatch: pytest.MonkeyPatch) -> None:
     teams = Teams(monkeypatch)
-    found = [large(batch_size=batch_size, n_threads=n)[0].parameters.values for n in (1, 2, 4)]
-    assert teams.sizes == {1, 2, 4}
+    found = []
+    for n_threads in (1, 2, 4):
+        found.append(large(batch_size=batch_size, n_threads=n_threads)[0].parameters.values)
+        assert max(teams.sizes) == n_threads
     for values in found[1:]:
         np.testing.assert_array_equal(values, found[0])
 
@@ -120,6 +122,39 @@ def test_small_steps_are_taken_by_one_thread(monkeypatch: pytest.MonkeyPatch) ->
     teams = Teams(monkeypatch)
     large(batch_size=10, n_threads=4)
     assert teams.sizes == {1}
+
+
+def sizes_chosen(seconds_of_a_step: dict[int, float], steps: int) -> list[int]:
+    """The sizes that a team of at most 8 has in so many steps, if these take so long."""
+    size, chosen = team.TeamSize(8), []
+    while len(chosen) < steps:
+        threads, at_most = size.choose()
+        taken = int(min(at_most, steps - len(chosen), 50))
+        size.note(taken, taken * seconds_of_a_step[threads])
+        chosen += [threads] * taken
+    return chosen
+
+
+@pytest.mark.parametrize("best", [1, 2, 4, 8])
+def test_the_number_of_threads_is_what_is_fastest(best: int) -> None:
+    """Tried for some ten steps each of a millisecond, then kept for a second."""
+    chosen = sizes_chosen({n: 0.001 if n == best else 0.002 for n in (1, 2, 4, 8)}, 3000)
+    assert set(chosen[:60]) == {8, 4, 2, 1}
+    assert chosen[60:1000] == [best] * 940
+    assert chosen.count(best) > 2850
+    assert set(chosen[1100:]) <= {best // 2, best, 2 * best} | {best}
+
+
+def test_a_number_of_threads_that_has_become_slow_is_left() -> None:
+    size = team.TeamSize(2)
+    threads, chosen = 0, []
+    for step in range(6000):
+        threads, _ = size.choose()
+        slow = 2 if step > 3000 else 1
+        size.note(1, 0.003 if threads == slow else 0.001)
+        chosen.append(threads)
+    assert chosen[100:900] == [2] * 800
+    assert chosen[5500:5900] == [1] * 400
 
 
 # ── who says how many ──────────────────────────────────────────────────────────────────────────────────────
@@ -163,7 +198,7 @@ def test_an_estimator_hands_its_threads_on(monkeypatch: pytest.MonkeyPatch) -> N
     bl.MLPRegressor(hidden_layer_sizes=(200,), engine="compiled", n_threads=3, max_iter=1, batch_size=128).fit(
         X, X[:, 0]
     )
-    assert teams.sizes == {3}
+    assert max(teams.sizes) == 3
 
 
 # ── what ends early ────────────────────────────────────────────────────────────────────────────────────────

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import math
 import sys
+import time
 from collections.abc import Sequence
 from typing import Any, Final, final
 
@@ -32,7 +33,7 @@ from . import step
 from .chain import INPUT_TYPES, Batch, Chain, Data, Rule
 from .plan import Plan, loss_number, loss_of, plan_of
 from .products import Room, room_for_products
-from .team import Team, run_together
+from .team import Team, TeamSize, run_together
 from .update import PIECE
 
 #: Multiply-adds of a step for each thread, below which another one would not be worth waiting for it.
@@ -56,7 +57,7 @@ class CompiledEngine:
     Parameters
     ----------
     least_work : int
-        Multiply-adds of a step for each thread, below which there is one thread fewer.
+        Multiply-adds of a step for each thread, below which there are fewer.
     """
 
     name = "compiled"
@@ -66,6 +67,7 @@ class CompiledEngine:
         self._run: Any = None
         self._described: _Described | None = None
         self._rooms: list[Room] = []
+        self._size = TeamSize(1)
 
     def run_steps(self, job: Job, order: Array, epoch: int, first: int, last: int) -> StepResults:
         """Take the steps `first` to `last` − 1 of an epoch (all counted from 0) over the rows in `order`."""
@@ -74,17 +76,23 @@ class CompiledEngine:
             plan = plan_of(job)
             self._run = step.steps_for(plan)
             self._described = _data(job), _batch(job), _chain(job, plan), _rule(job, plan)
-            count = max(1, min(job.n_threads, work_of_a_step(job) // self._least_work))
-            self._rooms = [room_for_products(job.net.dtype) for _ in range(count)]
+            most = max(1, min(job.n_threads, work_of_a_step(job) // self._least_work))
+            self._rooms = [room_for_products(job.net.dtype) for _ in range(most)]
+            self._size = TeamSize(most)
         results = StepResults([], [])
         while first < last and not results.diverged:
             # The first loss of a run sets the limit for those after it.
-            stop = first + 1 if math.isinf(job.loss_limit) else last
+            is_first = math.isinf(job.loss_limit)
+            threads, at_most = self._size.choose()
+            stop = first + 1 if is_first else int(min(last, first + at_most))
             rates = _rates(job, epoch, first, stop)
             rows = order[first * job.batch_size : stop * job.batch_size]
             losses, weights = np.empty(rates.size), np.empty(rates.size)
             limit = min(job.loss_limit, sys.float_info.max)  # infinity is not at or below it
-            looked_at = self._steps(self._described, rows, rates, job.state.step, limit, losses, weights)
+            started = time.perf_counter()
+            looked_at = self._steps(threads, self._described, rows, rates, job.state.step, limit, losses, weights)
+            if not is_first:  # which may have been compiled before it was taken
+                self._size.note(looked_at, time.perf_counter() - started)
             loss = float(losses[looked_at - 1])
             results.diverged = job.lost(loss)
             if loss > limit and not results.diverged:  # the limit has moved: the step that was not taken is tried again
@@ -98,9 +106,10 @@ class CompiledEngine:
         return results
 
     def _steps(
-        self, described: _Described, rows: Array, rates: Array, taken: int, limit: float, losses: Array, weights: Array
-    ) -> int:
-        """The steps, by as many threads as there are rooms; returns how many were looked at."""
+        self, threads: int, described: _Described, rows: Array, rates: Array, taken: int, limit: float, losses: Array,
+        weights: Array,
+    ) -> int:  # fmt: skip
+        """The steps, by so many threads; returns how many were looked at."""
         data, batch, chain, rule = described
 
         def run(team: Team) -> int:
@@ -108,7 +117,7 @@ class CompiledEngine:
             found: int = self._run(data, batch, own, rule, rows, rates, taken, limit, losses, weights, team)
             return found
 
-        return run_together(run, len(self._rooms))
+        return run_together(run, threads)
 
 
 def _check_own_loss(job: Job) -> None:
