@@ -37,7 +37,7 @@ from .team import Team, TeamSize, run_together
 from .update import PIECE
 
 #: Multiply-adds of a step for each thread, below which another one would not be worth waiting for it.
-LEAST_WORK: Final = 2**20
+LEAST_WORK: Final = 2**21
 
 
 def work_of_a_step(job: Job) -> int:

@@ -223,17 +223,18 @@ class TeamSize:
     """
 
     def __init__(self, most: int) -> None:
-        self._sizes = [most]
-        while self._sizes[-1] > 1:
-            self._sizes.append(self._sizes[-1] // 2)
+        self.most = most
+        self._sizes = [1]
+        while self._sizes[-1] < most:
+            self._sizes.append(min(2 * self._sizes[-1], most))
         self._untried = list(self._sizes)
-        self._found: dict[int, float] = {}  # seconds of a step
-        self._steps, self._seconds = 0, 0.0
-        self._best, self._step = most, TRIAL
+        self._found: list[tuple[float, int]] = []  # seconds of a step, and the number of threads
+        self._steps, self._seconds, self._step = 0, 0.0, TRIAL
+        self._best = 1
 
     def choose(self) -> tuple[int, float]:
         """The number of threads, and for how many steps at most."""
-        if len(self._sizes) > 1 and self._untried:
+        if self.most > 1 and self._untried:
             return self._untried[0], max(1.0, TRIAL / self._step)
         return self._best, math.inf
 
@@ -241,14 +242,16 @@ class TeamSize:
         """That so many steps, by the threads that were chosen, took so long."""
         self._steps += steps
         self._seconds += seconds
-        if self._steps:
-            self._step = self._seconds / self._steps
-        if self._untried and self._seconds >= TRIAL:
-            self._found[self._untried.pop(0)] = self._step
-            self._steps, self._seconds = 0, 0.0
-            if not self._untried:
-                self._best = min(self._found, key=self._found.__getitem__)
-        elif not self._untried and self._seconds >= SETTLED:
+        self._step = self._seconds / max(self._steps, 1)
+        if self._seconds < (TRIAL if self._untried else SETTLED):
+            return
+        if self._untried:
+            self._found.append((self._step, self._untried.pop(0)))
+            if self._found[-1] > min(self._found):  # more threads would be slower still
+                self._untried.clear()
+            self._best = min(self._found)[1]
+        else:
             self._found.clear()
-            self._untried = [size for size in self._sizes if self._best <= 2 * size + 1 and size <= 2 * self._best + 1]
-            self._steps, self._seconds = 0, 0.0
+            place = self._sizes.index(self._best)
+            self._untried = self._sizes[max(place - 1, 0) : place + 2]
+        self._steps, self._seconds = 0, 0.0
