@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import os
 import signal
 import threading
@@ -63,7 +64,9 @@ def bits(dtype: str, rule: str, n_threads: int) -> bytes:
     """What two epochs leave: parameters, buffers, gradients, the optimiser's memory and the losses."""
     one = job(dtype, rule, n_threads)
     engine = CompiledEngine(least_work=1)
-    losses = [engine.run_steps(one, one.order(epoch), epoch, 0, one.steps).losses for epoch in range(2)]
+    with pytest.MonkeyPatch.context() as patch:
+        all_threads(patch)
+        losses = [engine.run_steps(one, one.order(epoch), epoch, 0, one.steps).losses for epoch in range(2)]
     parameters = one.net.parameters
     assert np.isfinite(losses).all()
     arrays = parameters.state, parameters.sums, one.state.slots, np.array(losses)
@@ -87,7 +90,7 @@ def test_hundreds_of_runs_in_more_threads_than_cores_give_the_same_bits() -> Non
 
 def large(**settings: Any) -> tuple[bl.Network, bl.History]:
     """A fit with work for four threads in a step; all rows at once, and in batches."""
-    net = bl.Network([bl.Dense(200, "relu"), bl.Dense(3, "softmax")], inputs=100, loss="cross_entropy", seed=1)
+    net = bl.Network([bl.Dense(300, "relu"), bl.Dense(3, "softmax")], inputs=100, loss="cross_entropy", seed=1)
     rng = np.random.default_rng(1)
     X, y = rng.normal(size=(300, 100)), rng.integers(0, 3, 300)
     defaults = {"epochs": 2, "batch_size": 128, "optimizer": bl.Adam(), "engine": "compiled", "progress": False}
@@ -95,7 +98,7 @@ def large(**settings: Any) -> tuple[bl.Network, bl.History]:
 
 
 class Teams:
-    """Counts the threads of every call."""
+    """Keeps the numbers of threads of all calls, which are as many as there may be."""
 
     def __init__(self, monkeypatch: pytest.MonkeyPatch) -> None:
         self.sizes: set[int] = set()
@@ -105,13 +108,21 @@ class Teams:
             return team.run_together(run, count)
 
         monkeypatch.setattr(compiled_engine, "run_together", counted)
+        all_threads(monkeypatch)
+
+
+def all_threads(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(team.TeamSize, "choose", lambda self: (self.most, math.inf))
 
 
 @pytest.mark.parametrize("batch_size", [128, None])
 def test_fit_takes_n_threads_and_gives_the_same_bits(batch_size: int | None, monkeypatch: pytest.MonkeyPatch) -> None:
     teams = Teams(monkeypatch)
-    found = [large(batch_size=batch_size, n_threads=n)[0].parameters.values for n in (1, 2, 4)]
-    assert teams.sizes == {1, 2, 4}
+    found = []
+    for n_threads in (1, 2, 4):
+        found.append(large(batch_size=batch_size, n_threads=n_threads)[0].parameters.values)
+        assert teams.sizes == {n_threads}
+        teams.sizes.clear()
     for values in found[1:]:
         np.testing.assert_array_equal(values, found[0])
 
@@ -120,6 +131,39 @@ def test_small_steps_are_taken_by_one_thread(monkeypatch: pytest.MonkeyPatch) ->
     teams = Teams(monkeypatch)
     large(batch_size=10, n_threads=4)
     assert teams.sizes == {1}
+
+
+def sizes_chosen(seconds_of_a_step: dict[int, float], steps: int) -> list[int]:
+    """The sizes that a team of at most 8 has in so many steps, if these take so long."""
+    size, chosen = team.TeamSize(8), []
+    while len(chosen) < steps:
+        threads, at_most = size.choose()
+        taken = int(min(at_most, steps - len(chosen), 50))
+        size.note(taken, taken * seconds_of_a_step[threads])
+        chosen += [threads] * taken
+    return chosen
+
+
+@pytest.mark.parametrize("best", [1, 2, 4, 8])
+def test_the_number_of_threads_is_what_is_fastest(best: int) -> None:
+    """Tried for a hundredth of a second each, up to the first that is slower; then kept for a second."""
+    chosen = sizes_chosen({n: 0.001 * (1 + abs(math.log2(n / best))) for n in (1, 2, 4, 8)}, 3000)
+    assert set(chosen[:60]) == {n for n in (1, 2, 4, 8) if n <= 2 * best}
+    assert chosen[60:1000] == [best] * 940
+    assert chosen.count(best) > 2850
+    assert set(chosen[60:]) == {n for n in (1, 2, 4, 8) if best <= 2 * n and n <= 2 * best}
+
+
+def test_a_number_of_threads_that_has_become_slow_is_left() -> None:
+    size = team.TeamSize(2)
+    threads, chosen = 0, []
+    for step in range(6000):
+        threads, _ = size.choose()
+        slow = 2 if step > 3000 else 1
+        size.note(1, 0.003 if threads == slow else 0.001)
+        chosen.append(threads)
+    assert chosen[100:900] == [2] * 800
+    assert chosen[5500:5900] == [1] * 400
 
 
 # ── who says how many ──────────────────────────────────────────────────────────────────────────────────────
@@ -160,20 +204,22 @@ def test_n_threads_that_is_none(n_threads: Any) -> None:
 def test_an_estimator_hands_its_threads_on(monkeypatch: pytest.MonkeyPatch) -> None:
     teams = Teams(monkeypatch)
     X = np.random.default_rng(0).normal(size=(300, 100))
-    bl.MLPRegressor(hidden_layer_sizes=(200,), engine="compiled", n_threads=3, max_iter=1, batch_size=128).fit(
+    bl.MLPRegressor(hidden_layer_sizes=(300,), engine="compiled", n_threads=3, max_iter=1, batch_size=128).fit(
         X, X[:, 0]
     )
     assert teams.sizes == {3}
 
 
 # ── what ends early ────────────────────────────────────────────────────────────────────────────────────────
-def test_divergence_ends_all_threads() -> None:
+def test_divergence_ends_all_threads(monkeypatch: pytest.MonkeyPatch) -> None:
+    all_threads(monkeypatch)
     with pytest.raises(DivergenceError):
         large(optimizer=bl.SGD(1e30), n_threads=3, epochs=20)
 
 
 @pytest.mark.filterwarnings("ignore:training was interrupted")
-def test_ctrl_c_ends_all_threads_after_a_step() -> None:
+def test_ctrl_c_ends_all_threads_after_a_step(monkeypatch: pytest.MonkeyPatch) -> None:
+    all_threads(monkeypatch)
     timer = threading.Timer(0.3, lambda: os.kill(os.getpid(), signal.SIGINT))
     timer.start()
     net, history = large(n_threads=3, epochs=1_000_000)
@@ -208,6 +254,7 @@ THREADS_BEFORE = 0
 
 @pytest.mark.filterwarnings("ignore:This process .* is multi-threaded, use of fork")
 def test_between_steps_there_are_no_threads_and_a_fork_trains_on(monkeypatch: pytest.MonkeyPatch) -> None:
+    all_threads(monkeypatch)
     monkeypatch.setitem(globals(), "THREADS_BEFORE", threading.active_count() - 1)
     large(n_threads=2)
     looking = Looking()
@@ -218,6 +265,7 @@ def test_between_steps_there_are_no_threads_and_a_fork_trains_on(monkeypatch: py
 
 # ── what goes wrong among them ─────────────────────────────────────────────────────────────────────────────
 def test_a_system_without_threads_trains_in_one_and_says_so(monkeypatch: pytest.MonkeyPatch) -> None:
+    all_threads(monkeypatch)
     expected = large(n_threads=3)[0].parameters.values.copy()
     start, count = threading.Thread.start, [0]
 

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import math
 import sys
+import time
 from collections.abc import Sequence
 from typing import Any, Final, final
 
@@ -37,13 +38,13 @@ from .chain import INPUT_TYPES, Batch, Chain, Data, Rule
 from .plan import Plan, loss_number, loss_of, plan_of
 from .products import Room, room_for_products
 from .stored import Stored, nothing_stored, stored_rows
-from .team import Team, run_together
+from .team import Team, TeamSize, run_together
 from .update import PIECE
 
 _ROWS_AT_HAND: Final = 2**20  # of a stream, whose places are found at once
 
 #: Multiply-adds of a step for each thread, below which another one would not be worth waiting for it.
-LEAST_WORK: Final = 2**20
+LEAST_WORK: Final = 2**21
 
 
 def work_of_a_step(job: Job) -> int:
@@ -60,7 +61,7 @@ class CompiledEngine:
     Parameters
     ----------
     least_work : int
-        Multiply-adds of a step for each thread, below which there is one thread fewer.
+        Multiply-adds of a step for each thread, below which there are fewer.
     """
 
     name = "compiled"
@@ -72,6 +73,7 @@ class CompiledEngine:
         self._data: Data | None = None
         self._spare: tuple[Array, ...] = ()
         self._rooms: list[Room] = []
+        self._size = TeamSize(1)
 
     def run_steps(self, job: Job, order: Array, epoch: int, first: int, last: int) -> StepResults:
         """Take the steps `first` to `last` − 1 of an epoch (all counted from 0) over the rows in `order`."""
@@ -80,18 +82,26 @@ class CompiledEngine:
             plan = plan_of(job)
             self._run = step.steps_for(plan)
             self._described = _batch(job), _chain(job, plan), _rule(job, plan)
-            count = max(1, min(job.n_threads, work_of_a_step(job) // self._least_work))
-            self._rooms = [room_for_products(job.net.dtype) for _ in range(count)]
+            most = max(1, min(job.n_threads, work_of_a_step(job) // self._least_work))
+            self._rooms = [room_for_products(job.net.dtype) for _ in range(most)]
+            self._size = TeamSize(most)
         results = StepResults([], [])
         while first < last and not results.diverged:
             # The first loss of a run sets the limit for those after it.
-            stop = first + 1 if math.isinf(job.loss_limit) else last
+            is_first = math.isinf(job.loss_limit)
+            threads, at_most = self._size.choose()
+            stop = first + 1 if is_first else int(min(last, first + at_most))
             data, rows = self._at_hand(job, order, epoch, first, stop)
             stop = first + math.ceil(rows.size / job.batch_size)
             rates = _rates(job, epoch, first, stop)
             losses, weights = np.empty(rates.size), np.empty(rates.size)
             limit = min(job.loss_limit, sys.float_info.max)  # infinity is not at or below it
-            looked_at = self._steps(data, *self._described, rows, rates, job.state.step, limit, losses, weights)
+            started = time.perf_counter()
+            looked_at = self._steps(
+                threads, data, *self._described, rows, rates, job.state.step, limit, losses, weights
+            )
+            if not is_first:  # which may have been compiled before it was taken
+                self._size.note(looked_at, time.perf_counter() - started)
             loss = float(losses[looked_at - 1])
             results.diverged = job.lost(loss)
             if loss > limit and not results.diverged:  # the limit has moved: the step that was not taken is tried again
@@ -105,17 +115,17 @@ class CompiledEngine:
         return results
 
     def _steps(
-        self, data: Data, batch: Batch, chain: Chain, rule: Rule, rows: Array, rates: Array, taken: int, limit: float,
-        losses: Array, weights: Array,
+        self, threads: int, data: Data, batch: Batch, chain: Chain, rule: Rule, rows: Array, rates: Array, taken: int,
+        limit: float, losses: Array, weights: Array,
     ) -> int:  # fmt: skip
-        """The steps, by as many threads as there are rooms; returns how many were looked at."""
+        """The steps, by so many threads; returns how many were looked at."""
 
         def run(team: Team) -> int:
             own = chain._replace(room=self._rooms[team.place])
             found: int = self._run(data, batch, own, rule, rows, rates, taken, limit, losses, weights, team)
             return found
 
-        return run_together(run, len(self._rooms))
+        return run_together(run, threads)
 
     def _at_hand(self, job: Job, order: Any, epoch: int, first: int, stop: int) -> tuple[Data, Array]:
         """The data, and the places in it of the rows of steps from `first` on: of a stream, of those in memory."""

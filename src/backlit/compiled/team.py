@@ -9,11 +9,12 @@ machine with other work to do, the thread that is waited for may have to wait fo
 from __future__ import annotations
 
 import ctypes
+import math
 import sys
 import threading
 import warnings
 from collections.abc import Callable
-from typing import Any, Final, NamedTuple
+from typing import Any, Final, NamedTuple, final
 
 import llvmlite.binding as llvm
 import numpy as np
@@ -25,14 +26,18 @@ from ..parameters import Array
 from .math import compiled
 from .vectors import address_of, instruction
 
-#: How often a thread looks before it lets others have the core, and before it sleeps; and for how long, in µs.
-LOOKS, YIELDS, NAP = 300, 20, 50
+#: How often a thread looks before it lets others have the core (some 15 µs), how often it does so before it sleeps, and
+#: for how long, in µs.
+LOOKS, YIELDS, NAP = 300, 200, 50
+
+#: Seconds for which a number of threads is tried, and after which it is tried again whether it is the best.
+TRIAL, SETTLED = 0.01, 1.0
 
 # Places in `Team.signals`, a cache line apart: how many have come, how often all have, and whether nobody is to wait.
 _COME, _ROUND, _END = 0, 8, 16
 _SIGNALS: Final = 24
 
-_YIELD, _SLEEP = "backlit_yield", "backlit_sleep"
+_YIELD, _SLEEP, _PAUSE = "backlit_yield", "backlit_sleep", "llvm.x86.sse2.pause"
 
 
 class Team(NamedTuple):
@@ -65,6 +70,19 @@ def _call(builder: Any, name: str, *arguments: Any) -> None:
     kind = ir.FunctionType(ir.IntType(32), [argument.type for argument in arguments])
     function = builder.module.globals.get(name) or ir.Function(builder.module, kind, name)
     builder.call(function, arguments)
+
+
+@instruction
+def _pause(typing: Any) -> Any:
+    """Tell the processor, where it can be told, that a loop only waits."""
+
+    def generate(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
+        if llvm.get_process_triple().startswith("x86_64"):
+            kind = ir.FunctionType(ir.VoidType(), [])
+            builder.call(builder.module.globals.get(_PAUSE) or ir.Function(builder.module, kind, _PAUSE), [])
+        return context.get_dummy_value()
+
+    return types.none(), generate
 
 
 @instruction
@@ -132,6 +150,8 @@ def wait(team: Team) -> bool:
             _sleep(NAP)
         elif looks > LOOKS:
             _let_others()
+        else:
+            _pause()
     return True
 
 
@@ -188,3 +208,50 @@ def run_together(run: Callable[[Team], int], count: int) -> int:
 def _join(threads: list[threading.Thread]) -> None:
     for thread in threads:
         thread.join()
+
+
+@final
+class TeamSize:
+    """How many threads take the next steps: as many as were fastest when it was last tried.
+
+    On a machine with other work to do a thread that is waited for may wait for a core, and one thread alone may be
+    faster. As the number does not show in the bits, the clock may decide.
+
+    Parameters
+    ----------
+    most : int
+    """
+
+    def __init__(self, most: int) -> None:
+        self.most = most
+        self._sizes = [1]
+        while self._sizes[-1] < most:
+            self._sizes.append(min(2 * self._sizes[-1], most))
+        self._untried = list(self._sizes)
+        self._found: list[tuple[float, int]] = []  # seconds of a step, and the number of threads
+        self._steps, self._seconds, self._step = 0, 0.0, TRIAL
+        self._best = 1
+
+    def choose(self) -> tuple[int, float]:
+        """The number of threads, and for how many steps at most."""
+        if self.most > 1 and self._untried:
+            return self._untried[0], max(1.0, TRIAL / self._step)
+        return self._best, math.inf
+
+    def note(self, steps: int, seconds: float) -> None:
+        """That so many steps, by the threads that were chosen, took so long."""
+        self._steps += steps
+        self._seconds += seconds
+        self._step = self._seconds / max(self._steps, 1)
+        if self._seconds < (TRIAL if self._untried else SETTLED):
+            return
+        if self._untried:
+            self._found.append((self._step, self._untried.pop(0)))
+            if self._found[-1] > min(self._found):  # more threads would be slower still
+                self._untried.clear()
+            self._best = min(self._found)[1]
+        else:
+            self._found.clear()
+            place = self._sizes.index(self._best)
+            self._untried = self._sizes[max(place - 1, 0) : place + 2]
+        self._steps, self._seconds = 0, 0.0
