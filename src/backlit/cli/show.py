@@ -15,7 +15,7 @@ import unicodedata
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Final, final
+from typing import TYPE_CHECKING, Any, Final, TextIO, final
 
 import numpy as np
 
@@ -158,8 +158,7 @@ def reading(file: str) -> Iterator[Callable[[float], None] | None]:
         return
     started = last = time.monotonic()
     name = plain(Path(file).name)
-    # a descriptor of its own: what libraries write meanwhile may be silenced
-    terminal = os.fdopen(os.dup(sys.stderr.fileno()), "w", encoding=sys.stderr.encoding, errors="replace")
+    terminal = _apart(sys.stderr)
 
     def progress(share: float) -> None:
         nonlocal last
@@ -169,12 +168,22 @@ def reading(file: str) -> Iterator[Callable[[float], None] | None]:
             terminal.write(f"\r\x1b[Kreading {name}: {100 * share:.0f} %")
             terminal.flush()
 
-    with terminal:
-        try:
-            yield progress
-        finally:
-            if last > started:
-                terminal.write("\r\x1b[K")
+    try:
+        yield progress
+    finally:
+        if last > started:
+            terminal.write("\r\x1b[K")
+            terminal.flush()
+        if terminal is not sys.stderr:
+            terminal.close()
+
+
+def _apart(stream: TextIO) -> TextIO:
+    """The same terminal by a descriptor of its own, as the usual one may be silenced; the stream itself without one."""
+    try:
+        return os.fdopen(os.dup(stream.fileno()), "w", encoding=stream.encoding, errors="replace")
+    except OSError:
+        return stream
 
 
 @contextmanager

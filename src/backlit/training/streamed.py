@@ -44,27 +44,30 @@ class Spread:
         self.weight = together
 
 
-def evaluate_streamed(net: Network, source: StreamedSource) -> dict[str, float]:
-    """Loss and metrics as `evaluation.evaluate` has them; sums in another order may differ in their last digits."""
+def evaluate_streamed(net: Network, source: StreamedSource, *, classes: bool = True) -> dict[str, float]:
+    """Loss and metrics as `evaluation.evaluate` has them; sums in another order may differ in their last digits.
+
+    Targets are classes where all are 0 or 1; where one late is not, the rows are gone through again.
+    """
+    classes = classes and (net.output_layer.activation.probabilities or net.loss_function.targets == "classes")
     loss_sum = weight_sum = right = 0.0
-    classes = net.output_layer.activation.probabilities or net.loss_function.targets == "classes"
-    middle = net.output_layer.activation.middle
     errors, targets = Spread(), Spread()
     for X, Y, weight in source.in_order():
+        outputs = np.empty((len(X), net.outputs), net.dtype)
         for rows, work in net.pieces(len(X)):
-            y, w = Y[rows], None if weight is None else weight[rows]
-            work.load(X[rows], y, w)
-            a = net.forward_pass(work)
+            work.load(X[rows], Y[rows], None if weight is None else weight[rows])
+            outputs[rows] = net.forward_pass(work)
             losses, weights = net.loss_sums(work)
             loss_sum += losses
             weight_sum += weights
-            classes = classes and bool(((y == 0) | (y == 1)).all())
-            if classes:
-                hit = a.argmax(axis=1) == y.argmax(axis=1) if y.shape[1] > 1 else (a[:, 0] > middle) == (y[:, 0] > 0.5)
-                right += float(np.count_nonzero(hit) if w is None else hit @ w.astype(np.float64))
-            exact = y.astype(np.float64)
-            errors.add(a - exact, w)
-            targets.add(exact, w)
+        if not classes:
+            exact = Y.astype(np.float64)
+            errors.add(outputs - exact, weight)
+            targets.add(exact, weight)
+        elif ((Y == 0) | (Y == 1)).all():
+            right += _right(net, outputs, Y, weight)
+        else:
+            return evaluate_streamed(net, source, classes=False)
     result = {"loss": net.mean_loss(loss_sum, weight_sum)}
     if classes:
         return {**result, "accuracy": right / weight_sum}
@@ -73,3 +76,12 @@ def evaluate_streamed(net: Network, source: StreamedSource) -> dict[str, float]:
     flat = spread == 0.0
     r2 = np.where(flat, np.where(squares == 0.0, 1.0, 0.0), 1.0 - squares / np.where(flat, 1.0, spread))
     return {**result, "r2": float(r2.mean()), "rmse": float(np.sqrt(squares).mean())}
+
+
+def _right(net: Network, outputs: Array, Y: Array, weight: Array | None) -> float:
+    """The weight of the rows whose class is predicted."""
+    if outputs.shape[1] > 1:
+        hit = outputs.argmax(axis=1) == Y.argmax(axis=1)
+    else:
+        hit = (outputs[:, 0] > net.output_layer.activation.middle) == (Y[:, 0] > 0.5)
+    return float(np.count_nonzero(hit)) if weight is None else float(weight[hit].sum(dtype=np.float64))
