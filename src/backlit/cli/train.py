@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from dataclasses import replace
 from typing import Annotated, Any, Literal
 
 from cyclopts import Parameter
@@ -12,10 +13,12 @@ from ..data.recipe import Preset
 from ..exceptions import ConfigurationError, missing_extra
 from ..files import write_picture
 from ..kinds.optimizers import OPTIMIZERS
+from ..parallel.mpi import DEADLINE, SHARDS
 from ..training.history import History
 from . import show
 from .keeping import Keeping
 from .outputs import check_output, check_picture
+from .processes import Processes
 from .settings import Flag, Outcome, Settings, TaskOption, separator
 
 _OPTIMIZER_HELP = f"How a gradient becomes a step: {', '.join(OPTIMIZERS)}. [default: adamw, for images adam]"
@@ -64,6 +67,11 @@ def train(
     decimal: Literal[".", ","] | None = None,
     class_weight: Literal["balanced"] | None = None,
     loose_labels: Annotated[bool, Flag] = False,
+    processes: int | None = None,
+    shards: int = SHARDS,
+    reduction: Literal["exact", "fast"] = "exact",
+    deadline: float = DEADLINE,
+    max_restarts: int = 0,
     json: Annotated[bool, Flag] = False,
 ) -> None:
     """Train a network on a table or on images, and save it.
@@ -134,10 +142,24 @@ def train(
         balanced: every class weighs the same in training, however many rows it has.
     loose_labels
         In a validation file, take labels that differ only by case, blanks or a full stop as the same.
+    processes
+        Train over that many processes of this machine, which MPI starts; over several machines, start the command with
+        mpiexec instead.
+    shards
+        Into how many pieces each batch is cut for the processes, a power of two: the model depends on it, and not on
+        how many processes there are.
+    reduction
+        How the processes add up: exact gives the same model for any power of two of them; fast is MPI's own sum.
+    deadline
+        Seconds after which a process that does not answer ends the run.
+    max_restarts
+        How often a run over processes that has failed goes on from its checkpoint by itself.
     json
         Print one JSON object with the final metrics to stdout; everything else goes to stderr.
     """
+    several = Processes(processes, shards, reduction, deadline, max_restarts)
     keeping = Keeping.of(out, checkpoint, every, resume)
+    several.check(keeping.checkpoint, minutes)
     given = {
         "hidden": tuple(hidden) if hidden else None,
         "activation": activation,
@@ -148,6 +170,7 @@ def train(
         "dropout": dropout,
     }
     given = {name: value for name, value in given.items() if value is not None}
+    keeping = replace(keeping, team=several.team()) if several.joins() else keeping
     settings = Settings(
         **{**_OF_IMAGES, **given},
         validation=validation,
@@ -165,6 +188,7 @@ def train(
         check_output("--plot", plot, inputs=inputs, others={"--out": out})
         check_picture(plot)
     keeping.check(inputs=inputs, others={} if plot is None else {"--plot": plot})
+    several.start(keeping.checkpoint)
     started = time.perf_counter()
     from ..data.images import is_image_folder
 

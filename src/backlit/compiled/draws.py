@@ -27,16 +27,16 @@ def _high_word(a: Any, b: Any) -> Any:
 
 
 @compiled
-def draw_factors(seed: Any, layer: int, step: int, rate: float, factors: Array) -> None:
+def draw_factors(seed: Any, layer: int, step: int, rate: float, factors: Array, skip: int) -> None:
     """0 with probability `rate`, else 1/(1 − rate): the numbers of `keyed_generator(seed, "dropout", step, layer)`.
 
     Philox 4×64, 10 rounds. Each 64-bit word makes two float32 numbers, its low half first, of 24 bits each.
-    Source: Salmon et al. (2011); the order of words is that of NumPy.
+    The first `skip` of them are left out. Source: Salmon et al. (2011); the order of words is that of NumPy.
     """
     kept = factors.dtype.type(1.0 / (1.0 - rate))
     threshold = np.float32(rate)
     words = np.empty(4, np.uint64)
-    for block in range((factors.size + 7) // 8):
+    for block in range(skip // 8, (skip + factors.size + 7) // 8):
         c0, c1, c2, c3 = np.uint64(block + 1), np.uint64(0), np.uint64(step), np.uint64(layer)
         k0, k1 = np.uint64(seed), np.uint64(_DROPOUT)
         for _ in range(10):
@@ -46,10 +46,10 @@ def draw_factors(seed: Any, layer: int, step: int, rate: float, factors: Array) 
             k0 += _W0
             k1 += _W1
         words[0], words[1], words[2], words[3] = c0, c1, c2, c3
-        for i in range(min(8, factors.size - 8 * block)):
+        for i in range(max(0, skip - 8 * block), min(8, skip + factors.size - 8 * block)):
             bits = (words[i // 2] >> np.uint64(32 * (i % 2))) & np.uint64(0xFFFFFFFF)
             uniform = np.float32(bits >> np.uint64(8)) * np.float32(2.0**-24)
-            factors[8 * block + i] = kept if uniform >= threshold else factors.dtype.type(0)
+            factors[8 * block + i - skip] = kept if uniform >= threshold else factors.dtype.type(0)
 
 
 teach(kernel.draw_uniform_factors, draw_factors)

@@ -15,10 +15,12 @@ import numpy as np
 from ..kinds.kernel import ACTIVATION, BUFFERS, COLUMNS, DELTA, INPUTS, KERNEL, OUTPUTS, PARAMETERS, ROOM, A
 from ..kinds.schedules import rate_at
 from ..parameters import Array
+from ..training.communicators import SerialCommunicator
 from ..training.job import Job, StepResults
 from . import step
 from .plan import Plan, loss_number, loss_of, plan_of
 from .products import empty_panel
+from .shards import SharedSteps
 
 
 @final
@@ -32,6 +34,7 @@ class CompiledEngine:
 
     def __init__(self) -> None:
         self._run: Any = None
+        self._shared: SharedSteps | None = None
         self._described: tuple[step.Data, step.Batch, step.Chain, step.Rule] | None = None
 
     def run_steps(self, job: Job, order: Array, epoch: int, first: int, last: int) -> StepResults:
@@ -39,8 +42,14 @@ class CompiledEngine:
         if self._described is None:
             _check_own_loss(job)
             plan = plan_of(job)
-            self._run = step.steps_for(plan)
-            self._described = _data(job), _batch(job), _chain(job, plan), _rule(job, plan)
+            described = _data(job), _batch(job), _chain(job, plan), _rule(job, plan)
+            if isinstance(job.communicator, SerialCommunicator):
+                self._run = step.steps_for(plan)
+            else:
+                self._shared = SharedSteps(plan, described)
+            self._described = described
+        if self._shared is not None:
+            return self._shared.run(job, order, epoch, first, last)
         results = StepResults([], [])
         while first < last and not results.diverged:
             # The first loss of a run sets the limit for those after it.
@@ -142,6 +151,7 @@ def _chain(job: Job, plan: Plan) -> step.Chain:
         remembers=bool(parameters.buffers.size),
         parts=np.array([(where.start, where.stop, is_weight) for where, is_weight in places], np.int64),
         memory=np.empty(used, net.dtype),
+        first=np.zeros(1, np.int64),
         panel=panel,
         turned=np.empty(panel.shape[1] * max(layer.inputs for layer in net.layers), net.dtype),
         values=parameters.values,

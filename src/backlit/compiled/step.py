@@ -60,6 +60,7 @@ class Chain(NamedTuple):
     remembers: bool  # whether there are buffers
     parts: Array  # (parameters, 3): start, stop, and whether it is a weight
     memory: Array  # a, delta and room of every layer
+    first: Array  # (1,): the number of the first row at work in its batch
     panel: Array  # see `products.multiply`
     turned: Array  # see `products.multiply_left_transposed`
     values: Array  # (P,)
@@ -203,8 +204,8 @@ def _gradient(plan: Plan) -> Any:
     return compiled(gradient)
 
 
-def _train_step(plan: Plan) -> Any:
-    """One step; returns the loss before it and the weight of the batch. With a loss above the limit it is not taken."""
+def _train_step(plan: Plan) -> tuple[Any, Any]:
+    """One step in two halves: the sums over rows, and the step that is made of them."""
     forward, backward = _passes(plan)
     remember, gradient = _remember(plan), _gradient(plan)
     update = _one_of(
@@ -212,18 +213,22 @@ def _train_step(plan: Plan) -> Any:
         "values, gradients, slots, start, stop, scale, rate, t, is_weight, settings",
     )
 
-    def train_step(
-        chain: Chain, rule: Rule, a_0: Array, y: Array, w: Array, rate: float, step: int, limit: float
-    ) -> Any:
-        real = chain.values.dtype.type
-        values, sums = chain.values, chain.sums
-        gradients = sums[: values.size]
+    def leave_sums(chain: Chain, a_0: Array, y: Array, w: Array, step: int) -> Any:
+        """Leave the sums over rows in `sums`, loss and weight in its tail; return the weight."""
+        sums = chain.sums
         forward(chain, a_0, w, step)
         sums[-2] = backward(chain, a_0, y, w)
         weight = 0.0
         for i in range(w.size):
             weight += w[i]
         sums[-1] = weight
+        return weight
+
+    def take_step(chain: Chain, rule: Rule, n: int, weight: float, rate: float, step: int, limit: float) -> Any:
+        """Make a step of the sums over n rows; return the loss before it. With a loss above the limit none is made."""
+        real = chain.values.dtype.type
+        values, sums = chain.values, chain.sums
+        gradients = sums[: values.size]
         if weight > 0.0:
             loss = sums[-2] / weight
             scale = real(1.0 / weight)
@@ -237,16 +242,16 @@ def _train_step(plan: Plan) -> Any:
 
         if loss <= limit:
             if chain.remembers:
-                remember(chain, a_0.shape[0])
+                remember(chain, n)
             for k in range(chain.parts.shape[0]):
                 start, stop, is_weight = chain.parts[k, 0], chain.parts[k, 1], chain.parts[k, 2]
                 update(
                     rule.kind, values, gradients, rule.slots, start, stop, scale, rate, step + 1, is_weight == 1,
                     rule.settings,
                 )  # fmt: skip
-        return loss, weight
+        return loss
 
-    return compiled(train_step)
+    return compiled(leave_sums), compiled(take_step)
 
 
 @compiled
@@ -276,7 +281,7 @@ def _load(data: Data, rows: Array, batch: Batch) -> None:
 @functools.cache
 def steps_for(plan: Plan) -> Callable[..., int]:
     """The compiled function for a plan; of built-in kinds it is kept on disk for the next process."""
-    train_step = _train_step(plan)
+    leave_sums, take_step = _train_step(plan)
 
     def run_steps(
         data: Data, batch: Batch, chain: Chain, rule: Rule, order: Array, rates: Array, step: int, limit: float,
@@ -292,14 +297,42 @@ def steps_for(plan: Plan) -> Callable[..., int]:
             n = rows.size
             if data.Y.shape[0] > size:
                 _load(data, rows, batch)
-            losses[i], weights[i] = train_step(
-                chain, rule, batch.a[:n], batch.y[:n], batch.weight[:n], rates[i], step + i, limit
-            )
+            weights[i] = leave_sums(chain, batch.a[:n], batch.y[:n], batch.weight[:n], step + i)
+            losses[i] = take_step(chain, rule, n, weights[i], rates[i], step + i, limit)
             if not losses[i] <= limit:  # NaN is not below anything
                 return i + 1
         return rates.size
 
-    found: Callable[..., int] = jit(run_steps, error_model="numpy", nogil=True, no_cfunc_wrapper=True)
+    return _kept(run_steps, plan)
+
+
+@functools.cache
+def halves_for(plan: Plan) -> tuple[Callable[..., float], Callable[..., float]]:
+    """A step in two compiled functions, between which several processes add up what they have found."""
+    leave_sums, take_step = _train_step(plan)
+
+    def shard_sums(data: Data, batch: Batch, chain: Chain, rows: Array, first: int, step: int) -> float:
+        """Leave the sums over some rows of a batch in `chain.sums`; the first of them is its row number `first`."""
+        n = rows.size
+        if data.Y.shape[0] > batch.a.shape[0]:
+            _load(data, rows, batch)
+            first_read = 0
+        else:  # all rows are there
+            first_read = first
+        chain.first[0] = first
+        stop = first_read + n
+        a_0, y, w = batch.a[first_read:stop], batch.y[first_read:stop], batch.weight[first_read:stop]
+        return float(leave_sums(chain, a_0, y, w, step))
+
+    def whole_step(chain: Chain, rule: Rule, n: int, weight: float, rate: float, step: int, limit: float) -> float:
+        return float(take_step(chain, rule, n, weight, rate, step, limit))
+
+    return _kept(shard_sums, plan), _kept(whole_step, plan)
+
+
+def _kept(function: Callable[..., Any], plan: Plan) -> Callable[..., Any]:
+    """Compiled, and kept on disk for the next process where all its kinds are built in."""
+    found: Callable[..., Any] = jit(function, error_model="numpy", nogil=True, no_cfunc_wrapper=True)
     if plan.key is None:
         return found
     try:
@@ -309,7 +342,7 @@ def steps_for(plan: Plan) -> Callable[..., int]:
             "the compiled engine compiles anew in every process, as Numba finds no folder to keep its functions in: "
             "set NUMBA_CACHE_DIR to one that can be written",
             BacklitWarning,
-            stacklevel=2,
+            stacklevel=3,
         )
     return found
 

@@ -10,6 +10,7 @@ A kernel finds everything in the `chain` that describes the network:
     chain.settings[i]   its settings, as its `kernel_settings` gave them
     chain.values        all parameters; chain.sums all gradients, summed over the rows; chain.buffers
     chain.memory        a, delta and the room of all layers for one batch
+    chain.first[0]      the number of the first row in its batch: 0, unless the batch is cut into shards
 """
 
 from __future__ import annotations
@@ -88,7 +89,11 @@ def multiply_elements(X: Array, Y: Array, out: Array) -> None:
             out[i, j] = X[i, j] * Y[i, j]
 
 
-def draw_uniform_factors(seed: Any, layer: Any, step: Any, rate: Any, factors: Array) -> None:
-    """factors ← 0 with probability `rate`, else 1/(1 − rate), by the key (seed, "dropout", step, layer)."""
-    uniform = keyed_generator(int(seed), "dropout", int(step), int(layer)).random(factors.size, dtype=np.float32)
+def draw_uniform_factors(seed: Any, layer: Any, step: Any, rate: Any, factors: Array, skip: Any) -> None:
+    """factors ← 0 with probability `rate`, else 1/(1 − rate), by the key (seed, "dropout", step, layer).
+
+    `skip` of them, those of earlier rows of the batch, are left out.
+    """
+    rng = keyed_generator(int(seed), "dropout", int(step), int(layer), skip=int(skip))
+    uniform = rng.random(factors.size, dtype=np.float32)
     factors[:] = (uniform >= rate) / (1.0 - rate)

@@ -71,8 +71,6 @@ def obstacle(job: Job) -> str | None:
         return "X is sparse"
     if is_source(job.X):
         return "X makes its rows when asked"
-    if job.communicator.size > 1:
-        return "several processes work together"
     return None
 
 

@@ -20,7 +20,7 @@ from ..network import Network
 from ..parameters import Array
 from ..randomness import keyed_generator
 from ..typing import BatchSource
-from .communicators import SerialCommunicator
+from .communicators import Communicator, SerialCommunicator
 
 #: A loss beyond this many times its usual size ends training: it will not come back.
 EXPLOSION = 1e6
@@ -80,7 +80,7 @@ class Job:
     batch_size: int
     shuffle: bool = True
     gradient: FiniteDifference | None = None
-    communicator: SerialCommunicator = field(default_factory=SerialCommunicator)
+    communicator: Communicator = field(default_factory=SerialCommunicator)
     loss_limit: float = math.inf
     pace: int = 64
     asked_to_stop: Callable[[], bool] = field(default=lambda: False)
