@@ -76,7 +76,7 @@ class Launch:
         self.step = 0
         self._said = False  # whether a process has said what was wrong
         self._dead, self._signal, self._asked = b"", 0, 0
-        self._stopped: int | None = None  # the rank
+        self._stopped: list[int] = []  # ranks
 
     def run(self) -> int:
         """Start the processes and wait for their end; returns the exit code."""
@@ -129,12 +129,11 @@ class Launch:
             try:
                 return process.wait(_LOOK)
             except subprocess.TimeoutExpired:
-                begun = status[:, 2] > 0
-                still = begun & (status[:, 2] == seen)
+                still = status[:, 2] == seen
             if not still.any():
                 seen, since = status[:, 2].copy(), time.monotonic()
             elif time.monotonic() - since > self._deadline + _LATER:
-                self._stopped = int(np.flatnonzero(still)[0])
+                self._stopped = np.flatnonzero(still).tolist()
                 process.kill()
 
     def _pump(self, source: IO[bytes], to: Any) -> None:
@@ -160,18 +159,15 @@ class Launch:
     def _tell(self, status: Any, code: int) -> None:
         """Say what nobody could say who is dead."""
         dead = [r for r, pid in enumerate(status[:, 0]) if pid and str(pid).encode() == self._dead]
-        rank = self._stopped if self._stopped is not None else dead[0] if dead else None
-        step = self.step if rank is None else int(status[rank, 1])
-        if self._asked:
+        ranks = self._stopped or dead
+        step = int(status[ranks[0], 1]) if ranks else self.step
+        who = f"rank{'s' if len(ranks) > 1 else ''} {', '.join(map(str, ranks))}" if ranks else "one of the processes"
+        if self._stopped:
+            how = f"showed no life for {self._deadline:g} s"
+        elif self._asked:
             who, how = "the run", "was interrupted" if self._asked == signal.SIGINT else "was asked to end"
         else:
-            who = "one of the processes" if rank is None else f"rank {rank}"
-            if self._stopped is not None:
-                how = f"has shown no life for {self._deadline:g} s"
-            elif self._signal:
-                how = f"was ended by {signal.Signals(self._signal).name}"
-            else:
-                how = f"ended with code {code}"
+            how = f"was ended by {signal.Signals(self._signal).name}" if self._signal else f"ended with code {code}"
         where = f"in step {step}" if step else "before the first step"
         sys.stderr.write(f"backlit: {who} {how} {where}\n")
         sys.stderr.flush()

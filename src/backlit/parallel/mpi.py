@@ -157,6 +157,7 @@ class MPICommunicator:
     # ── a step ───────────────────────────────────────────────────────────────────────────────────────────
 
     def shards(self, n: int) -> list[slice]:
+        self._guard.at_step(self._step + 1)
         own = self._shards // self.size
         pieces = cut(n, self._shards)[self.rank * own : (self.rank + 1) * own]
         return [piece for piece in pieces if piece.stop > piece.start]
@@ -166,7 +167,6 @@ class MPICommunicator:
 
     def allreduce(self, sums: Array) -> None:
         self._step += 1
-        self._guard.at_step(self._step)
         if self._vector.size != sums.size + 2 or self._vector.dtype != sums.dtype:
             self._vector = np.empty(sums.size + 2, sums.dtype)
             self._received = np.empty_like(self._vector)
@@ -282,14 +282,20 @@ class MPICommunicator:
             kinds, counts = np.unique(found, return_counts=True)
             usual = kinds[counts.argmax()]
             odd = [r for r, one in enumerate(found) if one != usual]
-            who = f"rank {odd[0]} no longer has" if self.size > 2 else "ranks 0 and 1 no longer have"
+            who = f"rank {odd[0]} no longer has the parameters of the others"
+            if self.size == 2:
+                who = "ranks 0 and 1 no longer have the same parameters"
             raise RankError(
-                f"{who} the parameters of the others after step {self._step}: let callbacks change them at the end of "
+                f"{who} after step {self._step}: let callbacks change them at the end of "
                 "an epoch alone, and look for differences between the machines",
                 speaks=self.rank == 0,
             )
         change()
         if self.tell(lambda: zlib.crc32(array.data) != own):
+            self.give(array)
+
+    def give(self, array: Array) -> None:
+        if self.size > 1:
             self._wait([self._comm.Ibcast(array)])
 
     def _gather(self, own: Array) -> Array:

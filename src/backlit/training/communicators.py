@@ -75,6 +75,10 @@ class Communicator(Protocol):
         """Let rank 0 do what may change an array that all have the same of, and give it to the others if it has."""
         ...
 
+    def give(self, array: Array) -> None:
+        """Give the others an array of rank 0."""
+        ...
+
     def agree(self, describe: Callable[[], dict[str, Any]], ahead: Ahead) -> None:
         """Refuse to begin unless all processes describe the run alike.
 
@@ -129,6 +133,9 @@ class SerialCommunicator:
 
     def spread(self, array: Array, change: Callable[[], object]) -> None:
         change()
+
+    def give(self, array: Array) -> None:
+        """There are no others."""
 
     def agree(self, describe: Callable[[], dict[str, Any]], ahead: Ahead) -> None:
         """One is of one mind."""

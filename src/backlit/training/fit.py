@@ -201,7 +201,7 @@ def _assemble(training: Training, job: Job, epochs: int) -> None:
 def _share_result(training: Training, team: Communicator) -> None:
     """Give all the network and the history that rank 0 has: its callbacks may have gone back to the best epoch."""
     history = training.history
-    team.spread(training.net.parameters.state, lambda: None)
+    team.give(training.net.parameters.state)
     columns, stopped, best = team.tell(lambda: (history.to_dict(), history.stopped, history.best_epoch))
     if team.rank:
         history.replace(columns)
