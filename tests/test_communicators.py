@@ -186,7 +186,8 @@ def test_the_model_counts_messages_and_bytes() -> None:
 
 def test_efficiency_falls_with_the_ranks_and_not_where_sums_hide_behind_the_backward_pass() -> None:
     link = Link(1e-5, 1e9)
-    found = [efficiency(1.0, 1e7, ranks, link) for ranks in (1, 2, 16, 1024)]
+    found = [efficiency(1.0, 0.0, 1e7, ranks, link) for ranks in (1, 2, 16, 1024)]
     assert found[0] == 1.0
     assert found == sorted(found, reverse=True)
-    assert efficiency(1.0, 1e7, 16, link, overlap=1.0) == 1.0
+    assert efficiency(1.0, 0.0, 1e7, 16, link, overlap=1.0) == 1.0
+    assert efficiency(1.0, 0.25, 1e7, 1000, Link(0.0, math.inf)) < 0.01  # what is not shared is left

@@ -29,6 +29,7 @@ try:
 except BacklitError as error:
     pytest.skip(str(error), allow_module_level=True)
 
+DEADLINE = 2.0  # seconds
 PROGRAM = Path(__file__).parent / "mpi_program.py"
 SOURCE = Path(__file__).parent.parent / "src"
 pytestmark = pytest.mark.xdist_group("mpi")  # several at once would be more processes than cores
@@ -76,19 +77,21 @@ def test_any_power_of_two_leaves_the_bits_of_one(engine: str, n: int) -> None:
 class Run:
     """One start of the program with a fault in it, or several where it may go on."""
 
-    def __init__(self, folder: Path, capfd: Any, *, deadline: float = 2.0) -> None:
-        self.checkpoint, self.capfd, self.deadline = folder / "run", capfd, deadline
+    def __init__(self, folder: Path, capfd: Any) -> None:
+        self.checkpoint, self.capfd = folder / "run", capfd
 
     def __call__(self, fault: str, when: str, rank: int, restarts: int = 0) -> tuple[int, str, float]:
         """The exit code, what was said, and the seconds it took."""
 
+        deadline = DEADLINE if fault == "stop" else 60.0
+
         def command(resume: Path | None) -> list[str]:
-            given = ["--deadline", str(self.deadline), "--fault", fault, "--when", when, "--rank", str(rank)]
+            given = ["--deadline", str(deadline), "--fault", fault, "--when", when, "--rank", str(rank)]
             given += [] if resume is None else ["--resume", str(resume)]
             return [sys.executable, "-W", "ignore", str(PROGRAM), "train", str(self.checkpoint), *given]
 
         started = time.monotonic()
-        code = launch(command, 2, deadline=self.deadline, checkpoint=str(self.checkpoint), max_restarts=restarts)
+        code = launch(command, 2, deadline=deadline, checkpoint=str(self.checkpoint), max_restarts=restarts)
         said = self.capfd.readouterr()
         return code, said.out + said.err, time.monotonic() - started
 
@@ -193,7 +196,7 @@ def test_every_fault_at_every_place(fault: tuple[str, str], rank: int, run: Run)
     assert code != 0
     assert re.fullmatch("backlit: " + WORDS[fault].format(rank=rank), line(said)), said
     assert nobody_is_left(run.checkpoint)
-    assert seconds < run.deadline + 2.0 + 3.0  # the processes take up to 3 s to begin
+    assert seconds < DEADLINE + 2.0 + 3.0  # the processes take up to 3 s to begin
     if fault[1] != "start":
         code, said, _ = run(*fault, rank, restarts=1)
         assert (code, digest(said)) == (0, whole), said
@@ -246,7 +249,17 @@ def backlit(*arguments: str, n: int = 0) -> subprocess.CompletedProcess[str]:
 
 
 def train(table: Path, out: Path, *more: str, n: int = 0) -> subprocess.CompletedProcess[str]:
-    given = ["--target", "y", "--preset", "fast", "--epochs", "2", "--engine", "reference", "--out", str(out)]
+    given = [
+        *(() if "--target" in more else ("--target", "y")),
+        "--preset",
+        "fast",
+        "--epochs",
+        "2",
+        "--engine",
+        "reference",
+        "--out",
+        str(out),
+    ]
     return backlit("train", str(table), *given, *more, n=n)
 
 
@@ -336,7 +349,7 @@ def test_a_signal_ends_all_after_the_same_step_and_the_run_goes_on(
     model, kept = tmp_path / "model", tmp_path / "run"
     given = [
         "train", str(table), "--target", "y", "--preset", "fast", "--engine", "reference", "--out", str(model),
-        "--checkpoint", str(kept), "--epochs", "400", "--hidden", "300", "--hidden", "300", "--batch-size", "16",
+        "--checkpoint", str(kept), "--epochs", "120", "--batch-size", "4",
     ]  # fmt: skip
     assert backlit(*given, "--processes", "2").returncode == 0
     whole = model.read_bytes()

@@ -13,7 +13,7 @@ from ..checks import positive, positive_whole
 from ..exceptions import BacklitError, ConfigurationError
 from ..parallel.guard import LAUNCHER, found_guard, guard, started_by_mpi
 from ..parallel.launch import launch
-from ..parallel.mpi import DEADLINE, SHARDS, mpi
+from ..parallel.team import DEADLINE, SHARDS, mpi
 from ..training.communicators import Communicator
 from .show import Ended, plain
 

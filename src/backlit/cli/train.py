@@ -13,7 +13,7 @@ from ..data.recipe import Preset
 from ..exceptions import ConfigurationError, missing_extra
 from ..files import write_picture
 from ..kinds.optimizers import OPTIMIZERS
-from ..parallel.mpi import DEADLINE, SHARDS
+from ..parallel.team import DEADLINE, SHARDS
 from ..training.history import History
 from . import show
 from .keeping import Keeping

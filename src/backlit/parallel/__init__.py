@@ -1,5 +1,5 @@
 """One training over many processes, with MPI."""
 
-from .mpi import MPICommunicator, mpi
+from .team import MPICommunicator, mpi
 
 __all__ = ["MPICommunicator", "mpi"]

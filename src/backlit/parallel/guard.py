@@ -37,6 +37,15 @@ BEFORE: Final = "before the first step"
 _POLITE: Final = 1.0
 
 
+#: Seconds that the launcher of MPI has to hand on what was said: at an abort it forgets what is in its pipes.
+_READ: Final = 0.2
+
+
+def said_in(status: str | os.PathLike[str]) -> Path:
+    """Where a process leaves its last words for our own launcher, beside the status."""
+    return Path(f"{os.fspath(status)}.said")
+
+
 def started_by_mpi() -> bool:
     """Whether a launcher of MPI (`mpiexec`, `mpirun`, `srun`) has started this process."""
     return any(name in os.environ for name in _RANKS)
@@ -119,10 +128,13 @@ class Guard:
             return
         if not speaks:
             time.sleep(_POLITE)
-        stream = sys.__stderr__
-        if stream is not None:
-            stream.writelines(f"backlit: {line}\n" for line in lines)
-            stream.flush()
+        text = "".join(f"backlit: {line}\n" for line in lines)
+        if self._status is not None:
+            said_in(os.environ[STATUS]).write_text(text, encoding="utf-8")
+        if sys.__stderr__ is not None:
+            sys.__stderr__.write(text)
+            sys.__stderr__.flush()
+        time.sleep(_READ)
         self.mpi.COMM_WORLD.Abort(code)
         os._exit(code)  # MPICH comes back, and is ended a moment later
 

@@ -23,7 +23,7 @@ import numpy as np
 
 from ..exceptions import missing_extra
 from ..training.checkpoint import last_whole
-from .guard import LAUNCHER, STATUS, STATUS_COLUMNS
+from .guard import LAUNCHER, STATUS, STATUS_COLUMNS, said_in
 
 #: What launchers print besides, of MPICH and of Open MPI.
 _NOISE: Final = re.compile(
@@ -32,21 +32,22 @@ _NOISE: Final = re.compile(
     rb"mpirun noticed|mpiexec noticed|prterun|Primary job +terminated|a non-zero exit code|\[[^]]+:[0-9]+\] "
 )
 _LOOK: Final = 0.1  # seconds between two looks at the processes
+_TO_BEGIN: Final = 120.0  # seconds that all processes have to load their libraries
 _LATER: Final = 1.2  # seconds that the processes have to find out by themselves
 _PROCESS: Final = re.compile(rb"PID ([0-9]+) RUNNING AT|[Pp]rocess rank [0-9]+ with PID ([0-9]+)")
 _SIGNAL: Final = re.compile(rb"EXIT STRING: .*\(signal ([0-9]+)\)|exited on signal ([0-9]+)")
 
 
 def launcher_of_mpi() -> list[str]:
-    """The command that starts processes: of the environment that Python runs in, or else of the system.
+    """The command that starts processes: as BACKLIT_MPIEXEC says, or of Python's environment, or of the system.
 
     Raises
     ------
     MissingExtraError
     """
     beside = Path(sys.executable).parent / "mpiexec"
-    found = str(beside) if beside.exists() else shutil.which("mpiexec")
-    if found is None:
+    found = os.environ.get("BACKLIT_MPIEXEC") or (str(beside) if beside.exists() else shutil.which("mpiexec"))
+    if found is None or shutil.which(found) is None:
         raise missing_extra("mpiexec", "mpi", "training over several processes")
     said = subprocess.run([found, "--version"], capture_output=True, text=True, check=False).stdout
     # Open MPI starts no more processes than there are cores unless it is told that it may.
@@ -90,9 +91,11 @@ class Launch:
                 arguments, env=environment, stdout=subprocess.PIPE, stderr=subprocess.PIPE, start_new_session=True
             ) as process:
                 code = self._follow(process, status)
+            said = said_in(path).read_text(encoding="utf-8") if said_in(path).exists() else ""
         self.step = int(status[:, 1].max())
         if code and not self._said:
-            self._tell(status, code)
+            sys.stderr.write(said or self._words(status, code))
+            sys.stderr.flush()
         number = self._asked or self._signal
         return 128 + number if code and number else code
 
@@ -132,7 +135,7 @@ class Launch:
                 still = status[:, 2] == seen
             if not still.any():
                 seen, since = status[:, 2].copy(), time.monotonic()
-            elif time.monotonic() - since > self._deadline + _LATER:
+            elif time.monotonic() - since > (self._deadline + _LATER if (seen > 0).all() else _TO_BEGIN):
                 self._stopped = np.flatnonzero(still).tolist()
                 process.kill()
 
@@ -156,8 +159,8 @@ class Launch:
             to.flush()
             held = b""
 
-    def _tell(self, status: Any, code: int) -> None:
-        """Say what nobody could say who is dead."""
+    def _words(self, status: Any, code: int) -> str:
+        """What nobody could say who is dead."""
         dead = [r for r, pid in enumerate(status[:, 0]) if pid and str(pid).encode() == self._dead]
         ranks = self._stopped or dead
         step = int(status[ranks[0], 1]) if ranks else self.step
@@ -169,8 +172,7 @@ class Launch:
         else:
             how = f"was ended by {signal.Signals(self._signal).name}" if self._signal else f"ended with code {code}"
         where = f"in step {step}" if step else "before the first step"
-        sys.stderr.write(f"backlit: {who} {how} {where}\n")
-        sys.stderr.flush()
+        return f"backlit: {who} {how} {where}\n"
 
 
 def launch(

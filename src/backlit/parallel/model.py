@@ -1,6 +1,7 @@
 """How long a step takes on many processes: the model of `docs/scaling.md`, and what the program says before it begins.
 
-A step of one process takes t seconds. On p processes each takes t/p, and then the sums of s bytes are added up:
+A step of one process takes t seconds for its rows and u for the optimiser. On p processes each takes t/p + u, and
+between the two the sums of s bytes are added up:
 
     tree    log₂p messages of s bytes there and as many back           2 log₂p (λ + s/β)
     ring    p − 1 messages of s/p bytes there and as many back         2 (p − 1) λ + 2 (p − 1)/p · s/β
@@ -59,28 +60,41 @@ def reduction_seconds(size: float, ranks: int, link: Link, way: Way = "halving")
 
 
 def step_seconds(
-    alone: float, size: float, ranks: int, link: Link, way: Way = "halving", overlap: float = 0.0
+    shared: float, update: float, size: float, ranks: int, link: Link, way: Way = "halving", overlap: float = 0.0
 ) -> float:
-    """The seconds of a step that takes one process `alone` seconds.
+    """The seconds of a step on `ranks` processes.
 
-    `overlap` is the part of the computing during which sums can be on their way: the reduction hides behind it.
+    Parameters
+    ----------
+    shared, update : float
+        Seconds that one process needs for what is shared, the passes over the rows, and for what each does wholly, the
+        optimiser's step.
+    size : float
+        Bytes of the sums.
+    ranks : int
+    link : Link
+    way : {"tree", "ring", "halving"}
+    overlap : float, default=0.0
+        The part of the passes during which sums can be on their way: the reduction hides behind it.
 
     Examples
     --------
     >>> link = Link(latency=0.0, bandwidth=1.0)
-    >>> step_seconds(16.0, 2.0, 2, link), step_seconds(16.0, 2.0, 2, link, overlap=0.5)
-    (10.0, 8.0)
+    >>> step_seconds(16.0, 1.0, 2.0, 2, link), step_seconds(16.0, 1.0, 2.0, 2, link, overlap=0.5)
+    (11.0, 9.0)
     """
-    own = alone / ranks
-    return own + max(0.0, reduction_seconds(size, ranks, link, way) - overlap * own)
+    own = shared / ranks
+    return own + update + max(0.0, reduction_seconds(size, ranks, link, way) - overlap * own)
 
 
-def efficiency(alone: float, size: float, ranks: int, link: Link, way: Way = "halving", overlap: float = 0.0) -> float:
+def efficiency(
+    shared: float, update: float, size: float, ranks: int, link: Link, way: Way = "halving", overlap: float = 0.0
+) -> float:
     """What a process of many does, measured by one that works alone: 1 where nothing is lost.
 
     Examples
     --------
-    >>> efficiency(16.0, 2.0, 2, Link(latency=0.0, bandwidth=1.0))
+    >>> efficiency(16.0, 0.0, 2.0, 2, Link(latency=0.0, bandwidth=1.0))
     0.8
     """
-    return alone / (ranks * step_seconds(alone, size, ranks, link, way, overlap))
+    return (shared + update) / (ranks * step_seconds(shared, update, size, ranks, link, way, overlap))

@@ -135,8 +135,11 @@ class Checkpoint(Callback):
         return training.job is not None and training.job.state.step % self.every_steps == 0
 
     def write(self, training: Training) -> None:
-        """Write the run as it stands between two steps."""
-        if training.job is not None:
+        """Write the run as it stands between two steps; parameters that have just left the finite numbers are not kept.
+
+        The next step sees the loss that they have, and ends the run: the file is then that of a run that can go on.
+        """
+        if training.job is not None and np.isfinite(training.net.parameters.state).all():
             if self.keep_previous and self.path.exists():
                 name_twice(self.path, previous_of(self.path))
             write_bytes(_file(training, training.job, self._run), self.path)

@@ -18,7 +18,7 @@ ENGINES: Final = ("auto", "reference", "compiled")
 # one layer, and the passes of an optimiser over the vector.
 _OPERATIONS_PER_SECOND: Final = 6e10
 _SECONDS_PER_LAYER: Final = 3e-5
-_SECONDS_PER_PARAMETER: Final = 3e-9
+SECONDS_PER_PARAMETER: Final = 3e-9
 
 #: "auto" leaves a run to the reference engine where that takes no longer than this, in seconds. The compiled one takes
 #: a third of it, and less than half a second to load; on the first run of a kind, some seconds more to compile. The
@@ -85,4 +85,4 @@ def estimated_seconds(job: Job, epochs: int) -> float:
     parameters, layers = job.net.parameters.size, len(job.net.layers)
     # three products a layer, z, dL/dW and dL/da_in, each of one multiplication and one addition for a weight and a row
     products = 6.0 * job.n * parameters / _OPERATIONS_PER_SECOND
-    return epochs * (products + job.steps * (layers * _SECONDS_PER_LAYER + parameters * _SECONDS_PER_PARAMETER))
+    return epochs * (products + job.steps * (layers * _SECONDS_PER_LAYER + parameters * SECONDS_PER_PARAMETER))

@@ -25,8 +25,8 @@ class Ahead(NamedTuple):
     ----------
     first_step, steps : int
         Steps that were taken before, and that are to be taken.
-    seconds : float
-        About how long one core needs for them.
+    seconds, update : float
+        About how long one core needs for them; and for what every process does in a step, the optimiser's part.
     size : int
         Bytes of the sums that are added up in each step.
     """
@@ -34,6 +34,7 @@ class Ahead(NamedTuple):
     first_step: int
     steps: int
     seconds: float
+    update: float
     size: int
 
 

@@ -26,7 +26,7 @@ from ..parameters import Array
 from .arguments import check_kinds, check_team, checked_data, gradient_method, optimizer_state, validation_data
 from .callbacks import Callback, Training, writes_at_interruption
 from .checkpoint import Checkpoint, read_resumed
-from .choose import ENGINES, choose_engine, estimated_seconds, warn_of_fallback
+from .choose import ENGINES, SECONDS_PER_PARAMETER, choose_engine, estimated_seconds, warn_of_fallback
 from .communicators import Ahead, Communicator, SerialCommunicator
 from .description import whole_description
 from .divergence import BestParameters, check_last_step, divergence
@@ -192,7 +192,9 @@ def _assemble(training: Training, job: Job, epochs: int) -> None:
     """Begin together, or not at all; from here on the callbacks are those of rank 0."""
     team = job.communicator
     steps = epochs * job.steps - job.state.step
-    ahead = Ahead(job.state.step, steps, estimated_seconds(job, epochs), job.net.parameters.sums.nbytes)
+    sums = job.net.parameters.sums
+    update = sums.size * SECONDS_PER_PARAMETER
+    ahead = Ahead(job.state.step, steps, estimated_seconds(job, epochs), update, sums.nbytes)
     team.agree(lambda: whole_description(training, job), ahead)
     if team.rank:
         training.callbacks = []

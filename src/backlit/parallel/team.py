@@ -330,7 +330,8 @@ class MPICommunicator:
     def _advise(self, ahead: Ahead) -> None:
         """Say it where one core would be as fast."""
         alone = ahead.seconds / max(1, ahead.steps)
-        together = step_seconds(alone, ahead.size, self.size, SHARED_MEMORY)
+        shared = max(0.0, alone - ahead.update)
+        together = step_seconds(shared, ahead.update, ahead.size, self.size, SHARED_MEMORY)
         if ahead.steps > 0 and (together > 0.9 * alone or ahead.seconds < _SHORT):
             warnings.warn(
                 f"this run would take about {_about(ahead.seconds)} on one core: {self.size} processes win little or "
