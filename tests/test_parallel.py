@@ -208,12 +208,14 @@ WORDS = {
 def test_every_fault_at_every_place(fault: tuple[str, str], rank: int, library: None, run: Run) -> None:
     if fault[0] == "disk" and rank:
         pytest.skip("rank 0 alone writes")
+    started = time.monotonic()
     whole = undisturbed(run)
+    usual = time.monotonic() - started
     code, said, seconds = run(*fault, rank)
     assert code != 0
     assert re.fullmatch("backlit: " + WORDS[fault].format(rank=rank), line(said)), said
     assert nobody_is_left(run.checkpoint)
-    assert seconds < DEADLINE + 2.0 + 3.0  # the processes take up to 3 s to begin
+    assert seconds < 2 * usual + DEADLINE + 2.0  # other work on the machine makes the one slower than the other
     if fault[1] != "start":
         code, said, _ = run(*fault, rank, restarts=1)
         assert (code, digest(said)) == (0, whole), said

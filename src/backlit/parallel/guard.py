@@ -7,6 +7,7 @@ the rank and the step, and `MPI_Abort` ends the other processes.
 from __future__ import annotations
 
 import atexit
+import contextlib
 import math
 import os
 import signal
@@ -130,7 +131,8 @@ class Guard:
             time.sleep(_POLITE)
         text = "".join(f"backlit: {line}\n" for line in lines)
         if self._status is not None:
-            said_in(os.environ[STATUS]).write_text(text, encoding="utf-8")
+            with contextlib.suppress(OSError):  # a full disk, say, may be what is to be told of
+                said_in(os.environ[STATUS]).write_text(text, encoding="utf-8")
         if sys.__stderr__ is not None:
             sys.__stderr__.write(text)
             sys.__stderr__.flush()

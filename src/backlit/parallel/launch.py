@@ -34,7 +34,7 @@ _NOISE: Final = re.compile(
 _LOOK: Final = 0.1  # seconds between two looks at the processes
 _TO_BEGIN: Final = 120.0  # seconds that all processes have to load their libraries
 _LATER: Final = 1.2  # seconds that the processes have to find out by themselves
-_PROCESS: Final = re.compile(rb"PID ([0-9]+) RUNNING AT|[Pp]rocess rank [0-9]+ with PID ([0-9]+)")
+_PROCESS: Final = re.compile(rb"PID ([0-9]+) RUNNING AT|[Pp]rocess rank ([0-9]+) with PID")
 _SIGNAL: Final = re.compile(rb"EXIT STRING: .*\(signal ([0-9]+)\)|exited on signal ([0-9]+)")
 
 
@@ -76,7 +76,8 @@ class Launch:
         self._command, self._processes, self._deadline = list(command), processes, deadline
         self.step = 0
         self._said = False  # whether a process has said what was wrong
-        self._dead, self._signal, self._asked = b"", 0, 0
+        self._dead: int | None = None  # the rank
+        self._signal = self._asked = 0
         self._stopped: list[int] = []  # ranks
 
     def run(self) -> int:
@@ -101,8 +102,8 @@ class Launch:
 
     def _follow(self, process: subprocess.Popen[bytes], status: Any) -> int:
         pumps = [
-            threading.Thread(target=self._pump, args=(process.stdout, sys.stdout)),
-            threading.Thread(target=self._pump, args=(process.stderr, sys.stderr)),
+            threading.Thread(target=self._pump, args=(process.stdout, sys.stdout, status)),
+            threading.Thread(target=self._pump, args=(process.stderr, sys.stderr, status)),
         ]
 
         def forward(number: int, frame: Any) -> None:
@@ -139,14 +140,17 @@ class Launch:
                 self._stopped = np.flatnonzero(still).tolist()
                 process.kill()
 
-    def _pump(self, source: IO[bytes], to: Any) -> None:
+    def _rank_of(self, status: Any, process: int) -> int | None:
+        return next((r for r, pid in enumerate(status[:, 0].tolist()) if pid == process), None)
+
+    def _pump(self, source: IO[bytes], to: Any, status: Any) -> None:
         """Hand on what the processes say, without what their launcher says."""
         held = b""  # an empty line, which belongs to what comes after it
         for line in source:
             found = _PROCESS.search(line)
             if found or _NOISE.match(line):
-                if found and not self._dead:
-                    self._dead = found[1] or found[2]
+                if found and self._dead is None:
+                    self._dead = int(found[2]) if found[2] else self._rank_of(status, int(found[1]))
                 if found := _SIGNAL.search(line):
                     self._signal = int(found[1] or found[2])
                 held = b""
@@ -161,8 +165,7 @@ class Launch:
 
     def _words(self, status: Any, code: int) -> str:
         """What nobody could say who is dead."""
-        dead = [r for r, pid in enumerate(status[:, 0]) if pid and str(pid).encode() == self._dead]
-        ranks = self._stopped or dead
+        ranks = self._stopped or ([] if self._dead is None else [self._dead])
         step = int(status[ranks[0], 1]) if ranks else self.step
         who = f"rank{'s' if len(ranks) > 1 else ''} {', '.join(map(str, ranks))}" if ranks else "one of the processes"
         if self._stopped:

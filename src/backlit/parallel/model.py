@@ -29,7 +29,7 @@ class Link(NamedTuple):
 
 
 #: Measured between two processes of one machine (`benchmarks/scaling.py`), through Backlit's reduction.
-SHARED_MEMORY: Final = Link(6e-6, 4e9)
+SHARED_MEMORY: Final = Link(4.5e-6, 5.7e9)
 
 #: What is published for usual networks of a cluster; not measured here.
 NETWORKS: Final = {

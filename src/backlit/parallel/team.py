@@ -107,7 +107,6 @@ class MPICommunicator:
         self._asking = 0
         self._agreed = False
         self._step = 0
-        self._vector = np.empty(0)
         self._received = np.empty(0)
         self._comm = self._mpi.COMM_WORLD.Dup()
         self._roll = self._mpi.COMM_WORLD.Dup()
@@ -116,7 +115,7 @@ class MPICommunicator:
         self._check_versions()
         self._shards = self._checked_shards(shards)
         self.division = f"{self._shards} shards, {reduction}" if reduction == "exact" else "fast"
-        self._tree = TreeSum(self._shards // self.size)
+        self._tree = TreeSum(self._shards // self.size, tail=2)
 
     def _checked_shards(self, shards: int) -> int:
         shards, size = positive_whole("shards", shards), self.size
@@ -167,11 +166,9 @@ class MPICommunicator:
 
     def allreduce(self, sums: Array) -> None:
         self._step += 1
-        if self._vector.size != sums.size + 2 or self._vector.dtype != sums.dtype:
-            self._vector = np.empty(sums.size + 2, sums.dtype)
-            self._received = np.empty_like(self._vector)
-        vector = self._vector
-        self._tree.total(vector[:-2])
+        vector = self._tree.total(sums)
+        if self._received.size != vector.size or self._received.dtype != vector.dtype:
+            self._received = np.empty_like(vector)
         # Signals travel with the sums, so that all end after the same step.
         vector[-2:] = self._asking == signal.SIGINT, self._asking == signal.SIGTERM
         self._own = float(vector[-4]), float(vector[-3])
@@ -310,7 +307,7 @@ class MPICommunicator:
     def agree(self, describe: Callable[[], dict[str, Any]], ahead: Ahead) -> None:
         self._step, self._agreed, self._asking = ahead.first_step, False, 0
         self._guard.place = BEFORE
-        self._tree = TreeSum(self._shards // self.size)
+        self._tree = TreeSum(self._shards // self.size, tail=2)
         if self.size == 1:
             return
         described = {**describe(), "division of batches": self.division}

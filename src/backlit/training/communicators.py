@@ -174,6 +174,8 @@ class TreeSum:
     ----------
     leaves : int
         How many vectors there are, a power of two; those that are not added are zeros at the end.
+    tail : int, default=0
+        Numbers that the sum has besides, at its end: room for others.
 
     Examples
     --------
@@ -184,8 +186,8 @@ class TreeSum:
     (array([1.e+16]), False)
     """
 
-    def __init__(self, leaves: int) -> None:
-        self._leaves = leaves
+    def __init__(self, leaves: int, tail: int = 0) -> None:
+        self._leaves, self._tail = leaves, tail
         self._added = 0
         self._kept: list[Array] = []  # the sums of finished subtrees, each smaller than the one before it
         self._free: list[Array] = []
@@ -193,26 +195,26 @@ class TreeSum:
     def add(self, vector: Array) -> None:
         """Take the next vector, which may be used for something else afterwards."""
         self._added += 1
-        finished, whole = self._added, vector
-        while finished % 2 == 0:  # two subtrees of the same size become one
-            lower = self._kept.pop()
-            np.add(lower, whole, out=lower)
-            if whole is not vector:
-                self._free.append(whole)
-            whole = lower
-            finished //= 2
-        if whole is vector:
-            whole = self._free.pop() if self._free else np.empty_like(vector)
-            whole[...] = vector
-        self._kept.append(whole)
+        ready = (self._added & -self._added).bit_length() - 1  # how many subtrees are of the size of what comes
+        if not ready:
+            whole = self._free.pop() if self._free else np.empty(vector.size + self._tail, vector.dtype)
+            whole[: vector.size] = vector
+            self._kept.append(whole)
+            return
+        lower = self._kept[-ready:]
+        for subtree in reversed(lower):
+            part = subtree[: vector.size]
+            vector = np.add(part, vector, out=part)
+        self._free += lower[1:]
+        del self._kept[len(self._kept) - ready + 1 :]
 
-    def total(self, out: Array) -> Array:
-        """Write the sum into `out`, and begin anew."""
+    def total(self, like: Array) -> Array:
+        """The sum, which stands until the next vector is added; `like` is as long as one."""
         if self._added < self._leaves:
-            zeros = np.zeros_like(out)
+            zeros = np.zeros_like(like)
             while self._added < self._leaves:
                 self.add(zeros)
-        out[...] = self._kept[0]
-        self._free += self._kept
+        found = self._kept[0]
+        self._free.append(found)
         self._kept, self._added = [], 0
-        return out
+        return found
