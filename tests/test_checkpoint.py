@@ -20,7 +20,7 @@ import pytest
 import backlit as bl
 from backlit.exceptions import BacklitError, ConfigurationError, FileMissingError, ModelFileError, OutputError
 from backlit.kinds.optimizers import OPTIMIZERS as ALL_OPTIMIZERS
-from backlit.training.checkpoint import SavedRun, read_checkpoint
+from backlit.training.checkpoint import SavedRun, last_whole, read_checkpoint
 
 rng = np.random.default_rng(7)
 X = rng.normal(size=(53, 4))
@@ -558,3 +558,46 @@ def test_a_killed_run_goes_on_bit_for_bit(engine: str, tmp_path: Path) -> None:
 @pytest.mark.parametrize("engine", ["reference", pytest.param("compiled", marks=pytest.mark.xdist_group("compiled"))])
 def test_many_killed_runs_go_on_bit_for_bit(engine: str, seed: int, tmp_path: Path) -> None:
     assert killed_runs(engine, tmp_path, kills=40, seed=seed) >= 1
+
+
+def test_parameters_that_are_not_finite_do_not_take_the_place_of_those_that_are(tmp_path: Path) -> None:
+    class Break(bl.Callback):
+        every_steps = 1
+
+        def on_steps_end(self, training: Any, done: int, total: int) -> None:
+            if training.job.state.step == 6:
+                training.net.parameters.values[:] = np.nan
+
+    whole, broken, again = network(), network(), network()
+    unbroken = train(whole)
+    kept = bl.Checkpoint(tmp_path / "run", every_steps=3)
+    with pytest.raises(bl.exceptions.DivergenceError):
+        train(broken, Break(), kept)
+    assert read_checkpoint(tmp_path / "run").about["step"] == 3
+    same(train(again, resume=tmp_path / "run"), unbroken)
+
+
+def test_the_checkpoint_before_the_last_is_kept_where_it_is_asked_for(tmp_path: Path) -> None:
+    path, previous = tmp_path / "run", tmp_path / "run.previous"
+    with pytest.raises(Stop):
+        train(network(), StopAfter(7), bl.Checkpoint(path, every_steps=3))
+    assert not previous.exists()
+    with pytest.raises(Stop):
+        train(network(), StopAfter(7), bl.Checkpoint(path, every_steps=3, keep_previous=True))
+    assert [read_checkpoint(place).about["step"] for place in (path, previous)] == [6, 3]
+    assert last_whole(path) == path
+    path.write_bytes(path.read_bytes()[:-1])
+    assert last_whole(path) == previous
+    previous.unlink()
+    assert last_whole(path) is None
+
+
+def test_without_second_names_the_checkpoint_before_is_a_copy(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def refuse(*names: Any) -> None:
+        raise OSError("no links here")
+
+    monkeypatch.setattr(os, "link", refuse)
+    with pytest.raises(Stop):
+        train(network(), StopAfter(7), bl.Checkpoint(tmp_path / "run", every_steps=3, keep_previous=True))
+    assert read_checkpoint(tmp_path / "run.previous").about["step"] == 3
+    assert sorted(place.name for place in tmp_path.iterdir()) == ["run", "run.previous"]

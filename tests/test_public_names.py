@@ -75,6 +75,7 @@ NAMES = [
     "lab",
     "load",
     "loss_account",
+    "parallel",
     "plot_boundary",
     "quantile",
     "report",

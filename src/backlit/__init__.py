@@ -29,7 +29,7 @@ from .training.history import History
 from .training.lbfgs import LBFGS
 
 if TYPE_CHECKING:
-    from . import data
+    from . import data, parallel
     from .data.model import TableModel
     from .estimators import MLPClassifier, MLPRegressor, TablePreparation, TabularClassifier, TabularRegressor
     from .export.numpy.program import export_numpy
@@ -114,6 +114,7 @@ __all__ = [
     "lab",
     "load",
     "loss_account",
+    "parallel",
     "plot_boundary",
     "quantile",
     "report",
@@ -151,6 +152,7 @@ _UPPER_FLOORS = {
     "load": ".io",
     "loss_account": ".lens.step.ledger",
     "losses": ".kinds.losses",
+    "parallel": ".parallel",
     "plot_boundary": ".lens.plots",
     "report": ".lens.report.page",
     "save": ".io",
@@ -162,7 +164,7 @@ def __getattr__(name: str) -> Any:
     if name not in _UPPER_FLOORS:
         raise AttributeError(f"module 'backlit' has no attribute {name!r}")
     module = import_module(_UPPER_FLOORS[name], __name__)
-    return module if name in ("data", "lab", "losses") else getattr(module, name)
+    return module if name in ("data", "lab", "losses", "parallel") else getattr(module, name)
 
 
 def __dir__() -> list[str]:

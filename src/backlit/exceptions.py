@@ -19,6 +19,7 @@ A message is one sentence: what was wrong, what was received, what to do.
     ├── HistoryNameError     (KeyError)         no column of that name in a history
     ├── DivergenceError      (ArithmeticError)  training whose loss left the finite numbers
     ├── NotFittedError       (AttributeError)   a result asked for before training
+    ├── RankError            (RuntimeError)     one of several processes that is silent, or not as the others
     ├── OwnCodeError         (RuntimeError)     code of the reader's that failed or was stopped
     ├── WorkerLostError      (RuntimeError)     a process that did a part of the work is gone
     ├── RebindingError       (AttributeError, TypeError)   another array, or layer, in the place of a network's own
@@ -112,6 +113,20 @@ class DivergenceError(BacklitError, ArithmeticError):
 
 class NotFittedError(BacklitError, AttributeError):
     """A result asked for before training."""
+
+
+class RankError(BacklitError, RuntimeError):
+    """Of processes that train together one does not answer, or is no longer as the others.
+
+    Attributes
+    ----------
+    speaks : bool
+        Whether this process is the one that says so: several find out at once.
+    """
+
+    def __init__(self, message: str, *, speaks: bool = True) -> None:
+        super().__init__(message)
+        self.speaks = speaks
 
 
 class OwnCodeError(BacklitError, RuntimeError):

@@ -103,6 +103,25 @@ def write_bytes(data: bytes | Iterable[bytes | memoryview], path: str | os.PathL
     _remove_parts_of_the_dead(place.parent)
 
 
+def name_twice(path: Path, other: Path) -> None:
+    """Give a file a second name, in the place of whatever had it: at every moment both names are of whole files.
+
+    Where the disk knows no second names, it is copied.
+
+    Raises
+    ------
+    OutputError
+    """
+    temporary = path.with_name(f".{_machine()}-{os.getpid()}-{secrets.token_hex(4)}.part")
+    try:
+        os.link(path, temporary)
+        os.replace(temporary, other)
+        temporary.unlink(missing_ok=True)  # a name of the same file is not replaced
+    except OSError:
+        temporary.unlink(missing_ok=True)
+        write_bytes(read_bytes(path, "file"), other)
+
+
 def write_picture(figure: Any, path: str | os.PathLike[str], dpi: float = 120) -> None:
     """Write a figure of matplotlib's in the same way; the ending of the name says what kind of picture."""
     drawn = io.BytesIO()

@@ -49,7 +49,9 @@ def check_seed(seed: int) -> int:
     return int(seed)
 
 
-def keyed_generator(seed: int, purpose: Purpose, first: int = 0, second: int = 0) -> np.random.Generator:
+def keyed_generator(
+    seed: int, purpose: Purpose, first: int = 0, second: int = 0, *, skip: int = 0
+) -> np.random.Generator:
     """The generator for one purpose at one place.
 
     Parameters
@@ -60,6 +62,8 @@ def keyed_generator(seed: int, purpose: Purpose, first: int = 0, second: int = 0
         What the numbers are for; two purposes never share numbers.
     first, second : int
         Where: for example (epoch, shard), or (layer, step).
+    skip : int, default=0
+        How many float32 numbers to leave out at the beginning: those of earlier rows, which somebody else draws.
 
     Examples
     --------
@@ -69,9 +73,17 @@ def keyed_generator(seed: int, purpose: Purpose, first: int = 0, second: int = 0
     >>> b = keyed_generator(0, "shuffle", 3).permutation(5)
     >>> bool((a == b).all())
     True
+    >>> whole = keyed_generator(0, "dropout").random(20, dtype=np.float32)
+    >>> rest = keyed_generator(0, "dropout", skip=13).random(7, dtype=np.float32)
+    >>> bool((whole[13:] == rest).all())
+    True
     """
     # Philox has a 128-bit key and a 256-bit counter. Draws advance the low words of the counter;
     # the place stands in its two high words, so that streams never overlap.
     key = np.array([seed, PURPOSES[purpose]], dtype=np.uint64)
-    counter = np.array([0, 0, first, second], dtype=np.uint64)
-    return np.random.Generator(np.random.Philox(key=key, counter=counter))
+    # A block of the counter gives eight float32 numbers.
+    counter = np.array([skip // 8, 0, first, second], dtype=np.uint64)
+    generator = np.random.Generator(np.random.Philox(key=key, counter=counter))
+    if skip % 8:
+        generator.random(skip % 8, dtype=np.float32)
+    return generator

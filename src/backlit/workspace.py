@@ -43,6 +43,8 @@ class Workspace:
         1ᵀ delta is the sum of delta over the rows.
     takes_sparse : bool
         Whether a[0] may be sparse rows.
+    first : int
+        The number of the first row in its batch: 0, unless the rows are a shard of it.
     """
 
     def __init__(
@@ -57,6 +59,7 @@ class Workspace:
         training: bool = True,
     ) -> None:
         self.n = n
+        self.first = 0
         self.dtype = dtype
         self.input_scale = input_scale
         self._aim = aim
@@ -145,6 +148,7 @@ class Workspace:
         self._set_input(scaled)
 
     def _set_input(self, batch: Array) -> None:
+        self.first = 0
         # A leading Dropout in inference shares its input's array: keep both names on the same batch.
         for i in self._inputs:
             self.a[i] = batch

@@ -12,7 +12,7 @@ from typing import Any, Final
 from cyclopts import App, CycloptsError
 
 from ..exceptions import BacklitError
-from . import show
+from . import processes, show
 
 _COMMANDS: Final = {
     "train:train": "Train a network on a table or on images, and save it.",
@@ -67,14 +67,15 @@ def run(arguments: Sequence[str]) -> int:
     warnings.showwarning = _one_line_warning
     show.as_the_terminal_can()
     try:
+        processes.begin(arguments)
         make_app()(list(arguments), exit_on_error=False, print_error=False, result_action="return_value")
         sys.stdout.flush()  # here a reader that has gone is no traceback
     except show.Ended as end:
-        return _fail(end.lines, end.code)
+        return _fail(end, end.lines, end.code)
     except (CycloptsError, BacklitError) as error:
-        return _fail([str(error)])
-    except KeyboardInterrupt:
-        return _fail(["interrupted"], 130)
+        return _fail(error, [str(error)])
+    except KeyboardInterrupt as error:
+        return _fail(error, ["interrupted"], 130)
     except BrokenPipeError:
         # The reader of our output has gone (`| head`): not an error, and nothing more can be written.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
@@ -84,7 +85,7 @@ def run(arguments: Sequence[str]) -> int:
     except Exception as error:
         if os.environ.get("BACKLIT_TRACEBACK"):
             raise
-        return _fail([_unexpected(error)])
+        return _fail(error, [_unexpected(error)])
     show.release()
     return 0
 
@@ -95,8 +96,9 @@ def _unexpected(error: Exception) -> str:
     return f"unexpected {type(error).__name__}: {error} (BACKLIT_TRACEBACK=1 shows where)"
 
 
-def _fail(lines: Sequence[str], code: int = 2) -> int:
+def _fail(error: BaseException, lines: Sequence[str], code: int = 2) -> int:
     show.release(shown=False)
+    processes.end(error, lines, code)
     sys.stderr.writelines(f"backlit: {show.plain(' '.join(line.split()))}\n" for line in lines)
     return code
 

@@ -50,6 +50,10 @@ class Plan(Callback):
 
 def recipe_of(settings: Settings) -> ImageRecipe:
     """The recipe, with what was asked for in place of its own."""
+    if settings.keeping.team is not None:
+        raise ConfigurationError(
+            "--preset best of images goes by the clock, which differs between processes: leave one of the two out"
+        )
     recipe = replace(image_recipe(settings.minutes), **settings.given)
     return replace(recipe, learning_rate=settings.rate()) if "optimizer" in settings.given else recipe
 

@@ -19,6 +19,7 @@ from ..io import save
 from ..network import Network
 from ..training.callbacks import Callback, Training
 from ..training.checkpoint import Checkpoint, read_checkpoint
+from ..training.communicators import Communicator
 from ..training.fit import fit
 from ..training.history import History
 from .outputs import check_output
@@ -55,12 +56,15 @@ class Keeping:
         What the run is written into now and then, and the file from which it goes on.
     every : float
         Seconds between two writings.
+    team : Communicator or None
+        The processes that train together, of which rank 0 keeps what is learnt.
     """
 
     out: str
     checkpoint: str | None = None
     every: float = 60.0
     resume: str | None = None
+    team: Communicator | None = None
 
     @classmethod
     def of(cls, out: str, checkpoint: str | None, every: str | None, resume: str | None) -> Keeping:
@@ -93,8 +97,20 @@ class Keeping:
     def fit(self, model: Callable[[History], Any], *data: Any, **settings: Any) -> History:
         """Train as `run` does, and save the model."""
         history = self.run(model, *data, **settings)
-        save(model(history), self.out)  # before anything is measured, which takes its time
+        self.save(model(history))
         return history
+
+    def save(self, model: Any) -> None:
+        """Save what was learnt, before anything is measured, which takes its time.
+
+        Raises
+        ------
+        Ended
+            On other ranks than the first: for them this is the end.
+        """
+        if self.team is not None and self.team.rank:
+            raise Ended(0)
+        save(model, self.out)
 
     def run(
         self,
@@ -121,13 +137,15 @@ class Keeping:
             By Ctrl-C or SIGTERM.
         """
         watch = _Watch()
-        kept = [] if self.checkpoint is None else [Checkpoint(self.checkpoint, self.every)]
+        several = self.team is not None
+        kept = [] if self.checkpoint is None else [Checkpoint(self.checkpoint, self.every, keep_previous=several)]
         number = signal.SIGINT
         try:
             with warnings.catch_warnings():
                 # said below, with what to do
                 warnings.filterwarnings("ignore", message="training was interrupted")
-                history = fit(net, X, y, callbacks=[*callbacks, watch, *kept], resume=self.resume, **settings)
+                told = [*callbacks, watch, *kept]
+                history = fit(net, X, y, callbacks=told, resume=self.resume, communicator=self.team, **settings)
         except SystemExit:
             if watch.interrupted is None:
                 raise

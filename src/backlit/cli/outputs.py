@@ -50,7 +50,7 @@ def check_output(option: str, path: str, *, inputs: Mapping[str, str], others: M
     probe = folder / f".{place.name}.probe"
     try:
         probe.touch()
-        probe.unlink()
+        probe.unlink(missing_ok=True)  # another process may look at the same time
     except OSError as error:
         raise OutputError(f"{path!r} cannot be written: {error.strerror}") from error
 

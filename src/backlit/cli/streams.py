@@ -23,7 +23,6 @@ from ..data.streaming.store import WINDOW_BYTES
 from ..data.streaming.stream import Stream
 from ..data.streaming.survey import Survey, Wanted, survey
 from ..exceptions import ConfigurationError, TableError
-from ..io import save
 from ..lens.healthcheck.health import HealthMonitor
 from ..parameters import Array
 from ..training.callbacks import Callback, EarlyStopping
@@ -81,7 +80,7 @@ def train_on_stream(file: str, choice: Choice, reading: Reading, settings: Setti
     model = rows.model(net, reading=reading)
     model.optimizer, model.learning_rate = recipe.optimizer, recipe.learning_rate
     _train(model, rows, recipe, settings)
-    save(model, settings.keeping.out)  # before anything is measured, which takes its time
+    settings.keeping.save(model)
     metrics = {"train": measured(model, rows).in_short()}
     measures: Measures | None = None
     baseline = _baseline(about)

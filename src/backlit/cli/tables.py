@@ -19,7 +19,6 @@ from ..data.recipe import Recipe
 from ..data.split import split_rows
 from ..data.targets import target_column
 from ..exceptions import ConfigurationError, TableError
-from ..io import save
 from ..network import Network
 from ..parameters import Array
 from ..training.callbacks import Callback
@@ -94,7 +93,7 @@ def train_prepared(table: Prepared, recipe: Recipe, choice: Choice, settings: Se
     model.optimizer, model.learning_rate = recipe.optimizer, recipe.learning_rate
     weight = balanced_weights(model, y) if choice.balanced else None
     learnt = learn_table(model, X, y, recipe, seed=settings.seed, weight=weight, running=_running(settings, model))
-    save(model, settings.keeping.out)  # before anything is measured, which takes its time
+    settings.keeping.save(model)
     metrics = {"train": measured(model, X, y)}
     own = settings.validation is None  # rows that not every network has learnt from are there without being held out
     y_val = y[~learnt.seen] if own else y_val

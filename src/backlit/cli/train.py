@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from dataclasses import replace
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
@@ -14,10 +15,12 @@ from ..data.recipe import Preset
 from ..exceptions import ConfigurationError, missing_extra
 from ..files import write_picture
 from ..kinds.optimizers import OPTIMIZERS
+from ..parallel.team import DEADLINE, SHARDS
 from ..training.history import History
 from . import show
 from .keeping import Keeping
 from .outputs import check_output, check_picture
+from .processes import Processes
 from .settings import Choice, Flag, Outcome, Settings, TaskOption, separator
 from .streamed import files_of
 
@@ -59,6 +62,11 @@ def train(
     loose_labels: Annotated[bool, Flag] = False,
     stream: Annotated[bool, Flag] = False,
     scratch: str | None = None,
+    processes: int | None = None,
+    shards: int = SHARDS,
+    reduction: Literal["exact", "fast"] = "exact",
+    deadline: float = DEADLINE,
+    max_restarts: int = 0,
     json: Annotated[bool, Flag] = False,
 ) -> None:
     """Train a network on a table or on images, and save it.
@@ -139,11 +147,25 @@ def train(
         network is trained.
     scratch
         Folder where --stream keeps prepared rows while it runs. [default: the folder of --out]
+    processes
+        Train over that many processes of this machine, which MPI starts; over several machines, start the command with
+        mpiexec instead.
+    shards
+        Into how many pieces each batch is cut for the processes, a power of two: the model depends on it, and not on
+        how many processes there are.
+    reduction
+        How the processes add up: exact gives the same model for any power of two of them; fast is MPI's own sum.
+    deadline
+        Seconds after which a process that does not answer ends the run.
+    max_restarts
+        How often a run over processes that has failed goes on from its checkpoint by itself.
     json
         Print one JSON object with the final metrics to stdout; everything else goes to stderr.
     """
     started = time.perf_counter()
+    several = Processes(processes, shards, reduction, deadline, max_restarts)
     keeping = Keeping.of(out, checkpoint, every, resume)
+    several.check(keeping.checkpoint, minutes)
     options: dict[str, Any] = {
         "hidden": tuple(hidden) if hidden else None,
         "activation": activation,
@@ -154,6 +176,7 @@ def train(
         "dropout": dropout,
     }
     given = {name: value for name, value in options.items() if value is not None}
+    keeping = replace(keeping, team=several.team()) if several.joins() else keeping
     settings = Settings(
         **given,
         validation=validation,
@@ -173,6 +196,7 @@ def train(
         check_output("--plot", plot, inputs=inputs, others={"--out": out})
         check_picture(plot)
     keeping.check(inputs=inputs, others={} if plot is None else {"--plot": plot})
+    several.start(keeping.checkpoint)
     texts, numbers, groups = (tuple(names or ()) for names in (missing, numeric, categorical))
     reading = Reading(not no_header, texts, numbers, groups, separator(delimiter), decimal)
     balanced = class_weight == "balanced"

@@ -39,6 +39,7 @@ class Chain(NamedTuple):
     remembers: bool  # whether there are buffers
     parts: Array  # (parameters, 6), in the columns below
     memory: Array  # a, delta and room of every layer
+    first: Array  # (1,): the number of the first row at work in its batch
     room: Room  # each thread's own
     stored: Stored | None  # sparse rows; None where the plan knows none
     values: Array  # (P,)

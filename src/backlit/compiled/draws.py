@@ -47,7 +47,7 @@ def draw_factors(seed: Any, layer: int, step: int, rate: float, first: int, fact
     They are those from the `first` on.
 
     Philox 4×64, 10 rounds. Each 64-bit word makes two float32 numbers, its low half first, of 24 bits each.
-    Source: Salmon et al. (2011); the order of words is that of NumPy.
+    The first `skip` of them are left out. Source: Salmon et al. (2011); the order of words is that of NumPy.
     """
     kept = factors.dtype.type(1.0 / (1.0 - rate))
     threshold = np.float32(rate)

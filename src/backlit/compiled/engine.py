@@ -29,6 +29,7 @@ from ..kinds.kernel import (
 from ..kinds.schedules import rate_at
 from ..network import Network
 from ..parameters import Array
+from ..training.communicators import SerialCommunicator
 from ..training.evaluation import load_rows
 from ..training.job import Job, StepResults
 from ..training.reference import load_batch
@@ -37,6 +38,7 @@ from . import step
 from .chain import INPUT_TYPES, Batch, Chain, Data, Rule
 from .plan import Plan, loss_number, loss_of, plan_of
 from .products import Room, room_for_products
+from .shards import SharedSteps
 from .stored import Stored, nothing_stored, stored_rows
 from .team import Team, TeamSize, run_together
 from .update import PIECE
@@ -69,6 +71,7 @@ class CompiledEngine:
     def __init__(self, *, least_work: int = LEAST_WORK) -> None:
         self._least_work = least_work
         self._run: Any = None
+        self._shared: SharedSteps | None = None
         self._described: tuple[Batch, Chain, Rule] | None = None
         self._data: Data | None = None
         self._spare: tuple[Array, ...] = ()
@@ -80,11 +83,16 @@ class CompiledEngine:
         if self._described is None:
             _check_own_loss(job)
             plan = plan_of(job)
-            self._run = step.steps_for(plan)
             self._described = _batch(job), _chain(job, plan), _rule(job, plan)
-            most = max(1, min(job.n_threads, work_of_a_step(job) // self._least_work))
-            self._rooms = [room_for_products(job.net.dtype) for _ in range(most)]
-            self._size = TeamSize(most)
+            if isinstance(job.communicator, SerialCommunicator):
+                self._run = step.steps_for(plan)
+                most = max(1, min(job.n_threads, work_of_a_step(job) // self._least_work))
+                self._rooms = [room_for_products(job.net.dtype) for _ in range(most)]
+                self._size = TeamSize(most)
+            else:  # other processes have the other cores
+                self._shared = SharedSteps(plan, _data(job.net, job.X, job.Y, job.weight), *self._described)
+        if self._shared is not None:
+            return self._shared.run(job, order, epoch, first, last)
         results = StepResults([], [])
         while first < last and not results.diverged:
             # The first loss of a run sets the limit for those after it.
@@ -241,6 +249,7 @@ def _chain(job: Job, plan: Plan) -> Chain:
         remembers=bool(parameters.buffers.size),
         parts=_parts(job),
         memory=np.empty(used, net.dtype),
+        first=np.zeros(1, np.int64),
         room=room_for_products(net.dtype),
         stored=_stored(job, plan),
         values=parameters.values,

@@ -27,7 +27,7 @@ from .passes import ROWS, one_compiled, passes
 from .plan import Plan
 from .stored import Stored
 from .team import Team, share, wait
-from .update import gradients_and_update, penalties, sum_of_pieces
+from .update import gradients_alone, gradients_and_update, penalties, sum_of_pieces
 from .vectors import read_as
 
 #: Importing these teaches Numba what the kernels call.
@@ -55,27 +55,41 @@ def _remember(plan: Plan) -> Any:
     return compiled(remember)
 
 
-def _train_step(plan: Plan) -> Any:
-    """One step; returns the loss before it and the weight of the batch. With a loss above the limit it is not taken."""
+def _sums_of_rows(plan: Plan) -> Any:
+    """Both passes over the rows of a batch; returns the sums of their losses and of their weights."""
     forward, backward = passes(plan)
-    remember, gradients, penalises = _remember(plan), gradients_and_update(plan), plan.penalises
 
-    def train_step(
-        chain: Chain, team: Team, rule: Rule, a_0: Array, y: Array, w: Array, rate: float, step: int, limit: float
-    ) -> Any:
+    def sums_of_rows(chain: Chain, team: Team, a_0: Array, y: Array, w: Array, step: int) -> Any:
         n = a_0.shape[0]
         forward(chain, team, a_0, w, step)
         backward(chain, team, n, y, w)
-        pieces = 0
-        if penalises and (chain.l1 > 0.0 or chain.l2 > 0.0):
-            pieces = penalties(chain, team)
         wait(team)
-
         # every thread adds up the losses of all rows, in their order, and so decides alike
         loss_sum = weight = 0.0
         for i in range(n):
             loss_sum += chain.losses[i]
             weight += w[i]
+        return loss_sum, weight
+
+    return compiled(sums_of_rows)
+
+
+def _take_step(plan: Plan, *, summed: bool = False) -> Any:
+    """The step that is made of the passes, or of gradients that are `summed` already; returns the loss before it.
+
+    With a loss above the limit it is not taken.
+    """
+    remember, gradients, penalises = _remember(plan), gradients_and_update(plan, summed=summed), plan.penalises
+
+    def take_step(
+        chain: Chain, team: Team, rule: Rule, a_0: Array, loss_sum: float, weight: float, rate: float, step: int,
+        limit: float,
+    ) -> Any:  # fmt: skip
+        n = a_0.shape[0]
+        pieces = 0
+        if penalises and (chain.l1 > 0.0 or chain.l2 > 0.0):
+            pieces = penalties(chain, team)
+            wait(team)
         loss = loss_sum / weight if weight > 0.0 else 0.0
         if pieces > 0:
             penalty = sum_of_pieces(chain, pieces)
@@ -90,9 +104,9 @@ def _train_step(plan: Plan) -> Any:
                 remember(chain, n)
         gradients(chain, team, rule, a_0, weight, rate, step + 1, moves)
         wait(team)
-        return loss, weight
+        return loss
 
-    return compiled(train_step)
+    return compiled(take_step)
 
 
 @compiled
@@ -127,7 +141,7 @@ def _load(data: Data, rows: Array, batch: Batch, stored: Stored | None, team: Te
 @functools.cache
 def steps_for(plan: Plan) -> Callable[..., int]:
     """The compiled function for a plan; of built-in kinds it is kept on disk for the next process."""
-    train_step = _train_step(plan)
+    sums_of_rows, take_step = _sums_of_rows(plan), _take_step(plan)
 
     def run_steps(
         data: Data, batch: Batch, chain: Chain, rule: Rule, order: Array, rates: Array, step: int, limit: float,
@@ -145,16 +159,50 @@ def steps_for(plan: Plan) -> Callable[..., int]:
             n = rows.size
             if data.Y.shape[0] > size:
                 _load(data, rows, batch, chain.stored, team)
-            loss, weight = train_step(
-                chain, team, rule, batch.a[:n], batch.y[:n], batch.weight[:n], rates[i], step + i, limit
-            )
+            a_0 = batch.a[:n]
+            loss_sum, weight = sums_of_rows(chain, team, a_0, batch.y[:n], batch.weight[:n], step + i)
+            loss = take_step(chain, team, rule, a_0, loss_sum, weight, rates[i], step + i, limit)
             if team.place == 0:
                 losses[i], weights[i] = loss, weight
             if not loss <= limit:  # NaN is not below anything
                 return i + 1
         return rates.size
 
-    found: Callable[..., int] = jit(run_steps, error_model="numpy", nogil=True, no_cfunc_wrapper=True)
+    return _kept(run_steps, plan)
+
+
+@functools.cache
+def halves_for(plan: Plan) -> tuple[Callable[..., None], Callable[..., float]]:
+    """A step in two compiled functions, between which several processes add up what they have found."""
+    sums_of_rows, take_step, gradient_sums = _sums_of_rows(plan), _take_step(plan, summed=True), gradients_alone(plan)
+
+    def shard_sums(data: Data, batch: Batch, chain: Chain, rows: Array, first: int, step: int, team: Team) -> None:
+        """Leave the sums over some rows of a batch in `chain.sums`; the first of them is its row number `first`."""
+        read = 0
+        if data.Y.shape[0] > batch.a.shape[0]:
+            _load(data, rows, batch, chain.stored, team)
+        else:  # all rows are there
+            read = first
+        chain.first[0] = first
+        stop = read + rows.size
+        a_0 = batch.a[read:stop]
+        chain.sums[-2], chain.sums[-1] = sums_of_rows(
+            chain, team, a_0, batch.y[read:stop], batch.weight[read:stop], step
+        )
+        gradient_sums(chain, a_0)
+
+    def whole_step(
+        chain: Chain, batch: Batch, rule: Rule, n: int, rate: float, step: int, limit: float, team: Team
+    ) -> float:
+        """The step of a batch of n rows, of the sums in `chain.sums`; returns the loss before it."""
+        return float(take_step(chain, team, rule, batch.a[:n], chain.sums[-2], chain.sums[-1], rate, step, limit))
+
+    return _kept(shard_sums, plan), _kept(whole_step, plan)
+
+
+def _kept(function: Callable[..., Any], plan: Plan) -> Callable[..., Any]:
+    """Compiled, and kept on disk for the next process where all its kinds are built in."""
+    found: Callable[..., Any] = jit(function, error_model="numpy", nogil=True, no_cfunc_wrapper=True)
     if plan.key is None:
         return found
     try:
@@ -164,7 +212,7 @@ def steps_for(plan: Plan) -> Callable[..., int]:
             "the compiled engine compiles anew in every process, as Numba finds no folder to keep its functions in: "
             "set NUMBA_CACHE_DIR to one that can be written",
             BacklitWarning,
-            stacklevel=2,
+            stacklevel=3,
         )
     return found
 

@@ -27,6 +27,12 @@ def _no_gradient(chain: Chain, i: int, part: int, a_in: Array, delta: Array, sta
     """In the place of `gradient`, for a layer without, or whose `backward` leaves it."""
 
 
+def _no_layers_gradient(
+    kernel: int, chain: Chain, i: int, part: int, a_in: Array, delta: Array, start: int, stop: int
+) -> None:
+    """In the place of the layers' gradients, where these are there."""
+
+
 @compiled
 def sum_of_pieces(chain: Chain, count: int) -> float:
     total = 0.0
@@ -92,13 +98,38 @@ def _penalised(w: Array, gradient: Array, scale: Any, l1: Any, l2: Any) -> None:
             gradient[i] += l1 * (type(l1)(1) if w[i] > 0 else (type(l1)(-1) if w[i] < 0 else type(l1)(0)))
 
 
-def gradients_and_update(plan: Plan) -> Any:
-    """The gradients, and the optimiser's step, piece by piece while a piece is in the processor's cache."""
-    penalises, clips = plan.penalises, plan.clips
-    layer_gradient = one_compiled(
+def _layer_gradient(plan: Plan) -> Any:
+    return one_compiled(
         [compiled(kernel.gradient or _no_gradient) for kernel in plan.kernels],
         "chain, i, part, a_in, delta, start, stop",
     )
+
+
+def gradients_alone(plan: Plan) -> Any:
+    """The gradients, summed over the rows, of one thread."""
+    layer_gradient = _layer_gradient(plan)
+
+    def gradients(chain: Chain, a_0: Array) -> None:
+        n = a_0.shape[0]
+        for k in range(chain.parts.shape[0]):
+            part = chain.parts[k]
+            i = part[LAYER]
+            layer = chain.layers[i]
+            a_in = matrix(chain.memory, chain.layers[i - 1, A], n, layer[INPUTS]) if i > 0 else a_0
+            delta = matrix(chain.memory, layer[DELTA], n, layer[OUTPUTS])
+            rows = (part[STOP] - part[START]) // part[ROW]
+            layer_gradient(layer[KERNEL], chain, i, part[PART], a_in, delta, 0, rows)
+
+    return compiled(gradients)
+
+
+def gradients_and_update(plan: Plan, *, summed: bool = False) -> Any:
+    """The gradients, and the optimiser's step, piece by piece while a piece is in the processor's cache.
+
+    Where they are `summed`, the gradients are there already.
+    """
+    penalises, clips = plan.penalises, plan.clips
+    layer_gradient = compiled(_no_layers_gradient) if summed else _layer_gradient(plan)
     update = one_compiled(
         [compiled(kernel) for kernel in plan.updates],
         "values, gradients, slots, start, stop, scale, rate, t, is_weight, settings",

@@ -67,12 +67,12 @@ class Dropout(Layer):
         if moment is None:
             mask.fill(1.0)
         else:
-            self.draw_mask(mask, work.room[i]["uniform"], (moment.seed, i, moment.step))
+            self.draw_mask(mask, work.room[i]["uniform"], (moment.seed, i, moment.step), work.first)
         # a = a_in ⊙ m
         np.multiply(a_in, mask, out=a)
 
-    def draw_mask(self, mask: Array, uniform: Array, key: tuple[int, int, int]) -> None:
-        """Write the mask of one training step.
+    def draw_mask(self, mask: Array, uniform: Array, key: tuple[int, int, int], first: int = 0) -> None:
+        """Write the mask of one training step; every row of the batch has its own, whatever shard it is in.
 
         Parameters
         ----------
@@ -81,10 +81,13 @@ class Dropout(Layer):
         uniform : ndarray of float32, shape (n, inputs)
             Room for the random numbers.
         key : (seed, layer, step)
+        first : int, default=0
+            The number of the first row in its batch.
         """
         seed, layer, step = key
         # m = 0 with probability rate, else 1/(1 − rate)
-        keyed_generator(seed, "dropout", step, layer).random(dtype=np.float32, out=uniform)
+        rng = keyed_generator(seed, "dropout", step, layer, skip=first * mask.shape[1])
+        rng.random(dtype=np.float32, out=uniform)
         np.greater_equal(uniform, self.rate, out=mask)
         mask *= 1.0 / (1.0 - self.rate)
 
@@ -150,8 +153,8 @@ def _forward(
     chain: Any, i: int, a_in: Array, a: Array, w: Array, step: int, activate: Any, start: int, stop: int
 ) -> None:
     layer = chain.layers[i]
-    first = start * layer[OUTPUTS]
-    mask = matrix(chain.memory, layer[ROOM] + first, stop - start, layer[OUTPUTS])
+    mask = matrix(chain.memory, layer[ROOM] + start * layer[OUTPUTS], stop - start, layer[OUTPUTS])
+    first = (chain.first[0] + start) * layer[OUTPUTS]
     draw_uniform_factors(chain.seed, i, step, chain.settings[i, 0], first, mask.reshape(mask.size))
     # a = a_in ⊙ m
     multiply_elements(a_in[start:stop], mask, a[start:stop])

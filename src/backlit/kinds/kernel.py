@@ -10,6 +10,7 @@ A kernel finds everything in the `chain` that describes the network:
     chain.settings[i]   its settings, as its `kernel_settings` gave them
     chain.values        all parameters; chain.sums all gradients, summed over the rows; chain.buffers
     chain.memory        a, delta and the room of all layers for one batch
+    chain.first[0]      the number of the first row in its batch: 0, unless the batch is cut into shards
 """
 
 from __future__ import annotations
@@ -119,6 +120,6 @@ def draw_uniform_factors(seed: Any, layer: Any, step: Any, rate: Any, first: Any
 
     They are the numbers of that key from the `first` on.
     """
-    generator = keyed_generator(int(seed), "dropout", int(step), int(layer))
-    uniform = generator.random(int(first) + factors.size, dtype=np.float32)[int(first) :]
+    rng = keyed_generator(int(seed), "dropout", int(step), int(layer), skip=int(first))
+    uniform = rng.random(factors.size, dtype=np.float32)
     factors[:] = (uniform >= rate) / (1.0 - rate)

@@ -15,6 +15,7 @@ from ..targets import check_inputs, check_sample_weight
 from ..typing import RowStream
 from .callbacks import Callback
 from .checkpoint import Checkpoint
+from .communicators import Communicator, SerialCommunicator
 from .history import History
 from .job import Data, is_source, source_shape
 from .lbfgs import LBFGS
@@ -42,6 +43,22 @@ def gradient_method(gradient: str | FiniteDifference) -> FiniteDifference | None
     if name == "backprop":
         return None
     return FiniteDifference(scheme="central" if name == "central_difference" else "forward")
+
+
+def check_team(team: Communicator, net: Network, optimizer: Any, difference: FiniteDifference | None) -> None:
+    """Refuse what cannot be trained by batches that are cut into shards."""
+    if isinstance(team, SerialCommunicator):
+        return
+    if isinstance(optimizer, LBFGS):
+        raise ConfigurationError("LBFGS has a loop of its own that processes do not share: leave out communicator=")
+    if difference is not None:
+        raise ConfigurationError("finite differences are taken in one process: leave out communicator=")
+    mixing = [layer for layer in net.layers if layer.mixes_rows or layer.buffers()]
+    if mixing:
+        raise ConfigurationError(
+            f"{mixing[0]!r} needs mean and spread of a whole batch, which processes see in shards: use LayerNorm, or "
+            "leave out communicator="
+        )
 
 
 def checked_data(net: Network, X: Any, y: Any, *, sample_weight: Any = None) -> Data:

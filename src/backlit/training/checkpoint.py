@@ -11,7 +11,6 @@ import hashlib
 import json
 import os
 import time
-import zlib
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -20,13 +19,14 @@ from typing import Any, Final, final
 import numpy as np
 
 from ..checks import not_negative, positive_whole
-from ..exceptions import BacklitError, ConfigurationError, ModelFileError
+from ..exceptions import BacklitError, ConfigurationError, FileMissingError, ModelFileError
 from ..files import (
     FORMAT_VERSION,
     arrays_in,
     check_version,
     checked_header,
     library_version,
+    name_twice,
     read_bytes,
     read_json,
     shortened,
@@ -34,16 +34,16 @@ from ..files import (
     write_bytes,
 )
 from ..parameters import Array
-from ..typing import EpochSource, StreamedSource
 from .callbacks import Callback, Training, keeps
+from .description import description_of_run
 from .divergence import BestParameters
 from .history import History
-from .job import Data, EpochSoFar, Job, is_source, number_rate
+from .job import EpochSoFar, Job, number_rate
 
 FORMAT: Final = "backlit checkpoint"
 _DIGESTS: Final = ("data", "data to validate on")  # what a run's description has of them is a number that tells nothing
 _MOST: Final = 2**53  # epochs, steps, seconds of a run
-_SAMPLED_ROWS: Final = 1000  # rows of X that tell whether it is the same data
+PREVIOUS: Final = ".previous"  # what is added to the name of the checkpoint before the last
 
 
 @final
@@ -63,6 +63,8 @@ class Checkpoint(Callback):
         Seconds between two writings. The run is written at its beginning and its end in any case.
     every_steps : int, optional
         Write after every k-th step of the run instead.
+    keep_previous : bool, default=False
+        Keep the file before the last too, under the same name with ``.previous`` added.
 
     Attributes
     ----------
@@ -92,10 +94,18 @@ class Checkpoint(Callback):
     True
     """
 
-    def __init__(self, path: str | os.PathLike[str], every: float = 60.0, *, every_steps: int | None = None) -> None:
+    def __init__(
+        self,
+        path: str | os.PathLike[str],
+        every: float = 60.0,
+        *,
+        every_steps: int | None = None,
+        keep_previous: bool = False,
+    ) -> None:
         self.path = Path(path)
         self.every = not_negative("every", every)
         self.every_steps = None if every_steps is None else positive_whole("every_steps", every_steps)
+        self.keep_previous = bool(keep_previous)
         self.written = 0
 
     def on_fit_begin(self, training: Training) -> None:
@@ -105,7 +115,7 @@ class Checkpoint(Callback):
                 "train with SGD, RMSprop, Adagrad, Adam or AdamW"
             )
         self.written = 0
-        self._run = _description_of_run(training, training.job)
+        self._run = description_of_run(training, training.job)
         self.write(training)
 
     def on_steps_end(self, training: Training, done: int, total: int) -> None:
@@ -125,8 +135,13 @@ class Checkpoint(Callback):
         return training.job is not None and training.job.state.step % self.every_steps == 0
 
     def write(self, training: Training) -> None:
-        """Write the run as it stands between two steps."""
-        if training.job is not None:
+        """Write the run as it stands between two steps; parameters that have just left the finite numbers are not kept.
+
+        The next step sees the loss that they have, and ends the run: the file is then that of a run that can go on.
+        """
+        if training.job is not None and np.isfinite(training.net.parameters.state).all():
+            if self.keep_previous and self.path.exists():
+                name_twice(self.path, previous_of(self.path))
             write_bytes(_file(training, training.job, self._run), self.path)
         self.written += 1
         self._last = time.monotonic()
@@ -178,8 +193,8 @@ class SavedRun:
         ConfigurationError
             If it is not the same run.
         """
-        now = json.loads(json.dumps(_description_of_run(training, job)))
-        for what, then in self.run.items():
+        now = json.loads(json.dumps(description_of_run(training, job)))
+        for what, then in {"division": "whole batches", **self.run}.items():
             if now.get(what) != then:
                 raise ConfigurationError(
                     f"the checkpoint {self.name} is of another run, whose {_difference(what, then, now.get(what))}: "
@@ -232,6 +247,22 @@ def read_resumed(resume: Any) -> SavedRun | None:
     if isinstance(resume, Checkpoint):
         return read_checkpoint(resume.path) if resume.path.exists() else None
     return read_checkpoint(resume) if isinstance(resume, str | os.PathLike) else None
+
+
+def previous_of(path: str | os.PathLike[str]) -> Path:
+    """Where the checkpoint before the last is kept."""
+    return Path(f"{os.fspath(path)}{PREVIOUS}")
+
+
+def last_whole(path: str | os.PathLike[str]) -> Path | None:
+    """The newest checkpoint that can be read: the file itself, or the one before; None where neither can."""
+    for place in (Path(path), previous_of(path)):
+        try:
+            read_checkpoint(place)
+        except (FileMissingError, ModelFileError):
+            continue
+        return place
+    return None
 
 
 def read_checkpoint(path: str | os.PathLike[str]) -> SavedRun:
@@ -353,43 +384,3 @@ def _digest(text: str, arrays: Mapping[str, Array]) -> str:
         if arrays[name].size:
             found.update(np.ascontiguousarray(arrays[name]).data)
     return found.hexdigest()
-
-
-def _description_of_run(training: Training, job: Job) -> dict[str, Any]:
-    """What has to be the same when a run goes on."""
-    spec = dict(job.net.spec())
-    del spec["classes"]
-    settings = {
-        name: value
-        for name, value in sorted(vars(job.optimizer).items())
-        if name != "learning_rate" and isinstance(value, bool | int | float | None)
-    }
-    return {
-        "network": spec,
-        "optimiser": type(job.optimizer).__name__,
-        "optimiser's settings": settings,
-        "number of rows": job.n,
-        "data": _fingerprint(job.data),
-        "batch size": job.batch_size,
-        "shuffling": job.shuffle,
-        "gradient": repr(job.gradient),
-        "validation data": training.validation is not None,
-        "data to validate on": None if training.validation is None else _fingerprint(training.validation),
-        "callbacks": [type(callback).__name__ for callback in filter(keeps, training.callbacks)],
-    }
-
-
-def _fingerprint(data: Data) -> int:
-    """A number that other targets, other weights or other rows would change: of X, rows spread over the whole."""
-    X, Y, weight = data
-    if isinstance(X, StreamedSource):
-        return X.fingerprint
-    found = zlib.crc32(np.ascontiguousarray(Y).data)
-    if weight is not None:
-        found = zlib.crc32(np.ascontiguousarray(weight).data, found)
-    if isinstance(X, EpochSource):
-        found = zlib.crc32(X.description.encode(), found)
-    elif not is_source(X):
-        rows = X[:: max(1, len(Y) // _SAMPLED_ROWS)]
-        found = zlib.crc32(np.ascontiguousarray(rows).data, zlib.crc32(str(X.dtype).encode(), found))
-    return found

@@ -11,6 +11,7 @@ import numpy as np
 from ..exceptions import BacklitWarning, missing_extra
 from ..kinds.optimizer import CompiledOptimizer
 from ..typing import SparseSource, StreamedSource
+from .communicators import SerialCommunicator
 from .job import Engine, Job, is_source
 from .reference import ReferenceEngine
 
@@ -22,7 +23,7 @@ _OPERATIONS_PER_SECOND: Final = 6e10
 _SPARSE_OPERATIONS_PER_SECOND: Final = 8e9
 _SECONDS_PER_LAYER: Final = 3e-5
 _SECONDS_PER_SPARSE_BATCH: Final = 1.3e-4
-_SECONDS_PER_PARAMETER: Final = 3e-9
+SECONDS_PER_PARAMETER: Final = 3e-9
 
 #: "auto" leaves a run to the reference engine where that takes no longer than this, in seconds. The compiled one takes
 #: a third of it, and less than half a second to load; on the first run of a kind, some seconds more to compile. The
@@ -71,12 +72,13 @@ def obstacle(job: Job) -> str | None:
         return f"the optimiser {job.optimizer!r} has no kernel"
     if job.gradient is not None:
         return "gradients come from finite differences"
+    shared = not isinstance(job.communicator, SerialCommunicator)
+    if shared and isinstance(job.X, SparseSource | StreamedSource):
+        return "processes share batches of rows that are sparse or on disk"
     if isinstance(job.X, SparseSource):
         return _sparse_obstacle(job)
     if is_source(job.X) and not isinstance(job.X, StreamedSource):
         return "X makes its rows when asked"
-    if job.communicator.size > 1:
-        return "several processes work together"
     return None
 
 
@@ -109,5 +111,5 @@ def estimated_seconds(job: Job, epochs: int) -> float:
         dense -= net.inputs * net.layers[0].outputs
     # three products a layer, z, dL/dW and dL/da_in, each of one multiplication and one addition for a weight and a row
     products = 6.0 * job.n * dense / _OPERATIONS_PER_SECOND
-    step = len(net.layers) * _SECONDS_PER_LAYER + parameters * _SECONDS_PER_PARAMETER + sparse
+    step = len(net.layers) * _SECONDS_PER_LAYER + parameters * SECONDS_PER_PARAMETER + sparse
     return epochs * (products + job.steps * step)

@@ -93,13 +93,14 @@ def divergence(
     net, epoch = training.net, training.epoch - 1
     rows = order[step * job.batch_size : (step + 1) * job.batch_size]
     layer = _layer_where_it_began(job, rows, epoch)
+    origin = job.communicator.origin(job.lost)
     net.parameters.state[:] = best.values
     since = f"those of epoch {best.epoch}" if best.epoch else "the initial ones"
     total = epoch * job.steps + step + 1
     rate = rate_at(job.optimizer.learning_rate, epoch + step / job.steps)
     return DivergenceError(
         f"training diverged in epoch {epoch + 1}, step {total}: the loss became {loss:g}, beginning in layer {layer} "
-        f"({net.layers[layer]!r}); the best parameters, {since}, are restored: "
+        f"({net.layers[layer]!r}){origin and f' on {origin}'}; the best parameters, {since}, are restored: "
         f"use a learning rate below {rate:g}, or scale the inputs and targets",
         epoch=epoch + 1,
         step=total,

@@ -23,10 +23,12 @@ from ..kinds.optimizers import SGD, Optimizer
 from ..kinds.schedules import rate_at
 from ..network import Network
 from .ahead import AheadEngine, held_job
-from .arguments import check_kinds, checked_data, gradient_method, optimizer_state, validation_data
+from .arguments import check_kinds, check_team, checked_data, gradient_method, optimizer_state, validation_data
 from .callbacks import Callback, Training, writes_at_interruption
 from .checkpoint import Checkpoint, read_resumed
-from .choose import ENGINES, choose_engine, warn_of_fallback
+from .choose import ENGINES, SECONDS_PER_PARAMETER, choose_engine, estimated_seconds, warn_of_fallback
+from .communicators import Ahead, Communicator, SerialCommunicator
+from .description import whole_description
 from .divergence import BestParameters, check_last_step, divergence
 from .history import History
 from .interruption import Interruption
@@ -54,6 +56,7 @@ def fit(
     n_threads: int | None = None,
     progress: bool = True,
     resume: History | Checkpoint | str | os.PathLike[str] | None = None,
+    communicator: Communicator | None = None,
 ) -> History:
     """Train a network, from the parameters that it has.
 
@@ -96,6 +99,10 @@ def fit(
         equal 5. The path of a `Checkpoint`'s file: go on with the run that was written there, in the middle of an epoch
         as well, to the bits of an unbroken one; `epochs` are those of the whole run, and data, settings and callbacks
         those with which it began. A Checkpoint itself: the same, or begin anew where it has not written a file yet.
+    communicator : Communicator, optional
+        The processes that train this network together, each of which calls `fit` with the same arguments:
+        ``backlit.parallel.mpi()``. Callbacks are called on rank 0 alone; what they change at the end of an epoch
+        (parameters, learning rate, a stop) is told to the others.
 
     Returns
     -------
@@ -127,6 +134,7 @@ def fit(
     saved = read_resumed(resume)
     history = saved.history if saved else resume.copy() if isinstance(resume, History) else History()
     first_epoch = saved.first_epoch if saved else history.epochs
+    team = SerialCommunicator() if communicator is None else communicator
     training = Training(
         net=net,
         optimizer=optimizer,
@@ -135,10 +143,11 @@ def fit(
         epochs=first_epoch + epochs,
         data=(X, Y, weight),
         validation=validation_data(net, validation),
-        callbacks=_in_order(callbacks, progress),
+        callbacks=_in_order(callbacks, progress and not team.rank),
         first_epoch=first_epoch,
         given_rate=number_rate(optimizer),
     )
+    check_team(team, net, optimizer, difference)
     if isinstance(optimizer, LBFGS):
         if difference is not None:
             raise ConfigurationError("LBFGS takes its gradient from back-propagation: leave out gradient=")
@@ -160,6 +169,7 @@ def fit(
             batch_size=Y.shape[0] if batch_size is None else min(positive_whole("batch_size", batch_size), Y.shape[0]),
             shuffle=shuffle,
             gradient=difference,
+            communicator=team,
             n_threads=usable_threads(threads),
         )
         held = held_job(training.job)
@@ -170,14 +180,46 @@ def fit(
         best = training.best = BestParameters(net, history.epochs)
         if saved:
             saved.put_into(training, training.job, best)
-    with Running(training) as run:
-        run.begins()
-        if isinstance(optimizer, LBFGS):
-            run_lbfgs(run, optimizer)
-        elif training.job is not None:
-            with blas_threads(net, training.job.batch_size, sparse=training.job.sparse), blas_limit(threads):
-                _run_epochs(run, training.job, steps, best)
+        _assemble(training, training.job, epochs)
+    try:
+        with Running(training, team) as run:
+            run.begins()
+            if isinstance(optimizer, LBFGS):
+                run_lbfgs(run, optimizer)
+            elif training.job is not None:
+                small = blas_threads(net, training.job.batch_size, sparse=training.job.sparse)
+                # others have cores of their own to work on
+                with small if communicator is None else blas_limit(1), blas_limit(threads):
+                    _run_epochs(run, training.job, steps, best)
+        if team.size > 1:
+            _share_result(training, team)
+    except BaseException as error:
+        team.leaves(error)
+        raise
+    team.leaves(None)
     return history
+
+
+def _assemble(training: Training, job: Job, epochs: int) -> None:
+    """Begin together, or not at all; from here on the callbacks are those of rank 0."""
+    team = job.communicator
+    steps = epochs * job.steps - job.state.step
+    sums = job.net.parameters.sums
+    update = sums.size * SECONDS_PER_PARAMETER
+    ahead = Ahead(job.state.step, steps, estimated_seconds(job, epochs), update, sums.nbytes)
+    team.agree(lambda: whole_description(training, job), ahead)
+    if team.rank:
+        training.callbacks = []
+
+
+def _share_result(training: Training, team: Communicator) -> None:
+    """Give all the network and the history that rank 0 has: its callbacks may have gone back to the best epoch."""
+    history = training.history
+    team.give(training.net.parameters.state)
+    columns, stopped, best = team.tell(lambda: (history.to_dict(), history.stopped, history.best_epoch))
+    if team.rank:
+        history.replace(columns)
+        history.stopped, history.best_epoch = stopped, best
 
 
 def _in_order(callbacks: Sequence[Callback], progress: bool) -> list[Callback]:
@@ -189,9 +231,9 @@ def _in_order(callbacks: Sequence[Callback], progress: bool) -> list[Callback]:
 def _run_epochs(run: Running, job: Job, engine: Engine, best: BestParameters) -> None:
     """Epoch after epoch, to the last one planned or until a callback has had enough."""
     training, history = run.training, run.training.history
-    terminate = any(writes_at_interruption(callback) for callback in run.callbacks)
+    terminate = job.communicator.size > 1 or any(writes_at_interruption(callback) for callback in run.callbacks)
     try:
-        with Interruption(terminate=terminate) as interruption:
+        with Interruption(terminate=terminate, communicator=job.communicator) as interruption:
             job.asked_to_stop = lambda: interruption.asked is not None
             # a run that has gone on from its end has no epoch left
             while training.stop_reason is None and history.epochs < training.epochs:

@@ -68,6 +68,19 @@ class History(Mapping[str, list[float]]):
             history.append(**dict(zip(columns, row, strict=True)))
         return history
 
+    def replace(self, columns: Mapping[str, Sequence[float]]) -> None:
+        """Take the columns of another history in the place of its own.
+
+        Examples
+        --------
+        >>> history = History()
+        >>> history.replace({"loss": [0.5, 0.25]})
+        >>> history.epochs, history["loss"]
+        (2, [0.5, 0.25])
+        """
+        other = History.of(columns)
+        self._columns, self.epochs, self._shared = other._columns, other.epochs, 0
+
     def append(self, **values: float) -> None:
         """Record one epoch. A name that is missing in some epochs has NaN there."""
         self._own_columns(self.epochs)

@@ -7,17 +7,22 @@ import threading
 from types import FrameType
 from typing import Any, final
 
+from .communicators import Communicator, SerialCommunicator
+
 
 @final
 class Interruption:
     """While it is entered, a signal that comes within `step` is kept until the step is over; a second one is not.
 
-    Signals that somebody else handles already stay theirs, and so do all of them outside the main thread.
+    Signals that somebody else handles already stay theirs, and so do all of them outside the main thread. Processes
+    that train together end after the same step: a signal is kept until all of them have agreed, wherever it comes.
 
     Parameters
     ----------
     terminate : bool
         Whether SIGTERM is waited for as well. It ends the process with exit code 143.
+    communicator : Communicator, optional
+        The processes that train together.
 
     Attributes
     ----------
@@ -35,13 +40,19 @@ class Interruption:
     True
     """
 
-    def __init__(self, *, terminate: bool = False) -> None:
-        self.asked: int | None = None
+    def __init__(self, *, terminate: bool = False, communicator: Communicator | None = None) -> None:
+        self._communicator = SerialCommunicator() if communicator is None else communicator
+        self._communicator.asked = None
+        self._noticed = False
         self.step = _Step(self)
         self._defaults: dict[int, Any] = {signal.SIGINT: signal.default_int_handler}
         if terminate:
             self._defaults[signal.SIGTERM] = signal.SIG_DFL
         self._ours: list[int] = []
+
+    @property
+    def asked(self) -> int | None:
+        return self._communicator.asked
 
     def __enter__(self) -> Interruption:
         if threading.current_thread() is threading.main_thread():
@@ -55,14 +66,15 @@ class Interruption:
             signal.signal(number, self._defaults[number])
 
     def _handle(self, number: int, frame: FrameType | None) -> None:
-        if self.step.within and self.asked is None:
-            self.asked = number
+        if not self._noticed and (self.step.within or self._communicator.size > 1):
+            self._noticed = True
+            self._communicator.ask(number)
         else:
             self.end(number)
 
     def end(self, number: int) -> None:
         """Do what the signal asks for."""
-        self.asked = None
+        self._communicator.asked, self._noticed = None, False
         if number == signal.SIGINT:
             raise KeyboardInterrupt
         raise SystemExit(128 + number)

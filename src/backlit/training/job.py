@@ -21,7 +21,7 @@ from ..parameters import Array
 from ..randomness import keyed_generator
 from ..typing import BatchSource, SparseSource, StreamedSource
 from ..workspace import takes_sparse
-from .communicators import SerialCommunicator
+from .communicators import Communicator, SerialCommunicator
 
 #: A loss beyond this many times its usual size ends training: it will not come back.
 EXPLOSION = 1e6
@@ -83,7 +83,7 @@ class Job:
     batch_size: int
     shuffle: bool = True
     gradient: FiniteDifference | None = None
-    communicator: SerialCommunicator = field(default_factory=SerialCommunicator)
+    communicator: Communicator = field(default_factory=SerialCommunicator)
     loss_limit: float = math.inf
     pace: int = 64
     n_threads: int = 1

@@ -13,7 +13,6 @@ from ..kinds.schedules import rate_at
 from ..network import Network
 from ..parameters import Array
 from ..workspace import Workspace
-from .communicators import SERIAL, SerialCommunicator
 from .job import Data, Job, StepResults, is_source
 
 
@@ -45,12 +44,19 @@ class ReferenceEngine:
 
 def train_step(job: Job, rows: Array, epoch: int, rate: float) -> tuple[float, float]:
     """One step: batch, gradient, optimiser. Returns the loss before the step and the weight sum of the batch."""
-    net, parameters = job.net, job.net.parameters
-    work = load_batch(net, job.data, rows, epoch)
+    net, parameters, work = job.net, job.net.parameters, None
     if job.gradient is None:
-        loss, weight = batch_gradient(net, work, job.state.step, job.communicator)
+        for shard in job.communicator.shards(rows.size):  # one, the batch as a whole, unless processes share it
+            work = load_batch(net, job.data, rows[shard], epoch, shard.start)
+            net.forward_pass(work, job.state.step)
+            net.backward_pass(work)
+            job.communicator.add(parameters.sums)
+        job.communicator.allreduce(parameters.sums)
+        weight = float(parameters.sums[-1])
+        loss = net.average()
     else:
         # Each parameter nudged in turn; the loss with the same dropout mask every time.
+        work = load_batch(net, job.data, rows, epoch)
         weight = float(work.n if work.weight is None else work.weight.sum())
         loss = finite_difference_gradient(
             lambda: batch_loss(net, work, job.state.step),
@@ -60,24 +66,17 @@ def train_step(job: Job, rows: Array, epoch: int, rate: float) -> tuple[float, f
             parameters.gradients,
         )
     if not job.lost(loss):
-        net.remember(work)
+        if work is not None:  # a process may have no row of a small batch
+            net.remember(work)
         take_step(job.optimizer, parameters.values, parameters.gradients, parameters.weight_mask, job.state, rate)
     return loss, weight
 
 
-def batch_gradient(
-    net: Network, work: Workspace, step: int, communicator: SerialCommunicator = SERIAL
-) -> tuple[float, float]:
-    """The gradient of the batch in `work`, left in the network; returns the loss and the weight sum of the batch."""
-    net.forward_pass(work, step)
-    net.backward_pass(work)
-    communicator.allreduce(net.parameters.sums)
-    weight = float(net.parameters.sums[-1])
-    return net.average(), weight
+def load_batch(net: Network, data: Data, rows: Array, epoch: int, first: int = 0) -> Workspace:
+    """The workspace holding the given rows of the data as a batch; all rows are taken as they stand.
 
-
-def load_batch(net: Network, data: Data, rows: Array, epoch: int) -> Workspace:
-    """The workspace holding the given rows of the data as a batch; all rows are taken as they stand."""
+    `first` is the number of the first of them in the batch of which they are a shard.
+    """
     X, Y, weight = data
     work = net.workspace(rows.size)
     if is_source(X):
@@ -86,4 +85,5 @@ def load_batch(net: Network, data: Data, rows: Array, epoch: int) -> Workspace:
         work.load(X, Y, weight)
     else:
         work.gather(X, Y, weight, rows)
+    work.first = first
     return work

@@ -11,7 +11,9 @@ import numpy as np
 
 from ..exceptions import ConfigurationError, ModelFileError
 from .callbacks import Callback, Training, keeps
+from .communicators import Communicator, SerialCommunicator
 from .evaluation import evaluate
+from .job import number_rate
 
 
 @final
@@ -20,6 +22,8 @@ class Running:
 
     Their end comes after an error and after Ctrl-C as well: a progress bar has to let go of the terminal. Ctrl-C ends
     the run with a warning and no error, and the network keeps what it has learnt.
+
+    Of several processes, rank 0 alone measures and has callbacks; what comes of it is told to the others.
 
     Examples
     --------
@@ -35,8 +39,9 @@ class Running:
                     break
     """
 
-    def __init__(self, training: Training) -> None:
+    def __init__(self, training: Training, communicator: Communicator | None = None) -> None:
         self.training = training
+        self.communicator = SerialCommunicator() if communicator is None else communicator
         self.callbacks = training.callbacks
         self._begun: list[Callback] = []
 
@@ -95,7 +100,7 @@ class Running:
         if training.validation is not None:
             X, Y, weight = training.validation
             with np.errstate(over="ignore", invalid="ignore"):
-                measured = evaluate(training.net, X, Y, weight=weight)
+                measured = self.communicator.tell(lambda: evaluate(training.net, X, Y, weight=weight))
             row |= {f"val_{name}": value for name, value in measured.items()}
 
     def record(self, row: dict[str, float], started: float) -> None:
@@ -105,7 +110,15 @@ class Running:
 
     def epoch_ends(self) -> bool:
         """Tell of the end of an epoch; whether it is to be the last one."""
+        training = self.training
+        self.communicator.spread(training.net.parameters.state, self._tell_callbacks)
+        reason, rate = self.communicator.tell(lambda: (training.stop_reason, number_rate(training.optimizer)))
+        training.stop_reason = reason
+        if rate is not None and rate != training.optimizer.learning_rate:
+            training.optimizer.learning_rate = rate  # a callback has changed it
+        training.between_steps = True
+        return reason is not None
+
+    def _tell_callbacks(self) -> None:
         for callback in self.callbacks:
             callback.on_epoch_end(self.training)
-        self.training.between_steps = True
-        return self.training.stop_reason is not None

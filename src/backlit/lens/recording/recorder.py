@@ -10,6 +10,7 @@ from ...checks import positive_whole
 from ...exceptions import ConfigurationError, NotFittedError
 from ...parameters import Array
 from ...training.callbacks import Callback, Training
+from ...training.communicators import SerialCommunicator
 from ...training.job import Job, is_source
 from ...typing import StreamedSource
 from .recording import Checkpoint, Recording, Rows, rows_bytes
@@ -91,6 +92,11 @@ class Recorder(Callback):
         if job.gradient is not None:
             raise ConfigurationError(
                 "a Recorder replays steps of back-propagation: leave out gradient= or leave out the Recorder"
+            )
+        if not isinstance(job.communicator, SerialCommunicator):
+            raise ConfigurationError(
+                "a Recorder replays the steps of one process to the bit: leave out communicator= or leave out the "
+                "Recorder"
             )
         data = _whole_data(job, self.max_bytes)
         epoch = training.epoch - 1

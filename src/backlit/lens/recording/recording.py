@@ -22,7 +22,7 @@ from ...pages import Page, Table, Words, count, number, shown
 from ...parameters import Array
 from ...training.history import History
 from ...training.job import order_of_rows
-from ...training.reference import batch_gradient, load_batch
+from ...training.reference import load_batch
 from ...training.threads import blas_threads
 
 if TYPE_CHECKING:
@@ -251,7 +251,10 @@ class Recording:
                 data, rows = self.data, self.rows_of(at)
                 if data is None:
                     data, rows = self.batch_of(at), np.arange(rows.size)
-                batch_gradient(net, load_batch(net, data, rows, epoch - 1), at)
+                work = load_batch(net, data, rows, epoch - 1)
+                net.forward_pass(work, at)
+                net.backward_pass(work)
+                net.average()
                 rate = rate_at(self.optimizer.learning_rate, self.time_of(at))
                 take_step(self.optimizer, parameters.values, parameters.gradients, parameters.weight_mask, state, rate)
         return parameters.values.copy(), state

@@ -1,0 +1,5 @@
+"""One training over many processes, with MPI."""
+
+from .team import MPICommunicator, mpi
+
+__all__ = ["MPICommunicator", "mpi"]
