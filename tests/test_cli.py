@@ -408,12 +408,12 @@ def test_bad_input_later(here: Path, capsys: pytest.CaptureFixture[str]) -> None
 def test_an_unexpected_error_is_one_line_too(
     here: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    from backlit.cli import tables
+    from backlit.cli import keeping
 
     def fail(*args: Any) -> None:
         raise RuntimeError("first\nsecond")
 
-    monkeypatch.setattr(tables, "save", fail)
+    monkeypatch.setattr(keeping, "save", fail)
     file = write("shop.csv", shop())
     assert run(["train", file, "--target", "sold", "--epochs", "1"]) == 2
     last = capsys.readouterr().err.splitlines()[-1]

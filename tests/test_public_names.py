@@ -90,7 +90,7 @@ WITHOUT_EXAMPLE = {
 }  # fmt: skip
 
 # Larger libraries, loaded where they are used: importing Backlit has to stay quick.
-HEAVY = ["sklearn", "polars", "rich", "matplotlib", "skops", "safetensors", "cyclopts", "numba"]
+HEAVY = ["sklearn", "polars", "rich", "matplotlib", "skops", "safetensors", "cyclopts", "numba", "mpi4py"]
 
 
 def test_the_exported_names_are_these() -> None:
