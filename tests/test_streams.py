@@ -554,6 +554,7 @@ def test_arguments_that_do_not_go_together(tmp_path: Path) -> None:
     pattern = parts_with(tmp_path, "a,b,y\n1,2,yes\n")
     for words, given in {
         "target= must name the column": {},
+        "name target= if its files are tables": {"path": tmp_path},
         "give one": {"target": "y", "y": "y.npy"},
         "class_weight is for classes": {"target": "a", "task": "regression", "class_weight": "balanced"},
         "no column to learn from": {"target": "y", "drop": ["a", "b"]},
@@ -561,5 +562,5 @@ def test_arguments_that_do_not_go_together(tmp_path: Path) -> None:
         "there is no column 'z'": {"target": "z"},
     }.items():
         with pytest.raises(bl.BacklitError, match=words):
-            stream(pattern, **given)
+            stream(**{"path": pattern, **given})
     assert images.is_array(tmp_path / "part-1.csv") is False

@@ -73,7 +73,9 @@ def open_arrays(
     if place.is_dir():
         found = [find_idx(place, f"{which}-{kind}") for kind in ("images{}idx3-ubyte", "labels{}idx1-ubyte")]
         if found[0] is None or found[1] is None:
-            raise FileMissingError(f"the folder {str(place)!r} lacks MNIST's {which} images or labels")
+            raise FileMissingError(
+                f"{str(place)!r} lacks MNIST's {which} images or labels: name target= if its files are tables"
+            )
         return open_idx(found[0]), open_idx(found[1])
     suffix = place.suffix.lower()
     if suffix == ".npz":
