@@ -45,14 +45,17 @@ def environment(threads: int) -> dict[str, str]:
     return {**os.environ, **dict.fromkeys(names, str(threads)), "JAX_PLATFORMS": "cpu", "TF_CPP_MIN_LOG_LEVEL": "3"}
 
 
-def interleaved(libraries: list[str], case: Case, rounds: int) -> dict[str, Measured]:
-    """Let every library train the case in turn, `rounds` times; each process may use the first `case.threads` cores."""
+def interleaved(libraries: list[str], case: Case, rounds: int, *, processor: bool = False) -> dict[str, Measured]:
+    """Let every library train the case in turn, `rounds` times; each process may use the first `case.threads` cores.
+
+    With `processor` the seconds are those that the processor worked, not those that passed.
+    """
     cores = ",".join(map(str, sorted(os.sched_getaffinity(0))[: case.threads]))
     workers = {}
     for library in libraries:
         workers[library] = subprocess.Popen(
             ["taskset", "-c", cores, sys.executable, str(Path(__file__).with_name("worker.py")), library,
-             json.dumps(asdict(case))],
+             json.dumps(asdict(case)), *(["processor"] if processor else [])],
             stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, env=environment(case.threads),
         )  # fmt: skip
         answer(workers[library])  # ready

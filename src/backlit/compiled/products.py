@@ -26,8 +26,10 @@ from .vectors import VECTOR, load, load_some, matrix, store, transpose_4_by_4
 FEW_ROWS: Final = 16
 SMALL: Final = 2**14
 
-#: Rows of a panel: it stays in the processor's first cache.
+#: Rows of a panel, which stays in the first cache, and bytes of the panels that are made at once, which stay in the
+#: second: row by row of B, as memory is read fastest.
 DEPTH: Final = 256
+PANELS: Final = 2**19
 
 #: Rows of C that pass all panels before the next ones do: their part of A stays in the second cache.
 TALL, LOW = HEIGHTS
@@ -41,18 +43,18 @@ BLOCK: Final = 20 * TALL
 class Room(NamedTuple):
     """Room for parts of both factors, a thread's own."""
 
-    panel: Array  # of B, (DEPTH, WIDTH vectors)
+    panels: Array  # of B, (PANELS / (DEPTH · a panel's width), DEPTH · WIDTH vectors)
     rows: Array  # of A, turned, in tiles: BLOCK · DEPTH numbers, and a vector more
 
 
 def room_for_products(dtype: Any) -> Room:
     """Room that begins where a vector does."""
     size = np.dtype(dtype).itemsize
-    panel, rows = DEPTH * WIDTH * VECTOR, BLOCK * DEPTH * size + VECTOR
-    memory = np.empty(panel + rows + VECTOR, np.uint8)
+    rows = BLOCK * DEPTH * size + VECTOR
+    memory = np.empty(PANELS + rows + VECTOR, np.uint8)
     begin = -memory.ctypes.data % VECTOR
-    numbers: Array = memory[begin : begin + panel + rows].view(dtype)
-    return Room(numbers[: panel // size].reshape(DEPTH, -1), numbers[panel // size :])
+    numbers: Array = memory[begin : begin + PANELS + rows].view(dtype)
+    return Room(numbers[: PANELS // size].reshape(-1, DEPTH * WIDTH * VECTOR // size), numbers[PANELS // size :])
 
 
 # Numba compiles a function anew for every number that is written out where it is called: these have a type alone.
@@ -99,33 +101,36 @@ def _copy_rows(A: Array, a: int, column: int, m: int, depth: int, rows: Array, l
 
 
 @compiled
-def _copy(B: Array, j: int, k: int, depth: int, panel: Array) -> None:
-    """The columns of B from j on, as many as a panel has, and its rows k … k + depth."""
-    n, width = B.shape[1], panel.shape[1]
-    lanes = width // WIDTH
-    for start in range(0, min(width, n - j), lanes):
-        if n - j - start >= lanes:
-            for p in range(depth):
-                store(load(B, (k + p) * n + j + start), panel, p * width + start)
-        else:
-            for p in range(depth):
-                store(load_some(B, (k + p) * n + j + start, n - j - start), panel, p * width + start)
+def _copy(B: Array, first: int, columns: int, k: int, depth: int, panels: Array, width: int) -> None:
+    """Panel after panel of so many columns of B, from the `first` on, and its rows k … k + depth."""
+    lanes, size = width // WIDTH, depth * width
+    whole = columns - columns % lanes
+    for p in range(depth):
+        place = (k + p) * B.shape[1] + first
+        for start in range(0, whole, lanes):
+            store(load(B, place + start), panels, start // width * size + p * width + start % width)
+        if whole < columns:
+            some = load_some(B, place + whole, columns - whole)
+            store(some, panels, whole // width * size + p * width + whole % width)
 
 
 @compiled
-def _turn(B: Array, j: int, k: int, depth: int, panel: Array) -> None:
-    """The same of Bᵀ: panel ← B[j … j + width, k … k + depth]ᵀ."""
-    (n, terms), width = B.shape, panel.shape[1]
-    columns = min(width, n - j)
+def _turn(B: Array, first: int, columns: int, k: int, depth: int, panels: Array, width: int) -> None:
+    """The same of Bᵀ: its columns are rows of B."""
+    terms, size = B.shape[1], depth * width
+    numbers = panels.reshape(panels.size)
     whole, even = depth - depth % 4, columns - columns % 4
-    for p in range(0, whole, 4):
-        for start in range(0, even, 4):
-            transpose_4_by_4(B, (j + start) * terms + k + p, terms, panel, p * width + start, width)
-    for p in range(depth):
-        for start in range(0 if p >= whole else even, columns):
-            panel[p, start] = B[j + start, k + p]
-        for start in range(columns, width):  # what stood here may be slow to multiply
-            panel[p, start] = 0
+    for start in range(0, even, 4):
+        panel = start // width * size + start % width
+        for p in range(0, whole, 4):
+            transpose_4_by_4(B, (first + start) * terms + k + p, terms, panels, panel + p * width, width)
+        for p in range(whole, depth):
+            for lane in range(4):
+                numbers[panel + p * width + lane] = B[first + start + lane, k + p]
+    for start in range(even, (columns + width - 1) // width * width):
+        panel = start // width * size + start % width
+        for p in range(depth):  # what stood beyond the last column may be slow to multiply
+            numbers[panel + p * width] = B[first + start, k + p] if start < columns else 0
 
 
 @compiled
@@ -133,45 +138,49 @@ def _product(A: Array, first: int, row: int, column: int, B: Array, turned: Any,
     """C ← A B, or A Bᵀ where B is turned. A[i, k] is at first + i · row + k · column of its memory."""
     m, n = C.shape
     terms = B.shape[1] if turned else B.shape[0]
-    width = room.panel.shape[1]
+    width = room.panels.shape[1] // DEPTH
     lanes = width // WIDTH
     in_place = not turned and n >= lanes and (m <= FEW_ROWS or B.size * B.itemsize <= SMALL)
     in_tiles = not in_place and column * C.itemsize % FAR == 0 and n > 2 * width
     pieces = 1 if in_place else (terms + DEPTH - 1) // DEPTH
     longest = (terms + pieces - 1) // pieces
-    source, step = (B, n) if in_place else (room.panel, width)
-    for top in range(0, m, BLOCK):
-        stop = min(top + BLOCK, m)
+    at_once = n if in_place else room.panels.shape[0] * width
+    source, step = (B, n) if in_place else (room.panels, width)
+    for left in range(0, n, at_once):
+        columns = min(at_once, n - left)
         for k in range(0, terms, longest):
             depth = min(longest, terms - k)
-            from_a, a, row_step, column_step = A, first + top * row + k * column, row, column
-            next_tile = TALL * row
-            if in_tiles:
-                _copy_rows(A, a, column, stop - top, depth, room.rows, lanes)
-                from_a, a, row_step, column_step = room.rows.reshape(1, room.rows.size), 0, 1, TALL
-                next_tile = TALL * depth
-            for start in range(0, n, width):
-                two = WIDTH == 2 and n - start > lanes
-                used = min(n - start - lanes if two else n - start, lanes)
-                j, j_next, b, b_next = start, start + lanes, 0, lanes
-                if in_place:
-                    # the last vector may cover columns of the one before it, with the same result
-                    j, j_next, used = min(j, n - lanes), min(j_next, n - lanes), lanes
-                    b, b_next = j, j_next
-                elif turned:
-                    _turn(B, start, k, depth, room.panel)
-                else:
-                    _copy(B, start, k, depth, room.panel)
-                if two:
-                    _two_vectors(
-                        from_a, a, row_step, column_step, next_tile, source, b, b_next, step, depth, C, top, stop, j,
-                        j_next, used, k == 0,
-                    )  # fmt: skip
-                else:
-                    _one_vector(
-                        from_a, a, row_step, column_step, next_tile, source, b, b_next, step, depth, C, top, stop, j,
-                        j_next, used, k == 0,
-                    )  # fmt: skip
+            if turned:
+                _turn(B, left, columns, k, depth, room.panels, width)
+            elif not in_place:
+                _copy(B, left, columns, k, depth, room.panels, width)
+            for top in range(0, m, BLOCK):
+                stop = min(top + BLOCK, m)
+                from_a, a, row_step, column_step = A, first + top * row + k * column, row, column
+                next_tile = TALL * row
+                if in_tiles:
+                    _copy_rows(A, a, column, stop - top, depth, room.rows, lanes)
+                    from_a, a, row_step, column_step = room.rows.reshape(1, room.rows.size), 0, 1, TALL
+                    next_tile = TALL * depth
+                for start in range(0, columns, width):
+                    two = WIDTH == 2 and columns - start > lanes
+                    used = min(columns - start - lanes if two else columns - start, lanes)
+                    j, b = left + start, start * depth
+                    j_next, b_next = j + lanes, b + lanes
+                    if in_place:
+                        # the last vector may cover columns of the one before it, with the same result
+                        j, j_next, used = min(j, n - lanes), min(j_next, n - lanes), lanes
+                        b, b_next = j, j_next
+                    if two:
+                        _two_vectors(
+                            from_a, a, row_step, column_step, next_tile, source, b, b_next, step, depth, C, top, stop,
+                            j, j_next, used, k == 0,
+                        )  # fmt: skip
+                    else:
+                        _one_vector(
+                            from_a, a, row_step, column_step, next_tile, source, b, b_next, step, depth, C, top, stop,
+                            j, j_next, used, k == 0,
+                        )  # fmt: skip
 
 
 @compiled

@@ -16,7 +16,7 @@ from .team import Team, share, wait
 
 #: Numbers of a parameter that are worked on at once: their gradient is still in the second cache when the optimiser
 #: comes. In rows, a multiple of the heights of a tile. LINE is the least that is worth another thread.
-BLOCK, TALL, LINE = 2**16, 24, 2**10
+BLOCK, TALL, LINE = 2**17, 24, 2**10
 
 #: Sums over the whole vector are made of sums over pieces of it, each of so many sums at once.
 PIECE: Final = 2**13
