@@ -251,7 +251,8 @@ def _train_step(plan: Plan) -> tuple[Any, Any]:
                 )  # fmt: skip
         return loss
 
-    return compiled(leave_sums), compiled(take_step)
+    # Each would hand on hundreds of numbers: they become parts of what calls them.
+    return compiled(leave_sums, inside=True), compiled(take_step, inside=True)
 
 
 @compiled
