@@ -71,7 +71,7 @@ def _sums_of_rows(plan: Plan) -> Any:
             weight += w[i]
         return loss_sum, weight
 
-    return compiled(sums_of_rows)
+    return compiled(sums_of_rows, inside=True)  # it would hand on hundreds of numbers
 
 
 def _take_step(plan: Plan, *, summed: bool = False) -> Any:
@@ -106,7 +106,7 @@ def _take_step(plan: Plan, *, summed: bool = False) -> Any:
         wait(team)
         return loss
 
-    return compiled(take_step)
+    return compiled(take_step, inside=True)  # it would hand on hundreds of numbers
 
 
 @compiled

@@ -164,7 +164,7 @@ class Guard:
     def _at_exit(self) -> None:
         if self.broken is not None:
             self.end([self.sentence(self.broken)], 1, speaks=self.speaks(self.broken))
-        elif self.size > 1:
+        elif self.size > 1 and not self.mpi.Is_finalized():
             self._wait_for_all()
 
     def _wait_for_all(self) -> None:
