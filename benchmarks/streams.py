@@ -1,11 +1,12 @@
 """`backlit train` on one table, in memory and with --stream: memory and speed of both, in turn.
 
     python benchmarks/streams.py [--gigabytes 0.4] [--form parquet] [--epochs 3] [--rounds 1] [--folder DIR]
+    python benchmarks/streams.py --fit [--rounds 3]     `fit` alone, on prepared rows in memory and on disk
 
-The table is written into a temporary folder, which is removed afterwards: 24 columns of numbers, two of categories, and
-a target of three classes. Each command is a process of its own, whose largest memory (VmHWM) and processor seconds the
-kernel tells; they run one after the other, the first one changing places. Seconds of an epoch are those of the training
-alone, validation included.
+The table of the first form is written into a temporary folder, which is removed afterwards: 24 columns of numbers, two
+of categories, and a target of three classes. Each command is a process of its own, whose largest memory and processor
+seconds the kernel tells; they run one after the other, the first one changing places. Seconds of an epoch are those of
+the training alone, validation included.
 """
 
 from __future__ import annotations
@@ -21,9 +22,12 @@ import sys
 import tempfile
 import time
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import polars as pl
+
+import backlit as bl
 
 NUMBERS, ROWS = 24, 250_000  # columns of numbers, and rows that are made at once
 BYTES = {"parquet": 195.0, "csv": 178.0}  # of a row, about
@@ -37,7 +41,11 @@ def main() -> None:
     arguments.add_argument("--rounds", type=int, default=1)
     arguments.add_argument("--folder", default=None)
     arguments.add_argument("--engine", default="compiled")
+    arguments.add_argument("--fit", action="store_true")
     asked = arguments.parse_args()
+    if asked.fit:
+        compare_fits(asked.rounds, asked.engine)
+        return
     needed = asked.gigabytes * 1e9 * 2.5  # the table, and its prepared rows
     with tempfile.TemporaryDirectory(prefix="backlit-streams-", dir=asked.folder) as folder:
         free = shutil.disk_usage(folder).free
@@ -117,6 +125,33 @@ def train(table: Path, how: str, epochs: int, engine: str) -> dict[str, float]:
         "memory": used.ru_maxrss / 1024,
         "loss": result["validation"]["loss"],
     }
+
+
+def compare_fits(rounds: int, engine: str, rows: int = 1_600_000) -> None:
+    """Two epochs of `fit` on the same rows in memory and as a stream, in turn; no validation."""
+    rng = np.random.default_rng(0)
+    X, y = rng.normal(size=(rows, 42)).astype(np.float32), rng.integers(0, 3, rows)
+    with tempfile.TemporaryDirectory(prefix="backlit-streams-") as folder:
+        np.savez(Path(folder, "rows.npz"), X=X, y=y)
+        stream = bl.data.stream(Path(folder, "rows.npz"))
+        data: dict[str, tuple[Any, ...]] = {"in memory": (X, y), "stream": (stream,)}
+        fit(X[:1000], y[:1000], engine=engine)  # what is compiled is compiled before
+        ratios = []
+        for number in range(rounds):
+            found = {}
+            for how in ("stream", "in memory") if number % 2 else ("in memory", "stream"):
+                found[how] = fit(*data[how], engine=engine)
+                print(f"  {how}: {found[how][0]:.2f} s and {found[how][1]:.2f} processor s an epoch", flush=True)
+            ratios.append(found["in memory"][0] / found["stream"][0])
+    print(f"speed of fit on a stream, of that in memory: {100 * statistics.median(ratios):.0f} %")
+
+
+def fit(*data: Any, engine: str) -> tuple[float, float]:
+    layers = [bl.Dense(64, "relu"), bl.Dropout(0.1), bl.Dense(64, "relu"), bl.Dropout(0.1), bl.Dense(3, "softmax")]
+    net = bl.Network(layers, inputs=42, loss="cross_entropy")
+    started, before = time.perf_counter(), time.process_time()
+    bl.fit(net, *data, epochs=2, batch_size=256, optimizer=bl.AdamW(0.003), engine=engine, progress=False)
+    return (time.perf_counter() - started) / 2, (time.process_time() - before) / 2
 
 
 def print_table(found: dict[str, list[dict[str, float]]]) -> None:
