@@ -30,12 +30,14 @@ SMALL: Final = 2**14
 DEPTH: Final = 256
 PANELS: Final = 2**19
 
-#: Rows of C that pass all panels before the next ones do: their part of A stays in the second cache.
 TALL, LOW = HEIGHTS
 
-#: Numbers of a turned A that follow each other in k and are so many bytes apart, or a multiple, have few places in the
-#: first cache: they are copied to stand together.
+#: A turned A is copied to stand together in tiles where more panels than these pass it; where its numbers that follow
+#: each other in k are so many bytes apart, or a multiple, they have few places in the first cache, and two are enough.
+MANY: Final = 8
 FAR: Final = 2**10
+
+#: Rows of C that pass all panels before the next ones do: their part of A stays in the second cache.
 BLOCK: Final = 20 * TALL
 
 
@@ -140,7 +142,7 @@ def _product(A: Array, first: int, row: int, column: int, B: Array, turned: Any,
     width = room.panels.shape[1] // DEPTH
     lanes = width // WIDTH
     in_place = not turned and n >= lanes and (m <= FEW_ROWS or B.size * B.itemsize <= SMALL)
-    in_tiles = not in_place and column * C.itemsize % FAR == 0 and n > 2 * width
+    in_tiles = not in_place and n > (2 if column * C.itemsize % FAR == 0 else MANY) * width and column > 1
     pieces = 1 if in_place else (terms + DEPTH - 1) // DEPTH
     longest = (terms + pieces - 1) // pieces
     at_once = n if in_place else room.panels.shape[0] * width
@@ -182,40 +184,25 @@ def _product(A: Array, first: int, row: int, column: int, B: Array, turned: Any,
                         )  # fmt: skip
 
 
-@compiled
-def multiply(A: Array, B: Array, C: Array, room: Room) -> None:
+# What the kernels of the layers call (`kinds/kernel.py`); of the chain they need the thread's room.
+
+
+def multiply(A: Array, B: Array, C: Array, chain: Any) -> None:
     """C ← A B, of (m, k) and (k, n), all contiguous."""
-    _product(A, _START, A.shape[1], _SIDE_BY_SIDE, B, _AS_IT_IS, C, room)
+    _product(A, _START, A.shape[1], _SIDE_BY_SIDE, B, _AS_IT_IS, C, chain.room)
 
 
-@compiled
-def multiply_left_transposed(A: Array, first: int, B: Array, C: Array, room: Room) -> None:
+def multiply_left_transposed(A: Array, first: int, B: Array, C: Array, chain: Any) -> None:
     """C ← A[:, first : first + m]ᵀ B, of (k, ·) and (k, n), all contiguous; C is (m, n)."""
-    _product(A, first, _SIDE_BY_SIDE, A.shape[1], B, _AS_IT_IS, C, room)
+    _product(A, first, _SIDE_BY_SIDE, A.shape[1], B, _AS_IT_IS, C, chain.room)
 
 
-@compiled
-def multiply_right_transposed(A: Array, B: Array, C: Array, room: Room) -> None:
+def multiply_right_transposed(A: Array, B: Array, C: Array, chain: Any) -> None:
     """C ← A Bᵀ, of (m, k) and (n, k), all contiguous."""
-    _product(A, _START, A.shape[1], _SIDE_BY_SIDE, B, _TURNED, C, room)
-
-
-# What the kernels of the layers call (`kinds/kernel.py`).
-
-
-def _kernel_multiply(A: Array, B: Array, C: Array, chain: Any) -> None:
-    multiply(A, B, C, chain.room)
-
-
-def _kernel_multiply_left_transposed(A: Array, first: int, B: Array, C: Array, chain: Any) -> None:
-    multiply_left_transposed(A, first, B, C, chain.room)
-
-
-def _kernel_multiply_right_transposed(A: Array, B: Array, C: Array, chain: Any) -> None:
-    multiply_right_transposed(A, B, C, chain.room)
+    _product(A, _START, A.shape[1], _SIDE_BY_SIDE, B, _TURNED, C, chain.room)
 
 
 teach(kernel.matrix, matrix)
-teach(kernel.multiply, _kernel_multiply)
-teach(kernel.multiply_left_transposed, _kernel_multiply_left_transposed)
-teach(kernel.multiply_right_transposed, _kernel_multiply_right_transposed)
+teach(kernel.multiply, multiply)
+teach(kernel.multiply_left_transposed, multiply_left_transposed)
+teach(kernel.multiply_right_transposed, multiply_right_transposed)
