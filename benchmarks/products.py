@@ -13,7 +13,7 @@ import os
 import statistics
 import time
 from collections.abc import Callable
-from typing import Any
+from typing import Any, NamedTuple
 
 import numba
 import numpy as np
@@ -21,6 +21,7 @@ from numba import types
 from threadpoolctl import threadpool_limits
 
 from backlit.compiled import products
+from backlit.compiled.math import compiled
 from backlit.compiled.vectors import Vector, address_of, instruction, multiply_add
 
 #: The products of a step: z = a W, dL/dW = aᵀ delta, dL/da = delta Wᵀ; of C its rows and columns, and the terms.
@@ -39,6 +40,17 @@ NETWORKS = {
     ],
     "1,024 units, batch 512": [("a W", 512, 1024, 1024), ("aᵀ delta", 1024, 512, 1024), ("delta Wᵀ", 512, 1024, 1024)],
 }  # fmt: skip
+
+multiply = compiled(products.multiply)
+multiply_left_transposed = compiled(products.multiply_left_transposed)
+multiply_right_transposed = compiled(products.multiply_right_transposed)
+
+
+class Chain(NamedTuple):
+    """What the products need of one."""
+
+    room: products.Room
+
 
 CHAINS = 12  # of multiply-adds that do not wait for each other
 
@@ -80,14 +92,14 @@ def peak(x: Any, count: int) -> None:
 
 
 @numba.njit(error_model="numpy")
-def ours(kind: int, A: Any, B: Any, C: Any, room: Any, count: int) -> None:
+def ours(kind: int, A: Any, B: Any, C: Any, chain: Any, count: int) -> None:
     for _ in range(count):
         if kind == 0:
-            products.multiply(A, B, C, room)
+            multiply(A, B, C, chain)
         elif kind == 1:
-            products.multiply_left_transposed(A, 0, B, C, room)
+            multiply_left_transposed(A, 0, B, C, chain)
         else:
-            products.multiply_right_transposed(A, B, C, room)
+            multiply_right_transposed(A, B, C, chain)
 
 
 @numba.njit(error_model="numpy")
@@ -110,14 +122,14 @@ def seconds(run: Callable[[], object], count: int) -> float:
 def measured(kind: str, m: int, terms: int, n: int, rounds: int) -> tuple[float, float, float]:
     """GFLOP/s of ours, of BLAS, and of the peak: medians of rounds in which they take turns."""
     number = ("a W", "aᵀ delta", "delta Wᵀ").index(kind)
-    rng, room = np.random.default_rng(0), products.room_for_products("float32")
+    rng, chain = np.random.default_rng(0), Chain(products.room_for_products("float32"))
     A = rng.random((terms, m) if number == 1 else (m, terms), dtype=np.float32)
     B = rng.random((n, terms) if number == 2 else (terms, n), dtype=np.float32)
     C, x = np.empty((m, n), np.float32), np.full(16, 1e-9, np.float32)
     count = max(1, 10**8 // (m * n * terms))
     loops = 10**6
     runs: list[tuple[Callable[[], object], int, float]] = [
-        (lambda: ours(number, A, B, C, room, count), count, 2.0 * m * n * terms),
+        (lambda: ours(number, A, B, C, chain, count), count, 2.0 * m * n * terms),
         (lambda: blas(number, A, B, C, count), count, 2.0 * m * n * terms),
         (lambda: peak(x, loops), loops, 2.0 * CHAINS * 16),
     ]

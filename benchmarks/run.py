@@ -35,8 +35,8 @@ median counts (for scikit-learn and Keras the mean); a time is the median of the
 longest. What is compiled is compiled before the clock starts. Backlit is `fit(…, engine="compiled")` as it stands, with
 its order of rows and its history; JAX is one jitted `lax.scan` over the epoch; PyTorch is eager, with fused optimisers;
 Keras runs on JAX. "Products alone" are the matrix products of a step through the BLAS that SciPy brings: a floor under
-every implementation that calls it. Below a certain size Backlit has products of its own
-(`compiled/products.py`), and can be faster than that.
+every implementation that calls it. Backlit has products of its own (`compiled/products.py`), and can be faster than
+that.
 
 Where a figure is not reached: 784-128-64-10 on one core is bound by its arithmetic. A step has 58 million
 multiplications and additions; the products alone take all the time that the goals would leave, and JAX's and PyTorch's

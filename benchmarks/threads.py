@@ -17,17 +17,19 @@ import time
 from dataclasses import replace
 
 import numpy as np
-from measure import OURS, Case, interleaved
-from training import CASES, microseconds
 
 import backlit as bl
+from measure import OURS, Case, interleaved
+from training import CASES, microseconds
 
 COUNTS = (1, 2, 4)
 LONG, SECONDS = 1.5, 0.25  # a warm-up, in which the number of threads is found; and a round
 
 
 def beside_libraries(libraries: list[str], rounds: int) -> None:
-    print(f"| network, batch | {' | '.join([OURS, *libraries])} | {' | '.join(f'{name} takes' for name in libraries)} |")
+    print(
+        f"| network, batch | {' | '.join([OURS, *libraries])} | {' | '.join(f'{name} takes' for name in libraries)} |"
+    )
     print("|---|" + "---:|" * (2 * len(libraries) + 1))
     for case, _ in CASES:
         times = interleaved([OURS, *libraries], replace(case, rows=case.rows // 2), rounds, processor=True)

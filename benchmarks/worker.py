@@ -3,9 +3,9 @@
     python benchmarks/worker.py LIBRARY CASE [processor]        CASE is the JSON of `measure.Case`
 
 For every line on stdin it trains a few epochs and answers with the seconds of a step, or with the seconds that the
-processor worked for one, everything included: what is left to compare by where other programs take the cores. All libraries do the same
-arithmetic: float32, the same batch, softmax with cross entropy, SGD or Adam without penalty, rows in a new order in
-every epoch. What is compiled is compiled before the first line is read.
+processor worked for one, everything included: what is left to compare by where other programs take the cores. All
+libraries do the same arithmetic: float32, the same batch, softmax with cross entropy, SGD or Adam without penalty, rows
+in a new order in every epoch. What is compiled is compiled before the first line is read.
 """
 
 from __future__ import annotations

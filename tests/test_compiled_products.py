@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import itertools
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 import pytest
@@ -22,11 +22,24 @@ def compiled(function: Any) -> Any:
     return numba.njit(error_model="numpy")(function)
 
 
-multiply = compiled(lambda A, B, C, room: compiled_products.multiply(A, B, C, room))
-multiply_left_transposed = compiled(
-    lambda A, first, B, C, room: compiled_products.multiply_left_transposed(A, first, B, C, room)
-)
-multiply_right_transposed = compiled(lambda A, B, C, room: compiled_products.multiply_right_transposed(A, B, C, room))
+class Chain(NamedTuple):
+    """What the products need of one."""
+
+    room: compiled_products.Room
+
+
+def chain(dtype: str) -> Chain:
+    return Chain(compiled_products.room_for_products(dtype))
+
+
+called = {
+    name: compiled_products.compiled(getattr(compiled_products, name))
+    for name in ("multiply", "multiply_left_transposed", "multiply_right_transposed")
+}
+ab, atb, abt = called.values()
+multiply = compiled(lambda A, B, C, chain: ab(A, B, C, chain))
+multiply_left_transposed = compiled(lambda A, first, B, C, chain: atb(A, first, B, C, chain))
+multiply_right_transposed = compiled(lambda A, B, C, chain: abt(A, B, C, chain))
 
 
 @compiled
@@ -48,6 +61,8 @@ SHAPES = [
     *[(m, k, n) for m in (3, 16, 17, 33) for k in (255, 256, 257, 513) for n in (5, 16, 31, 65)],
     (300, 200, 230),
     (250, 600, 40),
+    (30, 300, 600),
+    (256, 20, 70),
 ]
 
 
@@ -56,7 +71,7 @@ def test_products_are_those_of_numpy(dtype: str) -> None:
     rng = np.random.default_rng(0)
     for m, k, n in SHAPES:
         A, B = rng.normal(size=(m, k)).astype(dtype), rng.normal(size=(k, n)).astype(dtype)
-        room = compiled_products.room_for_products(dtype)
+        room = chain(dtype)
         expected = A.astype("float64") @ B.astype("float64")
         tolerance = np.finfo(dtype).eps * (np.abs(A).astype("float64") @ np.abs(B)) * max(4.0, k)
         results = np.full((3, m, n), np.nan, dtype)
@@ -74,7 +89,7 @@ def test_a_product_in_parts_has_the_bits_of_the_whole(dtype: str) -> None:
     rng = np.random.default_rng(2)
     for m, k, n in [(41, 7, 9), (70, 300, 33), (300, 20, 130)]:
         A, B = rng.normal(size=(m, k)).astype(dtype), rng.normal(size=(k, n)).astype(dtype)
-        turned, room = [np.ascontiguousarray(X.T) for X in (A, B)], compiled_products.room_for_products(dtype)
+        turned, room = [np.ascontiguousarray(X.T) for X in (A, B)], chain(dtype)
         whole, parts = np.empty((m, n), dtype), np.empty((3, m, n), dtype)
         multiply(A, B, whole, room)
         for start, stop in itertools.pairwise([0, 1, 4, 21, 40, m]):
@@ -87,7 +102,7 @@ def test_a_product_in_parts_has_the_bits_of_the_whole(dtype: str) -> None:
 
 def test_products_write_nothing_beside_the_result() -> None:
     rng = np.random.default_rng(1)
-    room = compiled_products.room_for_products("float32")
+    room = chain("float32")
     for m, k, n in [(5, 9, 19), (21, 260, 18), (33, 6, 3)]:
         around = np.full(m * n + 64, 7.0, np.float32)
         C = around[32:-32].reshape(m, n)
@@ -103,7 +118,7 @@ def test_what_is_not_finite_stays_in_its_row() -> None:
     A, B = np.ones((6, 20), np.float32), np.ones((20, 18), np.float32)
     A[5] = np.nan
     C = np.empty((6, 18), np.float32)
-    multiply(A, B, C, compiled_products.room_for_products("float32"))
+    multiply(A, B, C, chain("float32"))
     assert (C[:5] == 20.0).all()
     assert np.isnan(C[5]).all()
 

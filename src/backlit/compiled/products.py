@@ -31,12 +31,14 @@ SMALL: Final = 2**14
 DEPTH: Final = 256
 PANELS: Final = 2**19
 
-#: Rows of C that pass all panels before the next ones do: their part of A stays in the second cache.
 TALL, LOW = HEIGHTS
 
-#: Numbers of a turned A that follow each other in k and are so many bytes apart, or a multiple, have few places in the
-#: first cache: they are copied to stand together.
+#: A turned A is copied to stand together in tiles where more panels than these pass it; where its numbers that follow
+#: each other in k are so many bytes apart, or a multiple, they have few places in the first cache, and two are enough.
+MANY: Final = 8
 FAR: Final = 2**10
+
+#: Rows of C that pass all panels before the next ones do: their part of A stays in the second cache.
 BLOCK: Final = 20 * TALL
 
 
@@ -141,7 +143,7 @@ def _product(A: Array, first: int, row: int, column: int, B: Array, turned: Any,
     width = room.panels.shape[1] // DEPTH
     lanes = width // WIDTH
     in_place = not turned and n >= lanes and (m <= FEW_ROWS or B.size * B.itemsize <= SMALL)
-    in_tiles = not in_place and column * C.itemsize % FAR == 0 and n > 2 * width
+    in_tiles = not in_place and n > (2 if column * C.itemsize % FAR == 0 else MANY) * width and column > 1
     pieces = 1 if in_place else (terms + DEPTH - 1) // DEPTH
     longest = (terms + pieces - 1) // pieces
     at_once = n if in_place else room.panels.shape[0] * width
@@ -183,22 +185,22 @@ def _product(A: Array, first: int, row: int, column: int, B: Array, turned: Any,
                         )  # fmt: skip
 
 
-@compiled
-def multiply(A: Array, B: Array, C: Array, room: Room) -> None:
+# What the kernels of the layers call (`kinds/kernel.py`); of the chain they need the thread's room.
+
+
+def multiply(A: Array, B: Array, C: Array, chain: Any) -> None:
     """C ← A B, of (m, k) and (k, n), all contiguous."""
-    _product(A, _START, A.shape[1], _SIDE_BY_SIDE, B, _AS_IT_IS, C, room)
+    _product(A, _START, A.shape[1], _SIDE_BY_SIDE, B, _AS_IT_IS, C, chain.room)
 
 
-@compiled
-def multiply_left_transposed(A: Array, first: int, B: Array, C: Array, room: Room) -> None:
+def multiply_left_transposed(A: Array, first: int, B: Array, C: Array, chain: Any) -> None:
     """C ← A[:, first : first + m]ᵀ B, of (k, ·) and (k, n), all contiguous; C is (m, n)."""
-    _product(A, first, _SIDE_BY_SIDE, A.shape[1], B, _AS_IT_IS, C, room)
+    _product(A, first, _SIDE_BY_SIDE, A.shape[1], B, _AS_IT_IS, C, chain.room)
 
 
-@compiled
-def multiply_right_transposed(A: Array, B: Array, C: Array, room: Room) -> None:
+def multiply_right_transposed(A: Array, B: Array, C: Array, chain: Any) -> None:
     """C ← A Bᵀ, of (m, k) and (n, k), all contiguous."""
-    _product(A, _START, A.shape[1], _SIDE_BY_SIDE, B, _TURNED, C, room)
+    _product(A, _START, A.shape[1], _SIDE_BY_SIDE, B, _TURNED, C, chain.room)
 
 
 # What the kernels of the layers call (`kinds/kernel.py`).
@@ -208,7 +210,7 @@ def _multiply_input(stored: Stored | None, chain: Any, i: Any, a_in: Array, firs
     if stored is not None and i == 0 and stored.rows.size:
         multiply_stored(stored, first, B, C)
     else:
-        multiply(a_in[first : first + C.shape[0]], B, C, chain.room)
+        multiply(a_in[first : first + C.shape[0]], B, C, chain)
 
 
 def _multiply_input_transposed(
@@ -217,7 +219,7 @@ def _multiply_input_transposed(
     if stored is not None and i == 0 and stored.rows.size:
         multiply_stored_transposed(stored, first, B, C)
     else:
-        multiply_left_transposed(a_in, first, B, C, chain.room)
+        multiply_left_transposed(a_in, first, B, C, chain)
 
 
 def _kernel_multiply_input(chain: Any, i: Any, a_in: Array, first: Any, B: Array, C: Array) -> None:
@@ -228,11 +230,7 @@ def _kernel_multiply_input_transposed(chain: Any, i: Any, a_in: Array, first: An
     _multiply_input_transposed(chain.stored, chain, i, a_in, first, B, C)
 
 
-def _kernel_multiply_right_transposed(A: Array, B: Array, C: Array, chain: Any) -> None:
-    multiply_right_transposed(A, B, C, chain.room)
-
-
 teach(kernel.matrix, matrix)
 teach(kernel.multiply_input, _kernel_multiply_input)
 teach(kernel.multiply_input_transposed, _kernel_multiply_input_transposed)
-teach(kernel.multiply_right_transposed, _kernel_multiply_right_transposed)
+teach(kernel.multiply_right_transposed, multiply_right_transposed)

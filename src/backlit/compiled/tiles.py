@@ -139,17 +139,26 @@ class _Tile:
         return loaded
 
     def _store(self, sums: list[Any], addresses: list[Any], used: Any) -> None:
-        builder, last = self.builder, self.vectors - 1
-        whole = builder.icmp_signed(">=", used, used.type(self.vector.lanes))
-        with builder.if_else(whole) as (then, otherwise):
-            for branch in (then, otherwise):
-                with branch:
-                    for place, (total, address) in enumerate(zip(sums, addresses, strict=True)):
-                        if branch is otherwise and place % self.vectors == last:
-                            masked_store(builder, total, address, used)
-                        else:
-                            pointer = builder.bitcast(address, self.llvm_type.as_pointer())
-                            builder.store(total, pointer).align = self.align
+        builder, places = self.builder, range(len(sums))
+        last = [place for place in places if place % self.vectors == self.vectors - 1]
+        for place in places:
+            if place not in last:
+                self._write(sums[place], addresses[place])
+        if WIDTH == 2:  # AVX-512 writes a part of a vector as fast as the whole
+            for place in last:
+                masked_store(builder, sums[place], addresses[place], used)
+            return
+        with builder.if_else(builder.icmp_signed(">=", used, used.type(self.vector.lanes))) as (then, otherwise):
+            with then:
+                for place in last:
+                    self._write(sums[place], addresses[place])
+            with otherwise:
+                for place in last:
+                    masked_store(builder, sums[place], addresses[place], used)
+
+    def _write(self, total: Any, address: Any) -> None:
+        pointer = self.builder.bitcast(address, self.llvm_type.as_pointer())
+        self.builder.store(total, pointer).align = self.align
 
 
 #: By vectors and rows.
