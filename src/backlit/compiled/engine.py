@@ -23,7 +23,7 @@ from . import step
 from .plan import Plan, loss_number, loss_of, plan_of
 from .products import empty_panel
 
-_ROWS_AT_HAND: Final = 2**20  # of a stream, whose places are found at once
+_ROWS_AT_HAND: Final = 2**16  # of a stream, whose places are found at once: few windows hold them
 
 
 @final
