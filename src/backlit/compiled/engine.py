@@ -43,7 +43,7 @@ from .stored import Stored, nothing_stored, stored_rows
 from .team import Team, TeamSize, run_together
 from .update import PIECE
 
-_ROWS_AT_HAND: Final = 2**20  # of a stream, whose places are found at once
+_ROWS_AT_HAND: Final = 2**16  # of a stream, whose places are found at once: few windows hold them
 
 #: Multiply-adds of a step for each thread, below which another one would not be worth waiting for it.
 LEAST_WORK: Final = 2**21
