@@ -23,6 +23,7 @@ pytest.importorskip("numba", reason="the compiled engine needs backlit[fast]")
 from backlit.compiled import engine as compiled_engine
 from backlit.compiled import team
 from backlit.compiled.engine import CompiledEngine
+from backlit.compiled.update import BLOCK
 
 pytestmark = pytest.mark.xdist_group("compiled")
 
@@ -125,6 +126,20 @@ def test_fit_takes_n_threads_and_gives_the_same_bits(batch_size: int | None, mon
         teams.sizes.clear()
     for values in found[1:]:
         np.testing.assert_array_equal(values, found[0])
+
+
+def test_a_weight_of_several_pieces_is_that_of_the_reference(monkeypatch: pytest.MonkeyPatch) -> None:
+    all_threads(monkeypatch)
+    rng = np.random.default_rng(4)
+    X, y = rng.normal(size=(64, 1000)), rng.normal(size=(64, 2))
+    found = []
+    for settings in ({"engine": "reference"}, {"n_threads": 1}, {"n_threads": 3}):
+        net = bl.Network([bl.Dense(2 * BLOCK // 1000 + 7, "tanh"), bl.Dense(2)], inputs=1000, seed=2)
+        defaults: dict[str, Any] = {"engine": "compiled", "optimizer": bl.SGD(0.01), "batch_size": 32, "epochs": 1}
+        bl.fit(net, X, y, progress=False, **{**defaults, **settings})
+        found.append(net.parameters.values)
+    np.testing.assert_allclose(found[1], found[0], atol=1e-6)
+    np.testing.assert_array_equal(found[2], found[1])
 
 
 def test_small_steps_are_taken_by_one_thread(monkeypatch: pytest.MonkeyPatch) -> None:

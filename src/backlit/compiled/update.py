@@ -1,4 +1,4 @@
-"""Gradients and the optimiser's step as a compiled function, piece by piece while a piece is in the cache."""
+"""Gradients and the optimiser's step as a compiled function: piece by piece, each by the thread that computed it."""
 
 from __future__ import annotations
 
@@ -14,9 +14,10 @@ from .plan import Plan
 from .stored import are_stored
 from .team import Team, share, wait
 
-#: Numbers of a parameter that are worked on at once: their gradient is still in the second cache when the optimiser
-#: comes. In rows, a multiple of the heights of a tile. LINE is the least that is worth another thread.
-BLOCK, TALL, LINE = 2**17, 24, 2**10
+#: Numbers of a parameter that are worked on at once, in rows a multiple of the heights of a tile: the optimiser comes
+#: while their gradient is still in a cache, and the panels of delta are made for many rows at once. LINE is the least
+#: that is worth another thread.
+BLOCK, TALL, LINE = 2**20, 24, 2**10
 
 #: Sums over the whole vector are made of sums over pieces of it, each of so many sums at once.
 PIECE: Final = 2**13
