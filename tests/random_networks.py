@@ -148,6 +148,7 @@ _DRAWS: dict[str, Any] = {
     "epsilon": lambda rng: float(10.0 ** rng.uniform(-5, -1)),
     "delta": lambda rng: float(rng.uniform(0.1, 2.0)),
     "q": lambda rng: float(rng.uniform(0.05, 0.95)),
+    "smoothing": lambda rng: float(rng.choice([0.0, rng.uniform(0.0, 0.5)])),
 }
 
 

@@ -349,7 +349,7 @@ def test_ctrl_c_after_training_finds_the_model_saved(
     def press_here(*arguments: Any, **more: Any) -> None:
         raise KeyboardInterrupt
 
-    for command, where in ((TABLE, "backlit.cli.tables.measured"), (IMAGES, "backlit.cli.images._measure")):
+    for command, where in ((TABLE, "backlit.cli.tables.measured"), (IMAGES, "backlit.cli.images.measured_images")):
         ended(capsys, *command, "--epochs", "2", "--out", "whole")
         monkeypatch.setattr(where, press_here)
         assert ended(capsys, *command, "--epochs", "2", "--out", "m", code=130)[1].endswith("backlit: interrupted\n")

@@ -23,6 +23,7 @@ NAMES = [
     "BatchNorm",
     "Callback",
     "Checkpoint",
+    "ColumnEffects",
     "CosineDecay",
     "Dense",
     "Diagnosis",
@@ -52,6 +53,7 @@ NAMES = [
     "RMSprop",
     "Recorder",
     "Recording",
+    "RowEffects",
     "Scale",
     "ShapeLedger",
     "StepDecay",
@@ -62,6 +64,7 @@ NAMES = [
     "UnfoldedWeight",
     "WeightAverage",
     "check_gradients",
+    "column_effects",
     "cross_entropy",
     "data",
     "diagnose",
@@ -85,8 +88,9 @@ NAMES = [
 
 # Documented without an example: there is nothing to call, or the example stands with the function that returns it.
 WITHOUT_EXAMPLE = {
-    "BacklitError", "BacklitWarning", "Diagnosis", "EpsilonSweep", "Frame", "GradientReport", "HealthReport", "Ledger",
-    "LossAccount", "OnnxReport", "ShapeLedger", "UnfoldedWeight", "data", "load",
+    "BacklitError", "BacklitWarning", "ColumnEffects", "Diagnosis", "EpsilonSweep", "Frame", "GradientReport",
+    "HealthReport", "Ledger", "LossAccount", "OnnxReport", "RowEffects", "ShapeLedger", "UnfoldedWeight", "data",
+    "load",
 }  # fmt: skip
 
 # Larger libraries, loaded where they are used: importing Backlit has to stay quick.

@@ -36,6 +36,7 @@ if TYPE_CHECKING:
     from .export.onnx.model import OnnxReport, export_onnx
     from .io import load, save
     from .lab.launch import lab
+    from .lens.columns import ColumnEffects, RowEffects, column_effects
     from .lens.diagnosis.diagnose import Diagnosis, diagnose
     from .lens.diagnosis.function import diagnose_function
     from .lens.healthcheck.health import HealthMonitor, HealthReport, health
@@ -62,6 +63,7 @@ __all__ = [
     "BatchNorm",
     "Callback",
     "Checkpoint",
+    "ColumnEffects",
     "CosineDecay",
     "Dense",
     "Diagnosis",
@@ -91,6 +93,7 @@ __all__ = [
     "RMSprop",
     "Recorder",
     "Recording",
+    "RowEffects",
     "Scale",
     "ShapeLedger",
     "StepDecay",
@@ -101,6 +104,7 @@ __all__ = [
     "UnfoldedWeight",
     "WeightAverage",
     "check_gradients",
+    "column_effects",
     "cross_entropy",
     "data",
     "diagnose",
@@ -124,6 +128,7 @@ __all__ = [
 
 # The upper floors stand on larger libraries (scikit-learn, safetensors): they are loaded when first used.
 _UPPER_FLOORS = {
+    "ColumnEffects": ".lens.columns",
     "Diagnosis": ".lens.diagnosis.diagnose",
     "Frame": ".lens.recording.frames",
     "HealthMonitor": ".lens.healthcheck.health",
@@ -135,6 +140,7 @@ _UPPER_FLOORS = {
     "OnnxReport": ".export.onnx.model",
     "Recorder": ".lens.recording.recorder",
     "Recording": ".lens.recording.recording",
+    "RowEffects": ".lens.columns",
     "ShapeLedger": ".lens.step.shape_ledger",
     "TableModel": ".data.model",
     "TablePreparation": ".estimators",
@@ -142,6 +148,7 @@ _UPPER_FLOORS = {
     "TabularRegressor": ".estimators",
     "UnfoldedWeight": ".lens.step.weight",
     "data": ".data",
+    "column_effects": ".lens.columns",
     "diagnose": ".lens.diagnosis.diagnose",
     "diagnose_function": ".lens.diagnosis.function",
     "explain": ".lens.step.ledger",

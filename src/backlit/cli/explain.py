@@ -142,6 +142,7 @@ def _subject(model: str, file: str, row: int, learning_rate: float) -> _Subject:
         return _Subject(ledger, None, outputs, image_shape, _told(ledger, outputs), None)
     inputs = [show.plain(name) for name in loaded.preparation.names()]
     effects = row_effects(loaded, X[row])
+    effects = replace(effects, columns=[(show.plain(name), a, b) for name, a, b in effects.columns])
     if loaded.classes is not None:
         outputs = [show.plain(str(name)) for name in loaded.classes]
         told = _told(ledger, outputs)

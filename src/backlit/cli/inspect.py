@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import numpy as np
@@ -116,7 +117,8 @@ def _effects(model: TableModel, file: str, *, no_header: bool) -> ColumnEffects:
     if len(y) > _MOST_ROWS:
         some = np.sort(np.random.default_rng(0).choice(len(y), _MOST_ROWS, replace=False))
         rows, y = rows[some], y[some]
-    return column_effects(model, rows, y)
+    found = column_effects(model, rows, y)
+    return replace(found, columns=[replace(column, name=show.plain(column.name)) for column in found.columns])
 
 
 def _column_facts(

@@ -14,7 +14,7 @@ from ..data.model import TableModel
 from ..exceptions import ConfigurationError, TableError
 from ..kinds import Dense
 from ..network import Network
-from ..pages import Cell, Page, Table, Words, number
+from ..pages import Cell, Page, Table, Words, number, shown
 from ..parameters import Array
 from ..randomness import keyed_generator
 
@@ -45,6 +45,7 @@ class ColumnEffect:
 
 
 @final
+@shown
 @dataclass(frozen=True)
 class ColumnEffects:
     """What every column does; `print` shows it, largest first.
@@ -93,12 +94,6 @@ class ColumnEffects:
     def to_dict(self) -> dict[str, Any]:
         """A plain dictionary, for JSON."""
         return asdict(self)
-
-    def __str__(self) -> str:
-        return self.page().text()
-
-    def _repr_html_(self) -> str:
-        return self.page().html()
 
 
 def column_effects(model: TableModel, table: Any, y: Any, *, repeats: int = 5, seed: int = 0) -> ColumnEffects:
@@ -220,6 +215,7 @@ def _piece(net: Network, first: Dense, X: Array, *, classes: bool) -> Array:
 
 
 @final
+@shown
 @dataclass(frozen=True)
 class RowEffects:
     """What the columns of one row do to its prediction, at first order.
@@ -255,12 +251,6 @@ class RowEffects:
     def to_dict(self) -> dict[str, Any]:
         """A plain dictionary, for JSON."""
         return {"told": self.told, "columns": [list(column) for column in self.columns]}
-
-    def __str__(self) -> str:
-        return self.page().text()
-
-    def _repr_html_(self) -> str:
-        return self.page().html()
 
 
 def row_effects(model: TableModel, x: Array) -> RowEffects:

@@ -261,8 +261,8 @@ def _unscaled(frozen: Callable[[], FrozenBatch], index: int) -> Callable[[], Pas
         layer: Any = batch.net.layers[index]
         draw = layer.draw_mask
 
-        def without_scale(mask: Array, uniform: Array, key: tuple[int, int, int]) -> None:
-            draw(mask, uniform, key)
+        def without_scale(mask: Array, uniform: Array, key: tuple[int, int, int], first: int = 0) -> None:
+            draw(mask, uniform, key, first)
             np.greater(mask, 0.0, out=mask)
 
         layer.draw_mask = without_scale
