@@ -197,7 +197,7 @@ def outcome(path: Path, header: bool, fast: bool) -> Any:
     return frame.schema, frame.rows()
 
 
-@settings(max_examples=200, deadline=None, suppress_health_check=list(HealthCheck))
+@settings(max_examples=100, deadline=None, suppress_health_check=list(HealthCheck))
 @given(text=st.one_of(TABLES, NUMERIC), header=st.booleans(), first=st.integers(1, 30), block=st.integers(1, 60))
 def test_both_readers_give_the_same(tmp_path_factory: Any, text: str, header: bool, first: int, block: int) -> None:
     path = tmp_path_factory.getbasetemp() / "generated.csv"
