@@ -42,6 +42,7 @@ lint: $(VENV)/.installed-dev
 	@$(BIN)/ruff check .
 	@$(BIN)/ruff format --check .
 	@$(BIN)/mypy
+	@$(BIN)/python -m pytest -q tests/test_typed.py
 
 format: $(VENV)/.installed-dev
 	@$(BIN)/ruff check --fix .

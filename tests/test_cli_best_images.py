@@ -11,9 +11,10 @@ from typing import Any
 
 import numpy as np
 import pytest
+from tests.commands import ended
 
 import backlit as bl
-from backlit.cli import best_images, keeping, run
+from backlit.cli import best_images, keeping
 from backlit.data.deforming import mean_over_copies
 from backlit.kinds.losses import cross_entropy
 from backlit.training.checkpoint import read_checkpoint
@@ -41,13 +42,6 @@ def here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     np.savez("squares.npz", X=dice.integers(0, 256, (60, 49), np.uint8), y=np.arange(60) % 3)
     np.savez("no_squares.npz", X=dice.integers(0, 256, (60, 48), np.uint8), y=np.arange(60) % 3)
     return tmp_path
-
-
-def ended(capsys: pytest.CaptureFixture[str], *arguments: str, code: int = 0) -> tuple[str, str]:
-    found = run(arguments)
-    captured = capsys.readouterr()
-    assert found == code, captured.err
-    return captured.out, captured.err
 
 
 def trained(capsys: pytest.CaptureFixture[str], *arguments: str) -> dict[str, Any]:

@@ -14,9 +14,9 @@ from typing import Any
 
 import numpy as np
 import pytest
+from tests.commands import ended
 
 import backlit as bl
-from backlit.cli import run
 from backlit.cli.keeping import seconds_of
 from backlit.data.tables import read_table
 from backlit.exceptions import ConfigurationError
@@ -43,13 +43,6 @@ TABLE = [
     "8",
 ]
 IMAGES = ["train", "i.npz", "--hidden", "8"]
-
-
-def ended(capsys: pytest.CaptureFixture[str], *arguments: str, code: int = 0) -> tuple[str, str]:
-    found = run(arguments)
-    captured = capsys.readouterr()
-    assert found == code, captured.err
-    return captured.out, captured.err
 
 
 def started(*arguments: str) -> subprocess.Popen[str]:

@@ -369,6 +369,20 @@ for kinds in (("tanh", "squared_error"), ("softplus", "huber"))[: int(sys.argv[1
 """
 
 
+def test_functions_of_every_process_have_numbers_of_their_own() -> None:
+    """Numba counts them from 1: what comes from the disk would then run in place of what is compiled."""
+    code = (
+        "import backlit.compiled.parts; from numba.core.bytecode import FunctionIdentity\n"
+        "print(next(FunctionIdentity._unique_ids))"
+    )
+    numbers = {
+        subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout
+        for _ in range(2)
+    }
+    assert len(numbers) == 2
+
+
+@pytest.mark.torture
 def test_what_comes_from_the_disk_is_found_and_does_not_run_in_place_of_other_kinds(tmp_path: Path) -> None:
     """Both have functions of the same names, and Numba would number them alike in both processes."""
     environment = {**os.environ, "NUMBA_CACHE_DIR": str(tmp_path)}

@@ -54,7 +54,15 @@ def printed(cell: Any) -> str:
     return "\n".join(found)
 
 
-@pytest.mark.parametrize("lesson", LESSONS, ids=ids)
+#: Lessons that take many seconds: `make docs` runs them too, and their exercises are looked at by `make torture`.
+LONG = ("digits", "table")
+
+
+@pytest.mark.parametrize(
+    "lesson",
+    [pytest.param(lesson, marks=[pytest.mark.torture] if lesson.name in LONG else []) for lesson in LESSONS],
+    ids=ids,
+)
 def test_a_lesson_runs_and_names_what_is_wrong(lesson: Lesson, kernels: Any, tmp_path: Path) -> None:
     folder = tmp_path / "work"
     folder.mkdir()

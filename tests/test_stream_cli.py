@@ -2,19 +2,17 @@
 
 from __future__ import annotations
 
-import json
 import resource
 import subprocess
 import sys
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import polars as pl
 import pytest
+from tests.commands import ended, numbers, refused
 
 import backlit as bl
-from backlit.cli import run
 from backlit.data import delimited
 from backlit.data.streaming import reading
 
@@ -44,25 +42,6 @@ def here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
         piece.write_csv(f"part-{k}.csv")
         piece.write_parquet(f"part-{k}.parquet")
     return tmp_path
-
-
-def ended(capsys: pytest.CaptureFixture[str], *arguments: str, code: int = 0) -> tuple[str, str]:
-    found = run(arguments)
-    captured = capsys.readouterr()
-    assert found == code, captured.err
-    return captured.out, captured.err
-
-
-def numbers(capsys: pytest.CaptureFixture[str], *arguments: str) -> dict[str, Any]:
-    return dict(json.loads(ended(capsys, *arguments, "--json")[0]))
-
-
-def refused(capsys: pytest.CaptureFixture[str], *arguments: str) -> str:
-    out, err = ended(capsys, *arguments, code=2)
-    assert out == ""
-    assert err.count("\n") == 1
-    assert "unexpected" not in err
-    return err
 
 
 def test_a_model_of_a_stream_is_one_like_any_other(capsys: pytest.CaptureFixture[str]) -> None:

@@ -14,6 +14,7 @@ from typing import Any
 import numpy as np
 import polars as pl
 import pytest
+from tests.commands import ended, numbers, refused
 
 import backlit as bl
 from backlit.cli import run
@@ -28,25 +29,6 @@ QUICK = ["--epochs", "40", "--learning-rate", "0.02", "--hidden", "8"]
 def here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     monkeypatch.chdir(tmp_path)
     return tmp_path
-
-
-def ended(capsys: pytest.CaptureFixture[str], *arguments: str, code: int = 0) -> tuple[str, str]:
-    found = run(arguments)
-    captured = capsys.readouterr()
-    assert found == code, captured.err
-    return captured.out, captured.err
-
-
-def numbers(capsys: pytest.CaptureFixture[str], *arguments: str) -> dict[str, Any]:
-    return dict(json.loads(ended(capsys, *arguments, "--json")[0]))
-
-
-def refused(capsys: pytest.CaptureFixture[str], *arguments: str) -> str:
-    out, err = ended(capsys, *arguments, code=2)
-    assert out == ""
-    assert err.count("\n") == 1
-    assert "unexpected" not in err
-    return err
 
 
 def write(name: str, columns: dict[str, Any]) -> str:

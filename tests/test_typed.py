@@ -12,6 +12,7 @@ import pytest
 EXAMPLES = sorted((Path(__file__).resolve().parents[1] / "examples").glob("*.py"))
 
 pytest.importorskip("mypy", reason="mypy is not installed")
+pytestmark = pytest.mark.torture  # `make lint` runs it
 
 
 def complaints(folder: Path) -> list[str]:

@@ -11,11 +11,11 @@ import numpy as np
 
 from ..data.arrays import read_arrays, read_features
 from ..data.deforming import mean_over_copies
+from ..data.image_recipe import hidden_layers, network_of_bytes
 from ..data.images import read_image_folder
 from ..data.measures import classification_measures
 from ..data.split import keep_rows, split_rows
 from ..exceptions import ConfigurationError, LabelError
-from ..kinds import Dense, Dropout, get_activation
 from ..kinds.optimizers import OPTIMIZERS, Optimizer
 from ..kinds.schedules import CosineDecay
 from ..lens.healthcheck.health import HealthMonitor
@@ -120,19 +120,8 @@ def _train_plainly(
 
 def image_network(settings: Settings, inputs: int, classes: int) -> Network:
     """A network of the hidden layers asked for, on bytes."""
-    layers: list[Dense | Dropout] = []
-    for units in settings.hidden:
-        init = get_activation(settings.activation).initializer
-        layers.append(Dense(units, settings.activation, weight_init=init))
-        if settings.dropout:
-            layers.append(Dropout(settings.dropout))
-    return Network(
-        [*layers, Dense(classes, "softmax")],
-        inputs=inputs,
-        loss="cross_entropy",
-        seed=settings.seed,
-        input_scale=1.0 / 255.0,
-    )
+    layers = hidden_layers(settings.hidden, settings.activation, settings.dropout)
+    return network_of_bytes(layers, inputs, classes, "cross_entropy", settings.seed)
 
 
 def optimizer_for(settings: Settings) -> Optimizer:

@@ -7,10 +7,12 @@ figures.
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any, Final, final
 
 from ..kinds import Dense, Dropout, get_activation
+from ..kinds.loss import Loss
 from ..kinds.losses import cross_entropy
 from ..kinds.optimizers import OPTIMIZERS, Optimizer
 from ..kinds.schedules import CosineDecay
@@ -64,19 +66,8 @@ class ImageRecipe:
 
     def network(self, inputs: int, classes: int, seed: int) -> Network:
         """A new network, for bytes."""
-        layers: list[Dense | Dropout] = []
-        for units in self.hidden:
-            init = get_activation(self.activation).initializer
-            layers.append(Dense(units, self.activation, weight_init=init))
-            if self.dropout:
-                layers.append(Dropout(self.dropout))
-        return Network(
-            [*layers, Dense(classes, "softmax")],
-            inputs=inputs,
-            loss=cross_entropy(self.smoothing),
-            seed=seed,
-            input_scale=1.0 / 255.0,
-        )
+        layers = hidden_layers(self.hidden, self.activation, self.dropout)
+        return network_of_bytes(layers, inputs, classes, cross_entropy(self.smoothing), seed)
 
     def optimizer_for(self, epochs: int) -> Optimizer:
         """The optimiser, its schedule stretched over so many epochs."""
@@ -84,6 +75,24 @@ class ImageRecipe:
         rate = CosineDecay(self.learning_rate, epochs, warmup=WARM_UP * epochs)
         made: Optimizer = kind(rate, weight_decay=self.weight_decay) if self.optimizer == "adamw" else kind(rate)
         return made
+
+
+def hidden_layers(hidden: Sequence[int], activation: str, dropout: float) -> list[Dense | Dropout]:
+    """Dense layers that begin as their activation likes, each with dropout after it."""
+    layers: list[Dense | Dropout] = []
+    for units in hidden:
+        layers.append(Dense(units, activation, weight_init=get_activation(activation).initializer))
+        if dropout:
+            layers.append(Dropout(dropout))
+    return layers
+
+
+def network_of_bytes(
+    layers: Sequence[Dense | Dropout], inputs: int, classes: int, loss: str | Loss, seed: int
+) -> Network:
+    """Hidden layers and a softmax over the classes, on bytes that are scaled to 0 … 1."""
+    whole = [*layers, Dense(classes, "softmax")]
+    return Network(whole, inputs=inputs, loss=loss, seed=seed, input_scale=1.0 / 255.0)
 
 
 def image_recipe(minutes: float | None = None) -> ImageRecipe:
