@@ -89,8 +89,26 @@ def tune(
         Where the model is saved.
     plot
         Also draw the trials into this picture (.png, .svg, .pdf).
-    no_header, missing, categorical, numeric, keep, drop, delimiter, decimal, class_weight, loose_labels
-        As for train.
+    no_header
+        The first line is data; the columns are named c0, c1, …
+    missing
+        A text that means a missing value, besides the usual ones.
+    categorical
+        Take this column as categories.
+    numeric
+        Take this column as numbers.
+    keep
+        Learn from this column although it looks like an identifier.
+    drop
+        Leave this column out.
+    delimiter
+        The sign between the fields of a text file ("tab" for a tab).
+    decimal
+        The decimal sign of a text file.
+    class_weight
+        balanced: every class weighs the same in training.
+    loose_labels
+        In a validation file, take labels that differ only by case, blanks or a full stop as the same.
     json
         Print one JSON object with the final metrics to stdout; everything else goes to stderr.
     """
