@@ -16,7 +16,6 @@ from ..data.targets import target_column
 from ..data.values import day_format, moments
 from ..exceptions import ConfigurationError
 from ..io import write_bytes
-from ..lens.columns import ColumnEffects, column_effects
 from ..pages import Cell, Page, Table, Words
 from ..pages import show as show_page
 from ..parameters import Array
@@ -27,6 +26,8 @@ from .settings import Flag, separator
 
 if TYPE_CHECKING:
     import polars as pl
+
+    from ..lens.columns import ColumnEffects
 
 _MOST_COLUMNS = 100  # on the screen and the page; JSON has them all
 _MOST_ROWS = 10_000  # that an association is estimated from
@@ -113,6 +114,8 @@ def _table_model(name: str) -> TableModel:
 
 def _effects(model: TableModel, file: str, *, no_header: bool) -> ColumnEffects:
     """What the columns do to the predictions, on some of the rows."""
+    from ..lens.columns import column_effects
+
     rows, y = read_labelled(model, file, loose_labels=True, no_header=no_header)
     if len(y) > _MOST_ROWS:
         some = np.sort(np.random.default_rng(0).choice(len(y), _MOST_ROWS, replace=False))

@@ -12,8 +12,8 @@ from ..data.measures import (
     classification_measures,
     confusion,
     is_imbalanced,
+    model_measures,
     rare_class_measures,
-    regression_measures,
 )
 from ..data.model import Reading, TableModel
 from ..data.strange import strange_values
@@ -155,14 +155,7 @@ def outputs(net: Network, X: Array) -> Array:
 
 def measured(model: TableModel, X: Array, y: Array) -> dict[str, float]:
     """Loss and metrics on prepared rows, in the target's own units."""
-    return measured_outputs(model, outputs(model.network, X), y)
-
-
-def measured_outputs(model: TableModel, a: Array, y: Array) -> dict[str, float]:
-    """The same from what the network has given."""
-    if model.classes is None:
-        return regression_measures(model.values(a), y)
-    return classification_measures(model.probabilities(a), model.encode(y))
+    return model_measures(model, outputs(model.network, X), y)
 
 
 def measured_in_full(model: TableModel, X: Array, y: Array) -> tuple[dict[str, Any], bool]:

@@ -11,7 +11,7 @@ import numpy as np
 from ..data.choosing import EMPTY, TOO_MANY, choose_columns
 from ..data.columns import looks_like_data, resolve_column
 from ..data.learning import Learnt, learn_table, new_model
-from ..data.measures import baseline_measures
+from ..data.measures import baseline_measures, model_measures
 from ..data.members import Running, watched_rows
 from ..data.merging import merged
 from ..data.model import Reading, TableModel
@@ -24,7 +24,7 @@ from ..parameters import Array
 from ..training.callbacks import Callback
 from ..training.history import History
 from . import show
-from .rows import measured, measured_outputs, read_labelled, read_rows
+from .rows import measured, read_labelled, read_rows
 from .settings import MOST_WATCHED, Choice, Outcome, Settings
 
 if TYPE_CHECKING:
@@ -99,7 +99,7 @@ def train_prepared(table: Prepared, recipe: Recipe, choice: Choice, settings: Se
     y_val = y[~learnt.seen] if own else y_val
     if len(y_val):
         outputs = learnt.outputs
-        metrics["validation"] = measured_outputs(model, outputs, y_val) if own else measured(model, table.X_val, y_val)
+        metrics["validation"] = model_measures(model, outputs, y_val) if own else measured(model, table.X_val, y_val)
         metrics["(baseline)"] = baseline_measures(model.task, y, y_val)
     facts = _facts(model, learnt, len(y_val), recipe, own=own)
     return Outcome(model, model.network, model.history, model.task, facts, metrics, learnt.members)

@@ -185,7 +185,8 @@ def gradients_and_update(plan: Plan, *, summed: bool = False) -> Any:
             if norm > rule.clip_norm:
                 left = real(rule.clip_norm / norm)
         if later and moves:
-            wait(team)
+            if not clipped:  # the norm has waited
+                wait(team)
             for k in range(chain.parts.shape[0]):
                 part = chain.parts[k]
                 rows = (part[STOP] - part[START]) // part[ROW]

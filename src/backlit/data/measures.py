@@ -7,6 +7,7 @@ from typing import Any, Final
 import numpy as np
 
 from ..parameters import Array
+from .model import TableModel
 
 #: A class with less than this share of the rows is rare: the accuracy then says little.
 RARE: Final = 0.1
@@ -84,6 +85,13 @@ def regression_measures(predicted: Array, y: Array) -> dict[str, float]:
     spread = float(((y - y.mean()) ** 2).mean())
     r2 = 1.0 - error / spread if spread else float(error == 0.0)
     return {"loss": 0.5 * error, "r2": r2, "rmse": error**0.5, "mae": float(np.abs(difference).mean())}
+
+
+def model_measures(model: TableModel, a: Array, y: Array) -> dict[str, float]:
+    """Loss and metrics of what a table's network gave, beside labels or values in the target's own units."""
+    if model.classes is None:
+        return regression_measures(model.values(a), y)
+    return classification_measures(model.probabilities(a), model.encode(y))
 
 
 def baseline_measures(task: str, y: Array, y_val: Array) -> dict[str, Any]:

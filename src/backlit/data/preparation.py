@@ -138,8 +138,7 @@ class Preparation:
 
     def sources(self) -> list[str]:
         """The column of the table that each column of the matrix comes from: "age", "born", "town"."""
-        found = list(self.numbers.names)
-        found += [date.name for date in self.dates for _ in date.parts.names]
+        found = [*self.numbers.names, *(date.name for date in self.dates for _ in date.parts.names)]
         return found + [column.name for column in self.categories for _ in range(column.width)]
 
     def apply(

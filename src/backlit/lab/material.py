@@ -18,7 +18,7 @@ from ..exceptions import ConfigurationError, ShapeError, TableError
 from ..network import Network
 from ..parameters import Array
 from ..targets import check_inputs
-from ..training.evaluation import predicted_index, predicted_index_of_targets
+from ..training.predicted import predicted_index, predicted_index_of_targets
 from .crossing import crossed
 from .settings import FILE, DataSettings, Settings
 

@@ -19,7 +19,7 @@ from ..io import load
 from ..network import Network
 from ..parameters import Array
 from ..randomness import keyed_generator
-from ..training.evaluation import predicted_index
+from ..training.predicted import predicted_index
 from .building import numbered
 from .material import Material, TableParts, from_arrays, prepared
 from .session import Given

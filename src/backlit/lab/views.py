@@ -12,7 +12,7 @@ from ..lens.step.trace import Trace
 from ..network import Network
 from ..pages import Cell, Page, Words
 from ..parameters import Array
-from ..training.evaluation import predicted_index, predicted_index_of_targets
+from ..training.predicted import predicted_index, predicted_index_of_targets
 from .course import Course
 from .material import Material
 

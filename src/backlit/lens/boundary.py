@@ -11,7 +11,8 @@ from ..exceptions import ConfigurationError
 from ..network import Network
 from ..parameters import Array
 from ..targets import check_inputs
-from ..training.evaluation import is_classification, predicted_index, predicted_index_of_targets
+from ..training.evaluation import is_classification
+from ..training.predicted import predicted_index, predicted_index_of_targets
 
 _MARGIN = 0.08  # of the range of the points, on each side
 

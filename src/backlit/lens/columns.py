@@ -9,7 +9,7 @@ from typing import Any, Final, final
 import numpy as np
 
 from ..checks import positive_whole
-from ..data.measures import classification_measures, regression_measures
+from ..data.measures import model_measures
 from ..data.model import TableModel
 from ..exceptions import ConfigurationError, TableError
 from ..kinds import Dense
@@ -160,10 +160,7 @@ def column_effects(model: TableModel, table: Any, y: Any, *, repeats: int = 5, s
 
 
 def _measured(model: TableModel, X: Array, y: Array) -> float:
-    a = model.network.forward(X)
-    if model.classes is None:
-        return regression_measures(model.values(a), y)["rmse"]
-    return classification_measures(model.probabilities(a), model.encode(y))["loss"]
+    return model_measures(model, model.network.forward(X), y)["rmse" if model.classes is None else "loss"]
 
 
 def _answer(model: TableModel) -> str:
@@ -195,7 +192,7 @@ def input_gradients(model: TableModel, X: Array) -> Array:
 
 def _piece(net: Network, first: Dense, X: Array, *, classes: bool) -> Array:
     work = net.workspace(len(X))
-    work.load(X, np.zeros((len(X), net.outputs)))
+    work.load(X)
     a = net.forward_pass(work)  # (n, outputs), without dropout
     if not classes:
         target = a - 1.0
@@ -204,7 +201,6 @@ def _piece(net: Network, first: Dense, X: Array, *, classes: bool) -> Array:
     else:
         target = np.eye(net.outputs)[a.argmax(axis=1)]
     work.load(X, target)
-    net.forward_pass(work)
     net.backward_pass(work)
     # dL/dx = delta Wᵀ      (n, units) (units, inputs); s = −L for classes, and L rises as the value does
     gradient = work.delta[0] @ first.weight.T

@@ -11,6 +11,7 @@ from ..parameters import Array
 from ..typing import SparseSource, StreamedSource
 from ..workspace import Workspace
 from .job import is_source
+from .predicted import predicted_index, predicted_index_of_targets
 from .streamed import evaluate_streamed
 
 
@@ -19,13 +20,6 @@ def is_classification(net: Network, Y: Array) -> bool:
     if not net.output_layer.activation.probabilities and net.loss_function.targets != "classes":
         return False
     return bool(((Y == 0) | (Y == 1)).all())
-
-
-def predicted_index(net: Network, outputs: Array) -> Array:
-    """The number of the predicted class of each row: the largest output, or one unit past its middle."""
-    if outputs.shape[1] > 1:
-        return np.asarray(outputs.argmax(axis=1))
-    return (outputs[:, 0] > net.output_layer.activation.middle).astype(np.int64)
 
 
 def load_rows(work: Workspace, X: Any, Y: Array, weight: Array | None, rows: slice) -> None:
@@ -81,8 +75,3 @@ def _regression_scores(outputs: Array, Y: Array, weight: Array | None) -> dict[s
     flat = spread == 0.0
     r2 = np.where(flat, np.where(squares == 0.0, 1.0, 0.0), 1.0 - squares / np.where(flat, 1.0, spread))
     return {"r2": float(r2.mean()), "rmse": float((unit * np.sqrt(squares)).mean())}
-
-
-def predicted_index_of_targets(Y: Array) -> Array:
-    """The number of the class that each row of targets stands for."""
-    return np.asarray(Y.argmax(axis=1)) if Y.shape[1] > 1 else (Y[:, 0] > 0.5).astype(np.int64)

@@ -9,6 +9,7 @@ import numpy as np
 from ..network import Network
 from ..parameters import Array
 from ..typing import StreamedSource
+from .predicted import predicted_index, predicted_index_of_targets
 
 
 @final
@@ -80,8 +81,5 @@ def evaluate_streamed(net: Network, source: StreamedSource, *, classes: bool = T
 
 def _right(net: Network, outputs: Array, Y: Array, weight: Array | None) -> float:
     """The weight of the rows whose class is predicted."""
-    if outputs.shape[1] > 1:
-        hit = outputs.argmax(axis=1) == Y.argmax(axis=1)
-    else:
-        hit = (outputs[:, 0] > net.output_layer.activation.middle) == (Y[:, 0] > 0.5)
+    hit = predicted_index(net, outputs) == predicted_index_of_targets(Y)
     return float(np.count_nonzero(hit)) if weight is None else float(weight[hit].sum(dtype=np.float64))

@@ -10,8 +10,9 @@ import numpy as np
 from ...network import Network
 from ...pages import number
 from ...parameters import Array
-from ...training.evaluation import evaluate, is_classification, predicted_index, predicted_index_of_targets
+from ...training.evaluation import evaluate, is_classification
 from ...training.history import History
+from ...training.predicted import predicted_index, predicted_index_of_targets
 from ..recording.recording import Rows
 from ..step.taken import StepTaken
 from ..step.trace import Trace
