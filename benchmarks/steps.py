@@ -32,6 +32,7 @@ def microseconds(widths: list[int], rows: int, batch: int, optimizer: Any, activ
     return 1e6 * float(np.median(history["seconds"][1:])) / -(-rows // batch)
 
 
-for case in CASES:
-    times = ", ".join(f"{microseconds(*case, threads):,.0f} µs on {threads}" for threads in (1, 2))
-    print(f"{'-'.join(map(str, case[0]))}, batch {case[2]}: {times}")
+if __name__ == "__main__":
+    for case in CASES:
+        times = ", ".join(f"{microseconds(*case, threads):,.0f} µs on {threads}" for threads in (1, 2))
+        print(f"{'-'.join(map(str, case[0]))}, batch {case[2]}: {times}")

