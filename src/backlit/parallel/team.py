@@ -234,27 +234,34 @@ class MPICommunicator:
     def _roll_call(self) -> RankError:
         """Find out who is there: everybody who waits as well answers at once."""
         others = [r for r in range(self.size) if r != self.rank]
-        here, note = {self.rank}, np.zeros(1, np.int8)
+        notes, note = dict.fromkeys(others, 0), np.zeros(1, np.int8)
         kept = [self._roll.Isend(note, r) for r in others]
-        status, end = self._mpi.Status(), time.monotonic() + _ROLL_CALL
-        while time.monotonic() < end and len(here) < self.size:
-            if self._roll.Iprobe(self._mpi.ANY_SOURCE, status=status):
-                self._roll.Recv(np.empty(1, np.int8), status.source)
-                here.add(status.source)
-            else:
-                time.sleep(0.005)
-        del kept
-        silent = [r for r in others if r not in here]
+        silent = self._silent(notes, 1)
         if silent:
             who = f"rank {silent[0]}" if len(silent) == 1 else f"ranks {', '.join(map(str, silent))}"
             verb = "has" if len(silent) == 1 else "have"
             message = f"{who} {verb} not answered for {self.deadline:g} s {self._guard.place}: the run is ended"
-        else:
-            message = (
-                f"all {self.size} ranks answer, but wait for different things {self._guard.place}: let every process "
-                "make the same calls"
-            )
-        return RankError(message, speaks=self.rank == min(here))
+            return RankError(message, speaks=self.rank == min({*range(self.size)} - {*silent}))
+        # A rank that slept finds the calls of others who have ended the run since: those do not answer again.
+        kept += [self._roll.Isend(note, r) for r in others]
+        ended = self._silent(notes, 2)
+        del kept
+        message = (
+            f"all {self.size} ranks answer, but wait for different things {self._guard.place}: let every process "
+            "make the same calls"
+        )
+        return RankError(message, speaks=self.rank == 0 and not ended)
+
+    def _silent(self, notes: dict[int, int], wanted: int) -> list[int]:
+        """The ranks of which fewer notes than wanted have come in time; `notes` counts them."""
+        status, end = self._mpi.Status(), time.monotonic() + _ROLL_CALL
+        while time.monotonic() < end and min(notes.values()) < wanted:
+            if self._roll.Iprobe(self._mpi.ANY_SOURCE, status=status):
+                self._roll.Recv(np.empty(1, np.int8), status.source)
+                notes[status.source] += 1
+            else:
+                time.sleep(0.005)
+        return [rank for rank, count in notes.items() if count < wanted]
 
     # ── rank 0 and the others ────────────────────────────────────────────────────────────────────────────
 
