@@ -13,15 +13,13 @@ COLOURS = dict(zip(LIBRARIES, ("C3", "C0", "C1", "C2", "C4"), strict=True))
 
 NAMES = {"adam": "Adam", "sgd": "SGD"}
 
-# What is to be reached, as a multiple of our median: {library: how many times longer it should take at least}.
-CASES: list[tuple[Case, dict[str, float]]] = [
-    (
-        Case((784, 30, 10), 10, "sgd", 8000, "sigmoid", rate=0.5),
-        {"JAX": 2.0, "PyTorch": 10.0, "scikit-learn": 10.0},
-    ),
-    (Case((20, 64, 64, 2), 32, "adam", 32000), {"JAX": 2.0, "PyTorch": 10.0, "scikit-learn": 10.0}),
-    (Case((784, 128, 64, 10), 128, "adam", 12800), {"JAX": 1.25, "PyTorch": 2.0}),
-    (Case((784, 800, 10), 128, "adam", 6400), {"JAX": 1.0, "PyTorch": 1.0, FLOOR: 1 / 1.35}),
+# What is to be reached, as a multiple of our median, on one core and on all: how many times longer each should take at
+# least.
+CASES: list[tuple[Case, dict[str, tuple[float, float]]]] = [
+    (Case((784, 30, 10), 10, "sgd", 8000, "sigmoid", rate=0.5), {"JAX": (2.5, 2.5), "PyTorch": (10.0, 10.0)}),
+    (Case((20, 64, 64, 2), 32, "adam", 32000), {"JAX": (2.5, 2.5), "PyTorch": (10.0, 10.0)}),
+    (Case((784, 128, 64, 10), 128, "adam", 12800), {"JAX": (1.25, 1.5), "PyTorch": (2.0, 2.0)}),
+    (Case((784, 800, 10), 128, "adam", 6400), {"JAX": (1.1, 1.1), "PyTorch": (1.1, 1.1)}),
 ]
 
 
@@ -43,12 +41,9 @@ def table(folder: Path, rounds: int, quick: bool) -> str:
                 on_one_core[label] = {library: time.median for library, time in times.items()}
             cells = " | ".join(microseconds(times[library]) for library in [*LIBRARIES, FLOOR])
             lines.append(f"| {case}, {case.batch}, {NAMES[case.optimizer]} | {threads} | {cells} |")
-            for library, goal in goals.items():
-                ratio = times[library].median / times[OURS].median
-                if library == FLOOR:
-                    text = f"at most {1 / goal:.2f} × the products alone | {1 / ratio:.2f} ×"
-                else:
-                    text = f"{library} takes at least {goal:g} × as long | {ratio:.2f} ×"
+            for library, (on_one, on_all) in goals.items():
+                goal, ratio = on_one if threads == 1 else on_all, times[library].median / times[OURS].median
+                text = f"{library} takes at least {goal:g} × as long | {ratio:.2f} ×"
                 reached.append(f"| {case} | {threads} | {text} | {'reached' if ratio >= goal else '**not reached**'} |")
     if not quick:
         draw_steps(folder / "training.png", on_one_core)
