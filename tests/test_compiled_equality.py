@@ -38,7 +38,7 @@ OPTIMIZERS = {
     "Nesterov": bl.SGD(bl.CosineDecay(0.02, epochs=2), momentum=0.8, nesterov=True),
     "clipped": bl.SGD(0.05, clip_norm=0.05),
     "RMSprop": bl.RMSprop(0.01, epsilon=EPSILON),
-    "Adagrad": bl.Adagrad(0.02, epsilon=EPSILON),
+    "Adagrad": bl.Adagrad(0.01, epsilon=EPSILON),
     "Adam": bl.Adam(bl.ExponentialDecay(0.01, 0.5), epsilon=EPSILON),
     "Adam, epsilon hat": bl.Adam(0.01, epsilon=1e-3, epsilon_hat=True, clip_norm=0.1),
     "AdamW": bl.AdamW(0.01, epsilon=EPSILON, weight_decay=0.1),
@@ -47,9 +47,9 @@ OPTIMIZERS = {
 # The layers between two Dense ones.
 LAYERS = {
     "Dropout": bl.Dropout(0.3),
-    # Over the five rows of a batch a spread may be next to nothing, and would be divided by.
+    # Over five rows of a batch, or the few units of a row, a spread may be next to nothing, and would be divided by.
     "BatchNorm": bl.BatchNorm(0.7, epsilon=0.1),
-    "LayerNorm": bl.LayerNorm(),
+    "LayerNorm": bl.LayerNorm(epsilon=0.1),
     "Scale": bl.Scale("scaled_normal"),
 }
 PENALTIES: dict[str, dict[str, Any]] = {
@@ -146,14 +146,6 @@ def train(engine: Any, job: Job) -> StepResults:
     return results
 
 
-def in_float64(case: tuple[Any, ...]) -> np.ndarray:
-    """The parameters to which the reference engine comes in float64, from the same ones."""
-    exact = job((*case[:-1], "float64"))
-    exact.net.parameters.values[:] = job(case).net.parameters.values
-    train(ReferenceEngine(), exact)
-    return exact.net.parameters.values
-
-
 def check_equal(case: tuple[Any, ...]) -> None:
     one, other = job(case), job(case)
     start = one.net.parameters.values.copy()
@@ -161,15 +153,7 @@ def check_equal(case: tuple[Any, ...]) -> None:
     tolerance = TOLERANCE[case[-1]]
     largest = np.abs(one.net.parameters.values).max()
     assert np.abs(one.net.parameters.values - start).max() > 1e-5 * largest  # something has been learnt
-    values, expected_values = other.net.parameters.values, one.net.parameters.values
-    if np.abs(values - expected_values).max() > tolerance * largest and case[-1] == "float32":
-        # Layer norm over units that differ little makes much of rounding: then neither engine may be far from float64.
-        exact = in_float64(case)
-        rounding = np.abs(expected_values - exact).max()
-        assert rounding < 2e-4 * largest
-        np.testing.assert_allclose(values, exact, rtol=0, atol=max(tolerance * largest, 3.0 * rounding))
-    else:
-        np.testing.assert_allclose(values, expected_values, rtol=0, atol=tolerance * largest)
+    np.testing.assert_allclose(other.net.parameters.values, one.net.parameters.values, rtol=0, atol=tolerance * largest)
     buffers, others = one.net.parameters.buffers, other.net.parameters.buffers
     np.testing.assert_allclose(others, buffers, rtol=0, atol=tolerance * max(largest, 1.0))
     np.testing.assert_allclose(found.losses, expected.losses, rtol=tolerance, atol=tolerance)
