@@ -27,16 +27,24 @@ def one_compiled(functions: list[Any], arguments: str) -> Any:
     return compiled(one_of(functions, arguments), inside=True)
 
 
+def activation_of(plan: Plan) -> Any:
+    """What a layer's forward function calls with its z."""
+    return as_argument(one_of([compiled_activation(f) for f in plan.activations], "Z, A"))
+
+
+def forward_of(functions: list[Any]) -> Any:
+    """The forward function of a layer, by the number of its kernel."""
+    arguments = "chain, i, a_in, a, w, step, activate, start, stop"
+    return one_compiled([compiled(function) for function in functions], arguments)
+
+
 def passes(plan: Plan) -> tuple[Any, Any]:
     """The forward pass, and the backward pass as far as the deltas."""
-    activate = as_argument(one_of([compiled_activation(f) for f in plan.activations], "Z, A"))
+    activate, layer_forward = activation_of(plan), forward_of([kernel.forward for kernel in plan.kernels])
     slopes = [compiled_slope(f) if f in plan.slopes else compiled(_no_slope) for f in plan.activations]
     times_slope = as_argument(one_of(slopes, "Z, A, DELTA"))
     losses_and_delta = one_compiled([compiled_loss(loss) for loss in plan.losses], "z, a, y, w, s, delta, losses")
     pairs = plan.pairs
-    layer_forward = one_compiled(
-        [compiled(kernel.forward) for kernel in plan.kernels], "chain, i, a_in, a, w, step, activate, start, stop"
-    )
     layer_backward = one_compiled(
         [compiled(kernel.backward) for kernel in plan.kernels],
         "chain, i, a, delta, delta_in, w, below, slopes, times_slope, start, stop",

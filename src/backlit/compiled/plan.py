@@ -18,13 +18,15 @@ from ..kinds.kernel import Kernel
 from ..kinds.loss import Loss, Pair
 from ..kinds.losses import LOSSES
 from ..kinds.optimizers import OPTIMIZERS
+from ..network import Network
 from ..parameters import Array
 from ..training.job import Job
 from ..typing import SparseSource
 from .math import compiled
 
-#: The plans of this process: what machine code there is, or is about to be.
+#: The plans of this process: what machine code there is, or is about to be; for steps, and for predictions.
 PLANS: Final[list[Plan]] = []
+TO_PREDICT: Final[list[Plan]] = []
 
 
 @final
@@ -84,11 +86,26 @@ class Plan:
 
 def plan_of(job: Job) -> Plan:
     """The plan for a job; one that is compiled already where there is one, with the same results to the bit."""
-    needed = _needed(job)
-    found = next((plan for plan in PLANS if plan.knows(needed)), None)
+    return _known(_needed(job), PLANS)
+
+
+def plan_to_predict(net: Network) -> Plan:
+    """The same for a network's predictions."""
+    layers = [layer for layer in net.layers if not layer.same_in_inference]
+    activations = [layer.activation for layer in layers if layer.activation is not None]
+    return _known(only_forward(_ordered(layer.kernel for layer in layers), _ordered(activations)), TO_PREDICT)
+
+
+def only_forward(kernels: tuple[Kernel, ...], activations: tuple[Activation, ...]) -> Plan:
+    """The plan of a forward pass."""
+    return Plan(kernels, activations, (), (), 0, (), penalises=False, clips=False, sparse=False)
+
+
+def _known(needed: Plan, plans: list[Plan]) -> Plan:
+    found = next((plan for plan in plans if plan.knows(needed)), None)
     if found is None:
         found = needed
-        PLANS.append(needed)
+        plans.append(needed)
     return found
 
 
@@ -144,6 +161,13 @@ def everything() -> Plan:
         clips=True,
         sparse=True,
     )
+
+
+@functools.cache
+def everything_to_predict() -> Plan:
+    """The same for predictions."""
+    layers = [kind for kind in LAYERS.values() if kind.kernel is not None and not kind.same_in_inference]
+    return only_forward(tuple(_once(kind.kernel for kind in layers)), everything().activations)
 
 
 def _ordered(kinds: Iterable[Any]) -> tuple[Any, ...]:

@@ -27,9 +27,10 @@ FEW_ROWS: Final = 16
 SMALL: Final = 2**14
 
 #: Rows of a panel, which stays in the first cache, and bytes of the panels that are made at once, which stay in the
-#: second: row by row of B, as memory is read fastest.
+#: second: row by row of B, as memory is read fastest. And bytes of one.
 DEPTH: Final = 256
 PANELS: Final = 2**19
+PANEL: Final = DEPTH * WIDTH * VECTOR
 
 TALL, LOW = HEIGHTS
 
@@ -52,11 +53,18 @@ class Room(NamedTuple):
 def room_for_products(dtype: Any) -> Room:
     """Room that begins where a vector does."""
     size = np.dtype(dtype).itemsize
-    rows = BLOCK * DEPTH * size + VECTOR
-    memory = np.empty(PANELS + rows + VECTOR, np.uint8)
+    panels = PANELS // size
+    numbers = numbers_in_vectors(panels + BLOCK * DEPTH + VECTOR // size, dtype)
+    return Room(numbers[:panels].reshape(-1, PANEL // size), numbers[panels:])
+
+
+def numbers_in_vectors(count: int, dtype: Any) -> Array:
+    """An array that begins where a vector does."""
+    size = count * np.dtype(dtype).itemsize
+    memory = np.empty(size + VECTOR, np.uint8)
     begin = -memory.ctypes.data % VECTOR
-    numbers: Array = memory[begin : begin + PANELS + rows].view(dtype)
-    return Room(numbers[: PANELS // size].reshape(-1, DEPTH * WIDTH * VECTOR // size), numbers[PANELS // size :])
+    numbers: Array = memory[begin : begin + size].view(dtype)
+    return numbers
 
 
 # Numba compiles a function anew for every number that is written out where it is called: these have a type alone.

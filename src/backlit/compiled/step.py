@@ -7,22 +7,17 @@ objects; what the layers, the loss and the optimiser do is in their kinds.
 from __future__ import annotations
 
 import functools
-import warnings
-import zlib
 from collections.abc import Callable
-from pathlib import Path
 from typing import Any, Final
 
 import numpy as np
 
-from .. import kinds
-from ..exceptions import BacklitWarning
 from ..kinds.kernel import KERNEL
 from ..parameters import Array
 from . import draws, products
-from .cache import keep_on_disk
+from .cache import kept
 from .chain import Batch, Chain, Data, Rule
-from .math import compiled, jit
+from .math import compiled
 from .passes import ROWS, one_compiled, passes
 from .plan import Plan
 from .stored import Stored
@@ -168,7 +163,7 @@ def steps_for(plan: Plan) -> Callable[..., int]:
                 return i + 1
         return rates.size
 
-    return _kept(run_steps, plan)
+    return kept(run_steps, plan)
 
 
 @functools.cache
@@ -197,29 +192,4 @@ def halves_for(plan: Plan) -> tuple[Callable[..., None], Callable[..., float]]:
         """The step of a batch of n rows, of the sums in `chain.sums`; returns the loss before it."""
         return float(take_step(chain, team, rule, batch.a[:n], chain.sums[-2], chain.sums[-1], rate, step, limit))
 
-    return _kept(shard_sums, plan), _kept(whole_step, plan)
-
-
-def _kept(function: Callable[..., Any], plan: Plan) -> Callable[..., Any]:
-    """Compiled, and kept on disk for the next process where all its kinds are built in."""
-    found: Callable[..., Any] = jit(function, error_model="numpy", nogil=True, no_cfunc_wrapper=True)
-    if plan.key is None:
-        return found
-    try:
-        keep_on_disk(found, (plan.key, _fingerprint()))
-    except RuntimeError:  # Numba looks for a folder to write to: beside this file, or the user's own
-        warnings.warn(
-            "the compiled engine compiles anew in every process, as Numba finds no folder to keep its functions in: "
-            "set NUMBA_CACHE_DIR to one that can be written",
-            BacklitWarning,
-            stacklevel=3,
-        )
-    return found
-
-
-@functools.cache
-def _fingerprint() -> int:
-    """Of the files that machine code is made of: Numba sees a change in the file of a function alone."""
-    here, there = Path(__file__).parent, Path(kinds.__file__).parent
-    files = [*sorted(here.glob("*.py")), *sorted(there.glob("*.py"))]
-    return zlib.crc32(b"".join(file.read_bytes() for file in files))
+    return kept(shard_sums, plan), kept(whole_step, plan)

@@ -317,4 +317,18 @@ def _remember(chain: Any, i: int, n: int) -> None:
         chain.buffers[start + j] = chain.buffers[start + j] * keep + chain.memory[batch + j] * add
 
 
-BatchNorm.kernel = Kernel(_forward, _backward, remember=_remember, by_columns=True)
+def _inference(
+    chain: Any, i: int, a_in: Array, a: Array, w: Array, step: int, activate: Any, start: int, stop: int
+) -> None:
+    units, real = a.shape[1], a.dtype.type
+    place, running = chain.layers[i, PARAMETERS], chain.layers[i, BUFFERS]
+    gamma, beta = chain.values[place : place + units], chain.values[place + units : place + 2 * units]
+    mean, variance = chain.buffers[running : running + units], chain.buffers[running + units : running + 2 * units]
+    # x̂ = (a_in − μ) / σ, a = γ ⊙ x̂ + β, with the running ones
+    for row in range(start, stop):
+        for j in range(units):
+            x_hat = (a_in[row, j] - mean[j]) / np.sqrt(variance[j] + real(chain.settings[i, 1]))
+            a[row, j] = gamma[j] * x_hat + beta[j]
+
+
+BatchNorm.kernel = Kernel(_forward, _backward, remember=_remember, inference=_inference, by_columns=True)

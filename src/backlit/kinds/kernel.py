@@ -53,6 +53,9 @@ class Kernel:
         numbers. `delta` is as `backward` left it.
     remember : callable (chain, i, n), or None
         Update the buffers after a step on n rows.
+    inference : callable, or None
+        What takes the place of `forward` when a network predicts, with the same arguments; w is then 1 and `step` 0.
+        It is given rows, whatever `by_columns` says. A layer whose training is random or mixes rows needs it.
     by_columns : bool
         Whether `forward` and `backward` work over all rows: they are then given columns, `start` to `stop`.
     takes_sparse : bool
@@ -64,6 +67,7 @@ class Kernel:
     backward: Callable[..., Any]
     gradient: Callable[..., Any] | None = None
     remember: Callable[..., Any] | None = None
+    inference: Callable[..., Any] | None = None
     by_columns: bool = False
     takes_sparse: bool = False
 
