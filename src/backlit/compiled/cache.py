@@ -19,7 +19,7 @@ from numba.core.caching import FunctionCache, IndexDataCacheFile
 
 from .. import kinds
 from ..exceptions import BacklitWarning
-from .math import jit
+from .math import whole
 from .plan import Plan
 
 _DIGEST: Final = 16  # bytes
@@ -29,7 +29,7 @@ _Files: Any = IndexDataCacheFile
 
 def kept(function: Callable[..., Any], plan: Plan) -> Callable[..., Any]:
     """Compiled, and kept on disk for the next process where all its kinds are built in."""
-    found: Callable[..., Any] = jit(function, error_model="numpy", nogil=True, no_cfunc_wrapper=True)
+    found: Callable[..., Any] = whole(function, _nrt=False)
     if plan.key is None:
         return found
     try:

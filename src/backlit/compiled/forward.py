@@ -30,9 +30,10 @@ from .math import compiled
 from .passes import activation_of, forward_of
 from .plan import Plan, plan_to_predict
 from .products import PANEL, PANELS, Room, numbers_in_vectors
+from .references import refer
 from .team import Team, run_together
 from .tiles import WIDTH
-from .vectors import VECTOR, matrix
+from .vectors import VECTOR, flat, matrix
 
 #: Numbers of the widest layer that are worked on at once, and the least and most rows.
 BLOCK, FEWEST, MOST = 2**14, 64, 256
@@ -62,7 +63,7 @@ class Known(NamedTuple):
 @compiled
 def _not_finite(numbers: Array) -> int:
     """How many are not; without a branch, so that several are looked at at once."""
-    x, limit = numbers.reshape(numbers.size), numbers.dtype.type(np.inf)
+    x, limit = flat(numbers), numbers.dtype.type(np.inf)
     found = 0
     for i in range(x.size):
         found += 0 if abs(x[i]) < limit else 1
@@ -85,7 +86,7 @@ def forward_for(plan: Plan, dtype: np.dtype[Any]) -> Callable[..., int]:
         inputs, outputs, last = rows.shape[1], result.shape[1], layers.shape[0] - 1
         panel = PANEL // memory.itemsize
         room = Room(matrix(memory, _NOTHING, panels, panel), memory[:0])
-        known = Known(layers, settings, memory, state, state, room, None)
+        known = refer(Known(layers, settings, memory, state, state, room, None))
         ones = memory[panels * panel : panels * panel + block]
         found = 0
         for first in range(0, rows.shape[0], block):

@@ -7,6 +7,8 @@ from __future__ import annotations
 
 from typing import Any, Final
 
+import numpy as np
+
 from ..kinds.kernel import BY_COLUMNS, DELTA, INPUTS, KERNEL, OUTPUTS, ROOM, A, matrix
 from ..parameters import Array
 from .chain import Chain
@@ -15,8 +17,8 @@ from .plan import Plan, compiled_activation, compiled_loss, compiled_slope, one_
 from .team import Team, share, wait
 
 #: Threads share rows of a batch and of a parameter in whole grains of so many, and columns in these.
-ROWS: Final = 4
-COLUMNS_AT_ONCE: Final = 16
+ROWS: Final = np.intp(4)  # a number that has a type alone: see `products`
+COLUMNS_AT_ONCE: Final = np.intp(16)
 
 
 def _no_slope(Z: Array, A: Array, DELTA: Array) -> None:

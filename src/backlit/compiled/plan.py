@@ -23,6 +23,7 @@ from ..parameters import Array
 from ..training.job import Job
 from ..typing import SparseSource
 from .math import compiled
+from .vectors import flat
 
 #: The plans of this process: what machine code there is, or is about to be; for steps, and for predictions.
 PLANS: Final[list[Plan]] = []
@@ -197,7 +198,7 @@ def compiled_activation(activation: Activation) -> Any:
     f = activation.number[0]
 
     def by_numbers(Z: Array, A: Array) -> None:
-        z, a = Z.reshape(Z.size), A.reshape(A.size)
+        z, a = flat(Z), flat(A)
         for i in range(z.size):
             a[i] = f(z[i])
 
@@ -216,7 +217,7 @@ def compiled_slope(activation: Activation) -> Any:
     slope = activation.number[1]
 
     def by_numbers(Z: Array, A: Array, DELTA: Array) -> None:
-        z, a, delta = Z.reshape(Z.size), A.reshape(A.size), DELTA.reshape(DELTA.size)
+        z, a, delta = flat(Z), flat(A), flat(DELTA)
         for i in range(z.size):
             delta[i] *= slope(z[i], a[i])
 
@@ -270,6 +271,6 @@ def one_of(functions: list[Any], arguments: str) -> Any:
     """
     lines = [f"    if k == {k}:\n        return f_{k}({arguments})\n" for k in range(len(functions) - 1)]
     text = f"def choose(k, {arguments}):\n{''.join(lines)}    return f_{len(functions) - 1}({arguments})\n"
-    names: dict[str, Any] = {f"f_{k}": function for k, function in enumerate(functions)}
+    names: dict[str, Any] = {"__name__": __name__} | {f"f_{k}": function for k, function in enumerate(functions)}
     exec(text, names)
     return names["choose"]

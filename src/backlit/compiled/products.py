@@ -20,7 +20,7 @@ from ..parameters import Array
 from .math import compiled, teach
 from .stored import Stored, multiply_stored, multiply_stored_transposed
 from .tiles import HEIGHTS, TILES, WIDTH
-from .vectors import VECTOR, load, load_some, matrix, store, transpose_4_by_4
+from .vectors import VECTOR, flat, load, load_some, matrix, store, transpose_4_by_4
 
 #: Up to this many rows, or this many bytes of B, a copy would not pay: B is read where it stands.
 FEW_ROWS: Final = 16
@@ -128,7 +128,7 @@ def _copy(B: Array, first: int, columns: int, k: int, depth: int, panels: Array,
 def _turn(B: Array, first: int, columns: int, k: int, depth: int, panels: Array, width: int) -> None:
     """The same of Bᵀ: its columns are rows of B."""
     terms, size = B.shape[1], depth * width
-    numbers = panels.reshape(panels.size)
+    numbers = flat(panels)
     whole, even = depth - depth % 4, columns - columns % 4
     for start in range(0, even, 4):
         panel = start // width * size + start % width
@@ -170,8 +170,8 @@ def _product(A: Array, first: int, row: int, column: int, B: Array, turned: Any,
                 next_tile = TALL * row
                 if in_tiles:
                     _copy_rows(A, a, column, stop - top, depth, room.rows, lanes)
-                    from_a, a, row_step, column_step = room.rows.reshape(1, room.rows.size), 0, 1, TALL
-                    next_tile = TALL * depth
+                    from_a = matrix(room.rows, _START, _SIDE_BY_SIDE, room.rows.size)
+                    a, row_step, column_step, next_tile = 0, 1, TALL, TALL * depth
                 for start in range(0, columns, width):
                     two = WIDTH == 2 and columns - start > lanes
                     used = min(columns - start - lanes if two else columns - start, lanes)
@@ -239,6 +239,7 @@ def _kernel_multiply_input_transposed(chain: Any, i: Any, a_in: Array, first: An
 
 
 teach(kernel.matrix, matrix)
+teach(kernel.flat, flat)
 teach(kernel.multiply_input, _kernel_multiply_input)
 teach(kernel.multiply_input_transposed, _kernel_multiply_input_transposed)
 teach(kernel.multiply_right_transposed, multiply_right_transposed)

@@ -20,6 +20,7 @@ from .chain import Batch, Chain, Data, Rule
 from .math import compiled
 from .passes import ROWS, one_compiled, passes
 from .plan import Plan
+from .references import refer
 from .stored import Stored
 from .team import Team, share, wait
 from .update import gradients_alone, gradients_and_update, penalties, sum_of_pieces
@@ -61,8 +62,9 @@ def _sums_of_rows(plan: Plan) -> Any:
         wait(team)
         # every thread adds up the losses of all rows, in their order, and so decides alike
         loss_sum = weight = 0.0
+        losses = chain.losses
         for i in range(n):
-            loss_sum += chain.losses[i]
+            loss_sum += losses[i]
             weight += w[i]
         return loss_sum, weight
 
@@ -146,7 +148,7 @@ def steps_for(plan: Plan) -> Callable[..., int]:
 
         Returns how many steps were looked at. The last of them was not taken if its loss is not at or below the limit.
         """
-        size = batch.a.shape[0]
+        size, chain = batch.a.shape[0], refer(chain)
         if not wait(team):  # after this nothing can keep a thread from coming
             return 0
         for i in range(rates.size):
@@ -173,7 +175,7 @@ def halves_for(plan: Plan) -> tuple[Callable[..., None], Callable[..., float]]:
 
     def shard_sums(data: Data, batch: Batch, chain: Chain, rows: Array, first: int, step: int, team: Team) -> None:
         """Leave the sums over some rows of a batch in `chain.sums`; the first of them is its row number `first`."""
-        read = 0
+        read, chain = 0, refer(chain)
         if data.Y.shape[0] > batch.a.shape[0]:
             _load(data, rows, batch, chain.stored, team)
         else:  # all rows are there
@@ -190,6 +192,7 @@ def halves_for(plan: Plan) -> tuple[Callable[..., None], Callable[..., float]]:
         chain: Chain, batch: Batch, rule: Rule, n: int, rate: float, step: int, limit: float, team: Team
     ) -> float:
         """The step of a batch of n rows, of the sums in `chain.sums`; returns the loss before it."""
+        chain = refer(chain)
         return float(take_step(chain, team, rule, batch.a[:n], chain.sums[-2], chain.sums[-1], rate, step, limit))
 
     return kept(shard_sums, plan), kept(whole_step, plan)
