@@ -53,9 +53,12 @@ def draw_factors(seed: Any, layer: int, step: int, rate: float, first: int, fact
     threshold = np.float32(rate)
     end = first + factors.size
     for block in range(first // 8, (end + 7) // 8):
-        words = philox_block(np.uint64(seed), _DROPOUT, np.uint64(block + 1), np.uint64(step), np.uint64(layer))
+        w_0, w_1, w_2, w_3 = philox_block(
+            np.uint64(seed), _DROPOUT, np.uint64(block + 1), np.uint64(step), np.uint64(layer)
+        )
         for i in range(max(0, first - 8 * block), min(8, end - 8 * block)):
-            bits = (words[i // 2] >> np.uint64(32 * (i % 2))) & np.uint64(0xFFFFFFFF)
+            word = (w_0 if i < 2 else w_1) if i < 4 else (w_2 if i < 6 else w_3)
+            bits = (word >> np.uint64(32 * (i % 2))) & np.uint64(0xFFFFFFFF)
             uniform = np.float32(bits >> np.uint64(8)) * np.float32(2.0**-24)
             factors[8 * block + i - first] = kept if uniform >= threshold else factors.dtype.type(0)
 
