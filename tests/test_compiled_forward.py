@@ -6,6 +6,7 @@ import copy
 import pickle
 import re
 import threading
+import time
 import warnings
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
@@ -189,12 +190,15 @@ def test_an_error_in_one_thread_ends_all(monkeypatch: pytest.MonkeyPatch) -> Non
 
     def interrupted(*arguments: Any) -> int:
         calls.append(0)
-        raise KeyboardInterrupt
+        if len(calls) == 3:
+            raise KeyboardInterrupt
+        time.sleep(0.001)
+        return 0
 
     net._compiled._run = interrupted
     with pytest.raises(KeyboardInterrupt):
-        net.predict(np.zeros((64_000, 5), np.float32))
-    assert len(calls) <= 2
+        net.predict(np.zeros((6_400, 5), np.float32))
+    assert len(calls) < 20  # of 100
 
 
 def test_eight_threads_predict_with_one_network_at_once() -> None:
@@ -209,13 +213,14 @@ def test_eight_threads_predict_with_one_network_at_once() -> None:
 
 def test_python_goes_on_while_machine_code_runs() -> None:
     net = network(bl.Dense(2_000, "tanh"), bl.Dense(2_000, "tanh"), bl.Dense(1)).compile(n_threads=1)
-    rows, seen = np.ones((200, 5), np.float32), []
-    net.predict(rows)
-    running = threading.Thread(target=lambda: (net.predict(rows), seen.append("end")))
+    rows, begins, meanwhile = np.ones((200, 5), np.float32), threading.Event(), 0
+    running = threading.Thread(target=lambda: (begins.set(), net.predict(rows)))
     running.start()
-    seen.append("meanwhile")
-    running.join()
-    assert seen == ["meanwhile", "end"]
+    begins.wait()
+    while running.is_alive():
+        time.sleep(0)
+        meanwhile += 1
+    assert meanwhile > 3
 
 
 # ── what it is, and what it is not ─────────────────────────────────────────────────────────────────────────

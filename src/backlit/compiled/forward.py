@@ -35,8 +35,9 @@ from .team import Team, run_together
 from .tiles import WIDTH
 from .vectors import VECTOR, flat, matrix
 
-#: Numbers of the widest layer that are worked on at once, and the least and most rows.
-BLOCK, FEWEST, MOST = 2**14, 64, 256
+#: Numbers of the widest layer that are worked on at once, and the least and most rows: the products of wide layers go
+#: through all weights for every block.
+BLOCK, FEWEST, MOST = 2**20, 64, 512
 
 #: Multiply-adds that a thread takes at once, and for which another one is worth starting.
 LEAST_WORK: Final = 2**24
@@ -146,7 +147,8 @@ class CompiledForward:
         places = [i for i, layer in enumerate(net.layers) if not layer.same_in_inference]
         self._layers, self._settings = described(net, plan, places)
         # Places of a block's arrays, behind the panels and the ones: in turn what a layer takes and what it gives.
-        begin, room = self._panels * PANEL // size + self._block, 2 * self._block * width
+        self._ones = self._panels * PANEL // size
+        begin, room = self._ones + self._block, 2 * self._block * width
         self._layers[:, A] = begin + np.arange(len(places)) % 2 * self._block * width
         self._layers[:, ROOM] = begin + room
         self._layers[:, BUFFERS] += net.parameters.size
@@ -159,7 +161,7 @@ class CompiledForward:
             found: Array = self._local.memory
         except AttributeError:
             found = self._local.memory = numbers_in_vectors(self._numbers, self._dtype)
-            found[:] = 1
+            found[self._ones : self._ones + self._block] = 1
         return found
 
     def __call__(self, X: Any) -> Array:

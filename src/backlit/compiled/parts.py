@@ -35,6 +35,8 @@ _Lowering: Any = NativeLowering
 class _PartLibrary(_Library):  # type: ignore[misc]
     """The code of a part, as it was generated; what it calls is linked where the whole is."""
 
+    _with_all: Any = None
+
     def _optimize_functions(self, module: Any) -> None:
         module.data_layout = self._codegen._data_layout
 
@@ -47,20 +49,37 @@ class _PartLibrary(_Library):  # type: ignore[misc]
         self._finalized = True
 
     def _get_module_for_linking(self) -> Any:
-        self._ensure_finalized()
-        return self._final_module
+        """With all that is below it: for functions that Numba compiles in its own way."""
+        if self._with_all is None:
+            self._with_all = self._final_module.clone()
+            for one in _all_below(self._linking_libraries):
+                module = one._final_module if isinstance(one, _PartLibrary) else one._get_module_for_linking()
+                self._with_all.link_in(module, preserve=True)
+        return self._with_all
 
 
 class _WholeLibrary(_Library):  # type: ignore[misc]
-    """The code of a function that Python calls, linked with all parts below it."""
+    """The code of a function that Python calls, linked once with every part below it."""
 
-    def add_linking_library(self, library: Any) -> None:
-        below = [library]
-        while below:
-            one = below.pop()
-            if one not in self._linking_libraries:
-                super().add_linking_library(one)
-                below += one._linking_libraries if isinstance(one, _PartLibrary) else []
+    def finalize(self) -> None:
+        below = _all_below(self._linking_libraries)
+        for one in below:
+            if isinstance(one, _PartLibrary):
+                self._final_module.link_in(one._final_module, preserve=True)
+        self._linking_libraries: list[Any] = [one for one in below if not isinstance(one, _PartLibrary)]
+        super().finalize()
+
+
+def _all_below(libraries: list[Any]) -> list[Any]:
+    """Libraries and what their parts call, each once."""
+    found: dict[Any, None] = {}
+    waiting = list(libraries)
+    while waiting:
+        one = waiting.pop()
+        if one not in found:
+            found[one] = None
+            waiting += one._linking_libraries if isinstance(one, _PartLibrary) else []
+    return list(found)
 
 
 @_registered(mutates_CFG=True, analysis_only=False)
