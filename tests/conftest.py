@@ -22,10 +22,11 @@ def one_plan_for_all(request: pytest.FixtureRequest) -> None:
     """Tests of the compiled engine share one function that knows every kind: it is compiled once, not for each."""
     marker = request.node.get_closest_marker("xdist_group")
     if marker is not None and marker.args == ("compiled",) and find_spec("numba") is not None:
-        from backlit.compiled.plan import PLANS, everything
+        from backlit.compiled.plan import PLANS, TO_PREDICT, everything, everything_to_predict
 
-        if everything() not in PLANS:
-            PLANS.append(everything())
+        for plan, plans in ((everything(), PLANS), (everything_to_predict(), TO_PREDICT)):
+            if plan not in plans:
+                plans.append(plan)
 
 
 @pytest.fixture(scope="session")

@@ -37,7 +37,8 @@ def plain_inputs(X: Any, inputs: int) -> bool:
     if X.dtype not in _PLAIN_TYPES or not X.flags.c_contiguous:
         return False
     numbers = X.reshape(-1)
-    return math.isfinite(numbers.dot(numbers))
+    with np.errstate(over="ignore", invalid="ignore"):
+        return math.isfinite(numbers.dot(numbers))
 
 
 def check_inputs(X: Any, inputs: int, what: str = "X") -> Array:

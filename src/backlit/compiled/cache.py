@@ -6,20 +6,50 @@ alone: the code is compiled anew, with the same results, and it is said once.
 
 from __future__ import annotations
 
+import functools
 import hashlib
 import pickle
 import warnings
+import zlib
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any, Final, final
 
 from numba.core.caching import FunctionCache, IndexDataCacheFile
 
+from .. import kinds
 from ..exceptions import BacklitWarning
+from .math import whole
+from .plan import Plan
 
 _DIGEST: Final = 16  # bytes
 _Cache: Any = FunctionCache  # without types
 _Files: Any = IndexDataCacheFile
+
+
+def kept(function: Callable[..., Any], plan: Plan) -> Callable[..., Any]:
+    """Compiled, and kept on disk for the next process where all its kinds are built in."""
+    found: Callable[..., Any] = whole(function, _nrt=False)
+    if plan.key is None:
+        return found
+    try:
+        keep_on_disk(found, (plan.key, _fingerprint()))
+    except RuntimeError:  # Numba looks for a folder to write to: beside this file, or the user's own
+        warnings.warn(
+            "the compiled engine compiles anew in every process, as Numba finds no folder to keep its functions in: "
+            "set NUMBA_CACHE_DIR to one that can be written",
+            BacklitWarning,
+            stacklevel=3,
+        )
+    return found
+
+
+@functools.cache
+def _fingerprint() -> int:
+    """Of the files that machine code is made of: Numba sees a change in the file of a function alone."""
+    here, there = Path(__file__).parent, Path(kinds.__file__).parent
+    files = [*sorted(here.glob("*.py")), *sorted(there.glob("*.py"))]
+    return zlib.crc32(b"".join(file.read_bytes() for file in files))
 
 
 def keep_on_disk(dispatcher: Any, key: Any = None) -> None:

@@ -2,9 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any, Final, NamedTuple
 
+import numpy as np
+
+from ..kinds.kernel import ACTIVATION, BUFFERS, BY_COLUMNS, COLUMNS, INPUTS, KERNEL, OUTPUTS, PARAMETERS
+from ..network import Network
 from ..parameters import Array
+from .plan import Plan
 from .products import Room
 from .stored import Stored
 
@@ -68,3 +74,30 @@ class Rule(NamedTuple):
     clip_norm: float  # infinity where the gradient is not clipped
     whole: bool  # whether a parameter is moved whole: its norm, say, may be needed
     slots: Array  # (slots, P)
+
+
+def described(net: Network, plan: Plan, places: Sequence[int]) -> tuple[Array, Array]:
+    """The layers at these places as numbers, and their settings; A, DELTA and ROOM are left to who has the memory."""
+    at_work, parameters = [net.layers[place] for place in places], net.parameters
+    starts = {name: parameters.slice(name).start for name in parameters.names}
+    layers = np.zeros((len(places), COLUMNS), np.int64)
+    settings = np.zeros((len(places), max(1, *(len(layer.kernel_settings()) for layer in at_work))))
+    for i, (place, layer) in enumerate(zip(places, at_work, strict=True)):
+        layers[i, [INPUTS, OUTPUTS]] = layer.inputs, layer.outputs
+        layers[i, KERNEL] = place_among(plan.kernels, layer.kernel)
+        layers[i, BY_COLUMNS] = layer.kernel is not None and layer.kernel.by_columns
+        if layer.activation is not None:
+            layers[i, ACTIVATION] = place_among(plan.activations, layer.activation)
+        layers[i, PARAMETERS] = _first_of(place, starts)
+        layers[i, BUFFERS] = _first_of(place, parameters.buffer_starts)
+        settings[i, : len(layer.kernel_settings())] = layer.kernel_settings()
+    return layers, settings
+
+
+def place_among(kinds: Sequence[Any], kind: Any) -> int:
+    return next(place for place, known in enumerate(kinds) if known is kind)
+
+
+def _first_of(index: int, starts: dict[str, int]) -> int:
+    """Where the arrays of a layer begin; 0 where it has none."""
+    return min((start for name, start in starts.items() if name.split(".")[0] == str(index)), default=0)

@@ -27,7 +27,7 @@ def _high_word(a: Any, b: Any) -> Any:
 
 
 @compiled
-def philox_block(key_0: Any, key_1: Any, first: Any, third: Any, fourth: Any, words: Array) -> None:
+def philox_block(key_0: Any, key_1: Any, first: Any, third: Any, fourth: Any) -> Any:
     """Four words of the generator with this key, whose counter is (first, 0, third, fourth)."""
     c0, c1, c2, c3 = first, np.uint64(0), third, fourth
     k0, k1 = key_0, key_1
@@ -37,7 +37,7 @@ def philox_block(key_0: Any, key_1: Any, first: Any, third: Any, fourth: Any, wo
         c0, c1, c2, c3 = high1 ^ c1 ^ k0, low1, high0 ^ c3 ^ k1, low0
         k0 += _W0
         k1 += _W1
-    words[0], words[1], words[2], words[3] = c0, c1, c2, c3
+    return c0, c1, c2, c3
 
 
 @compiled
@@ -51,12 +51,14 @@ def draw_factors(seed: Any, layer: int, step: int, rate: float, first: int, fact
     """
     kept = factors.dtype.type(1.0 / (1.0 - rate))
     threshold = np.float32(rate)
-    words = np.empty(4, np.uint64)
     end = first + factors.size
     for block in range(first // 8, (end + 7) // 8):
-        philox_block(np.uint64(seed), _DROPOUT, np.uint64(block + 1), np.uint64(step), np.uint64(layer), words)
+        w_0, w_1, w_2, w_3 = philox_block(
+            np.uint64(seed), _DROPOUT, np.uint64(block + 1), np.uint64(step), np.uint64(layer)
+        )
         for i in range(max(0, first - 8 * block), min(8, end - 8 * block)):
-            bits = (words[i // 2] >> np.uint64(32 * (i % 2))) & np.uint64(0xFFFFFFFF)
+            word = (w_0 if i < 2 else w_1) if i < 4 else (w_2 if i < 6 else w_3)
+            bits = (word >> np.uint64(32 * (i % 2))) & np.uint64(0xFFFFFFFF)
             uniform = np.float32(bits >> np.uint64(8)) * np.float32(2.0**-24)
             factors[8 * block + i - first] = kept if uniform >= threshold else factors.dtype.type(0)
 

@@ -8,24 +8,11 @@ from __future__ import annotations
 import math
 import sys
 import time
-from collections.abc import Sequence
 from typing import Any, Final, final
 
 import numpy as np
 
-from ..kinds.kernel import (
-    ACTIVATION,
-    BUFFERS,
-    BY_COLUMNS,
-    COLUMNS,
-    DELTA,
-    INPUTS,
-    KERNEL,
-    OUTPUTS,
-    PARAMETERS,
-    ROOM,
-    A,
-)
+from ..kinds.kernel import DELTA, ROOM, A
 from ..kinds.schedules import rate_at
 from ..network import Network
 from ..parameters import Array
@@ -35,7 +22,7 @@ from ..training.job import Job, StepResults
 from ..training.reference import load_batch
 from ..typing import SparseSource, StreamedSource
 from . import step
-from .chain import INPUT_TYPES, Batch, Chain, Data, Rule
+from .chain import INPUT_TYPES, Batch, Chain, Data, Rule, described, place_among
 from .plan import Plan, loss_number, loss_of, plan_of
 from .products import Room, room_for_products
 from .shards import SharedSteps
@@ -226,20 +213,11 @@ def _stored(job: Job, plan: Plan) -> Stored | None:
 def _chain(job: Job, plan: Plan) -> Chain:
     """The network as numbers, with memory for a batch."""
     net, n, parameters = job.net, job.batch_size, job.net.parameters
-    layers = np.zeros((len(net.layers), COLUMNS), np.int64)
-    settings = np.zeros((len(net.layers), max(1, *(len(layer.kernel_settings()) for layer in net.layers))))
+    layers, settings = described(net, plan, range(len(net.layers)))
     used = 0
     for i, layer in enumerate(net.layers):
         size = n * layer.outputs
-        layers[i, [INPUTS, OUTPUTS]] = layer.inputs, layer.outputs
-        layers[i, KERNEL] = _place(layer.kernel, plan.kernels)
-        layers[i, BY_COLUMNS] = layer.kernel is not None and layer.kernel.by_columns
-        if layer.activation is not None:
-            layers[i, ACTIVATION] = _place(layer.activation, plan.activations)
         layers[i, [A, DELTA, ROOM]] = used, used + size, used + 2 * size
-        layers[i, PARAMETERS] = _start(i, {name: parameters.slice(name).start for name in parameters.names})
-        layers[i, BUFFERS] = _start(i, parameters.buffer_starts)
-        settings[i, : len(layer.kernel_settings())] = layer.kernel_settings()
         used += 2 * size + layer.kernel_room(n)
     loss = net.loss_function
     return Chain(
@@ -279,18 +257,9 @@ def _parts(job: Job) -> Array:
     return parts
 
 
-def _start(index: int, starts: dict[str, int]) -> int:
-    """Where the arrays of a layer begin; 0 where it has none."""
-    return min((start for name, start in starts.items() if name.split(".")[0] == str(index)), default=0)
-
-
-def _place(kind: Any, among: Sequence[Any]) -> int:
-    return next(place for place, known in enumerate(among) if known is kind)
-
-
 def _rule(job: Job, plan: Plan) -> Rule:
     optimizer: Any = job.optimizer
     clip_norm = math.inf if optimizer.clip_norm is None else optimizer.clip_norm
-    kind = _place(type(optimizer).kernel, plan.updates)
+    kind = place_among(plan.updates, type(optimizer).kernel)
     whole = not getattr(optimizer, "elementwise", False)  # one that says nothing of it may need every parameter whole
     return Rule(kind, np.array([*optimizer.numbers(), 0.0], np.float64), clip_norm, whole, job.state.slots)

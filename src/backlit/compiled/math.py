@@ -18,7 +18,7 @@ from numba import njit, types
 from numba.extending import overload
 
 from ..kinds import numbers
-from .parts import PartCompiler
+from .parts import PartCompiler, WholeCompiler
 from .vectors import same_bits
 
 _OPTIONS: Final[Any] = {
@@ -26,8 +26,9 @@ _OPTIONS: Final[Any] = {
     "no_cpython_wrapper": True,
     "no_cfunc_wrapper": True,
     "pipeline_class": PartCompiler,
+    "_nrt": False,  # nobody counts who holds an array: none is made
 }
-jit: Any = njit  # its types do not know all of its options
+_jit: Any = njit  # its types do not know all of its options
 #: Numba chooses what is called instead by the type of the number.
 _overloaded: Final[set[Any]] = {numbers.exp, numbers.tanh, numbers.log}
 _instead: Final[dict[Any, Any]] = {}  # what compiled functions call instead of a plain function
@@ -41,8 +42,17 @@ def compiled(function: Callable[..., Any], *, inside: bool = False) -> Any:
     finite ends the run.
     """
     if function not in _instead:
-        _instead[function] = jit(**_OPTIONS, inline="always" if inside else "never")(with_compiled(function))
+        # what is not ours may make arrays
+        options = _OPTIONS if function.__module__.startswith("backlit.") else {**_OPTIONS, "_nrt": True}
+        _instead[function] = _jit(**options, inline="always" if inside else "never")(with_compiled(function))
     return _instead[function]
+
+
+def whole(function: Callable[..., Any], **options: Any) -> Any:
+    """Compile a function that Python calls, without Python's lock."""
+    return _jit(
+        function, error_model="numpy", nogil=True, no_cfunc_wrapper=True, pipeline_class=WholeCompiler, **options
+    )
 
 
 def teach(function: Any, instead: Any) -> None:
@@ -112,7 +122,7 @@ def _exp_float32(x: Any) -> Any:
     return _f(np.inf) if x > _LARGEST else y
 
 
-@overload(numbers.exp)
+@overload(numbers.exp, jit_options=_OPTIONS)
 def _exp(x: Any) -> Any:
     def of_float32(x: Any) -> Any:
         return _exp_float32(x)
@@ -138,7 +148,7 @@ def _tanh_float32(x: Any) -> Any:
     return near if size < _f(0.625) else away
 
 
-@overload(numbers.tanh)
+@overload(numbers.tanh, jit_options=_OPTIONS)
 def _tanh(x: Any) -> Any:
     def of_float32(x: Any) -> Any:
         return _tanh_float32(x)
@@ -149,7 +159,7 @@ def _tanh(x: Any) -> Any:
     return of_float32 if x == types.float32 else of_float64
 
 
-@overload(numbers.log)
+@overload(numbers.log, jit_options=_OPTIONS)
 def _log(x: Any) -> Any:
     def of_any(x: Any) -> Any:
         return math.log(x)

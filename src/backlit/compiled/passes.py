@@ -7,6 +7,8 @@ from __future__ import annotations
 
 from typing import Any, Final
 
+import numpy as np
+
 from ..kinds.kernel import BY_COLUMNS, DELTA, INPUTS, KERNEL, OUTPUTS, ROOM, A, matrix
 from ..parameters import Array
 from .chain import Chain
@@ -15,8 +17,8 @@ from .plan import Plan, compiled_activation, compiled_loss, compiled_slope, one_
 from .team import Team, share, wait
 
 #: Threads share rows of a batch and of a parameter in whole grains of so many, and columns in these.
-ROWS: Final = 4
-COLUMNS_AT_ONCE: Final = 16
+ROWS: Final = np.intp(4)  # a number that has a type alone: see `products`
+COLUMNS_AT_ONCE: Final = np.intp(16)
 
 
 def _no_slope(Z: Array, A: Array, DELTA: Array) -> None:
@@ -27,16 +29,24 @@ def one_compiled(functions: list[Any], arguments: str) -> Any:
     return compiled(one_of(functions, arguments), inside=True)
 
 
+def activation_of(plan: Plan) -> Any:
+    """What a layer's forward function calls with its z."""
+    return as_argument(one_of([compiled_activation(f) for f in plan.activations], "Z, A"))
+
+
+def forward_of(functions: list[Any]) -> Any:
+    """The forward function of a layer, by the number of its kernel."""
+    arguments = "chain, i, a_in, a, w, step, activate, start, stop"
+    return one_compiled([compiled(function) for function in functions], arguments)
+
+
 def passes(plan: Plan) -> tuple[Any, Any]:
     """The forward pass, and the backward pass as far as the deltas."""
-    activate = as_argument(one_of([compiled_activation(f) for f in plan.activations], "Z, A"))
+    activate, layer_forward = activation_of(plan), forward_of([kernel.forward for kernel in plan.kernels])
     slopes = [compiled_slope(f) if f in plan.slopes else compiled(_no_slope) for f in plan.activations]
     times_slope = as_argument(one_of(slopes, "Z, A, DELTA"))
     losses_and_delta = one_compiled([compiled_loss(loss) for loss in plan.losses], "z, a, y, w, s, delta, losses")
     pairs = plan.pairs
-    layer_forward = one_compiled(
-        [compiled(kernel.forward) for kernel in plan.kernels], "chain, i, a_in, a, w, step, activate, start, stop"
-    )
     layer_backward = one_compiled(
         [compiled(kernel.backward) for kernel in plan.kernels],
         "chain, i, a, delta, delta_in, w, below, slopes, times_slope, start, stop",

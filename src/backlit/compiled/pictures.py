@@ -18,7 +18,7 @@ from ..parameters import Array
 from ..randomness import PURPOSES
 from . import draws
 from .cache import keep_on_disk
-from .math import compiled, jit
+from .math import compiled, whole
 
 _AUGMENTATION = np.uint64(PURPOSES["augmentation"])
 _AFFINE_WORDS: Final = 8  # the first words of a picture's random numbers; the fields come after them
@@ -104,7 +104,6 @@ def _deform(
 ) -> None:
     height, width = shape[0], shape[1]
     words = np.empty(_AFFINE_WORDS, np.uint64)
-    block = np.empty(4, np.uint64)
     fields = np.zeros(64 * ((2 * height * width + 63) // 64), np.int32)
     by_rows = fields[: height * width].reshape(height, width)
     by_columns = fields[height * width : 2 * height * width].reshape(height, width)
@@ -119,7 +118,7 @@ def _deform(
     for place in range(rows.size):
         row = rows[place]
         for k in range(2):
-            draws.philox_block(seed, _AUGMENTATION, np.uint64(k + 1), np.uint64(epoch), np.uint64(row), block)
+            block = draws.philox_block(seed, _AUGMENTATION, np.uint64(k + 1), np.uint64(epoch), np.uint64(row))
             for i in range(4):
                 words[4 * k + i] = block[i]
         # A = R(θ) S with cos θ and sin θ from t = tan ½θ
@@ -133,7 +132,7 @@ def _deform(
         source[5] = np.float32(0.5 * (width - 1) + _uniform(words[5], sizes[3]))
         if amplitude > np.float32(0):
             for k in range((2 * height * width + 31) // 32):
-                draws.philox_block(seed, _AUGMENTATION, np.uint64(k + 3), np.uint64(epoch), np.uint64(row), block)
+                block = draws.philox_block(seed, _AUGMENTATION, np.uint64(k + 3), np.uint64(epoch), np.uint64(row))
                 for i in range(4):
                     word = block[i]
                     for j in range(8):
@@ -154,7 +153,7 @@ def _fingerprint() -> int:
 
 
 #: The pictures `rows` of X as they are in an epoch, into `out`: see `data.deforming.Deformed` for the rest.
-deform: Any = jit(_deform, error_model="numpy", nogil=True, no_cfunc_wrapper=True)
+deform: Any = whole(_deform)
 try:
     keep_on_disk(deform, ("pictures", _fingerprint()))
 except RuntimeError:

@@ -18,13 +18,16 @@ from ..kinds.kernel import Kernel
 from ..kinds.loss import Loss, Pair
 from ..kinds.losses import LOSSES
 from ..kinds.optimizers import OPTIMIZERS
+from ..network import Network
 from ..parameters import Array
 from ..training.job import Job
 from ..typing import SparseSource
 from .math import compiled
+from .vectors import flat
 
-#: The plans of this process: what machine code there is, or is about to be.
+#: The plans of this process: what machine code there is, or is about to be; for steps, and for predictions.
 PLANS: Final[list[Plan]] = []
+TO_PREDICT: Final[list[Plan]] = []
 
 
 @final
@@ -84,11 +87,26 @@ class Plan:
 
 def plan_of(job: Job) -> Plan:
     """The plan for a job; one that is compiled already where there is one, with the same results to the bit."""
-    needed = _needed(job)
-    found = next((plan for plan in PLANS if plan.knows(needed)), None)
+    return _known(_needed(job), PLANS)
+
+
+def plan_to_predict(net: Network) -> Plan:
+    """The same for a network's predictions."""
+    layers = [layer for layer in net.layers if not layer.same_in_inference]
+    activations = [layer.activation for layer in layers if layer.activation is not None]
+    return _known(only_forward(_ordered(layer.kernel for layer in layers), _ordered(activations)), TO_PREDICT)
+
+
+def only_forward(kernels: tuple[Kernel, ...], activations: tuple[Activation, ...]) -> Plan:
+    """The plan of a forward pass."""
+    return Plan(kernels, activations, (), (), 0, (), penalises=False, clips=False, sparse=False)
+
+
+def _known(needed: Plan, plans: list[Plan]) -> Plan:
+    found = next((plan for plan in plans if plan.knows(needed)), None)
     if found is None:
         found = needed
-        PLANS.append(needed)
+        plans.append(needed)
     return found
 
 
@@ -146,6 +164,13 @@ def everything() -> Plan:
     )
 
 
+@functools.cache
+def everything_to_predict() -> Plan:
+    """The same for predictions."""
+    layers = [kind for kind in LAYERS.values() if kind.kernel is not None and not kind.same_in_inference]
+    return only_forward(tuple(_once(kind.kernel for kind in layers)), everything().activations)
+
+
 def _ordered(kinds: Iterable[Any]) -> tuple[Any, ...]:
     """Each once; Backlit's own in the order of their tables, so that a network's order makes no difference."""
     return tuple(sorted(_once(kinds), key=_place))
@@ -173,7 +198,7 @@ def compiled_activation(activation: Activation) -> Any:
     f = activation.number[0]
 
     def by_numbers(Z: Array, A: Array) -> None:
-        z, a = Z.reshape(Z.size), A.reshape(A.size)
+        z, a = flat(Z), flat(A)
         for i in range(z.size):
             a[i] = f(z[i])
 
@@ -192,7 +217,7 @@ def compiled_slope(activation: Activation) -> Any:
     slope = activation.number[1]
 
     def by_numbers(Z: Array, A: Array, DELTA: Array) -> None:
-        z, a, delta = Z.reshape(Z.size), A.reshape(A.size), DELTA.reshape(DELTA.size)
+        z, a, delta = flat(Z), flat(A), flat(DELTA)
         for i in range(z.size):
             delta[i] *= slope(z[i], a[i])
 
@@ -246,6 +271,6 @@ def one_of(functions: list[Any], arguments: str) -> Any:
     """
     lines = [f"    if k == {k}:\n        return f_{k}({arguments})\n" for k in range(len(functions) - 1)]
     text = f"def choose(k, {arguments}):\n{''.join(lines)}    return f_{len(functions) - 1}({arguments})\n"
-    names: dict[str, Any] = {f"f_{k}": function for k, function in enumerate(functions)}
+    names: dict[str, Any] = {"__name__": __name__} | {f"f_{k}": function for k, function in enumerate(functions)}
     exec(text, names)
     return names["choose"]

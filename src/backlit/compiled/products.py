@@ -20,16 +20,17 @@ from ..parameters import Array
 from .math import compiled, teach
 from .stored import Stored, multiply_stored, multiply_stored_transposed
 from .tiles import HEIGHTS, TILES, WIDTH
-from .vectors import VECTOR, load, load_some, matrix, store, transpose_4_by_4
+from .vectors import VECTOR, flat, load, load_some, matrix, store, transpose_4_by_4
 
 #: Up to this many rows, or this many bytes of B, a copy would not pay: B is read where it stands.
 FEW_ROWS: Final = 16
 SMALL: Final = 2**14
 
 #: Rows of a panel, which stays in the first cache, and bytes of the panels that are made at once, which stay in the
-#: second: row by row of B, as memory is read fastest.
+#: second: row by row of B, as memory is read fastest. And bytes of one.
 DEPTH: Final = 256
 PANELS: Final = 2**19
+PANEL: Final = DEPTH * WIDTH * VECTOR
 
 TALL, LOW = HEIGHTS
 
@@ -52,11 +53,18 @@ class Room(NamedTuple):
 def room_for_products(dtype: Any) -> Room:
     """Room that begins where a vector does."""
     size = np.dtype(dtype).itemsize
-    rows = BLOCK * DEPTH * size + VECTOR
-    memory = np.empty(PANELS + rows + VECTOR, np.uint8)
+    panels = PANELS // size
+    numbers = numbers_in_vectors(panels + BLOCK * DEPTH + VECTOR // size, dtype)
+    return Room(numbers[:panels].reshape(-1, PANEL // size), numbers[panels:])
+
+
+def numbers_in_vectors(count: int, dtype: Any) -> Array:
+    """An array that begins where a vector does."""
+    size = count * np.dtype(dtype).itemsize
+    memory = np.empty(size + VECTOR, np.uint8)
     begin = -memory.ctypes.data % VECTOR
-    numbers: Array = memory[begin : begin + PANELS + rows].view(dtype)
-    return Room(numbers[: PANELS // size].reshape(-1, DEPTH * WIDTH * VECTOR // size), numbers[PANELS // size :])
+    numbers: Array = memory[begin : begin + size].view(dtype)
+    return numbers
 
 
 # Numba compiles a function anew for every number that is written out where it is called: these have a type alone.
@@ -120,7 +128,7 @@ def _copy(B: Array, first: int, columns: int, k: int, depth: int, panels: Array,
 def _turn(B: Array, first: int, columns: int, k: int, depth: int, panels: Array, width: int) -> None:
     """The same of Bᵀ: its columns are rows of B."""
     terms, size = B.shape[1], depth * width
-    numbers = panels.reshape(panels.size)
+    numbers = flat(panels)
     whole, even = depth - depth % 4, columns - columns % 4
     for start in range(0, even, 4):
         panel = start // width * size + start % width
@@ -162,8 +170,8 @@ def _product(A: Array, first: int, row: int, column: int, B: Array, turned: Any,
                 next_tile = TALL * row
                 if in_tiles:
                     _copy_rows(A, a, column, stop - top, depth, room.rows, lanes)
-                    from_a, a, row_step, column_step = room.rows.reshape(1, room.rows.size), 0, 1, TALL
-                    next_tile = TALL * depth
+                    from_a = matrix(room.rows, _START, _SIDE_BY_SIDE, room.rows.size)
+                    a, row_step, column_step, next_tile = 0, 1, TALL, TALL * depth
                 for start in range(0, columns, width):
                     two = WIDTH == 2 and columns - start > lanes
                     used = min(columns - start - lanes if two else columns - start, lanes)
@@ -231,6 +239,7 @@ def _kernel_multiply_input_transposed(chain: Any, i: Any, a_in: Array, first: An
 
 
 teach(kernel.matrix, matrix)
+teach(kernel.flat, flat)
 teach(kernel.multiply_input, _kernel_multiply_input)
 teach(kernel.multiply_input_transposed, _kernel_multiply_input_transposed)
 teach(kernel.multiply_right_transposed, multiply_right_transposed)

@@ -7,24 +7,20 @@ objects; what the layers, the loss and the optimiser do is in their kinds.
 from __future__ import annotations
 
 import functools
-import warnings
-import zlib
 from collections.abc import Callable
-from pathlib import Path
 from typing import Any, Final
 
 import numpy as np
 
-from .. import kinds
-from ..exceptions import BacklitWarning
 from ..kinds.kernel import KERNEL
 from ..parameters import Array
 from . import draws, products
-from .cache import keep_on_disk
+from .cache import kept
 from .chain import Batch, Chain, Data, Rule
-from .math import compiled, jit
+from .math import compiled
 from .passes import ROWS, one_compiled, passes
 from .plan import Plan
+from .references import refer
 from .stored import Stored
 from .team import Team, share, wait
 from .update import gradients_alone, gradients_and_update, penalties, sum_of_pieces
@@ -66,8 +62,9 @@ def _sums_of_rows(plan: Plan) -> Any:
         wait(team)
         # every thread adds up the losses of all rows, in their order, and so decides alike
         loss_sum = weight = 0.0
+        losses = chain.losses
         for i in range(n):
-            loss_sum += chain.losses[i]
+            loss_sum += losses[i]
             weight += w[i]
         return loss_sum, weight
 
@@ -151,7 +148,7 @@ def steps_for(plan: Plan) -> Callable[..., int]:
 
         Returns how many steps were looked at. The last of them was not taken if its loss is not at or below the limit.
         """
-        size = batch.a.shape[0]
+        size, chain = batch.a.shape[0], refer(chain)
         if not wait(team):  # after this nothing can keep a thread from coming
             return 0
         for i in range(rates.size):
@@ -168,7 +165,7 @@ def steps_for(plan: Plan) -> Callable[..., int]:
                 return i + 1
         return rates.size
 
-    return _kept(run_steps, plan)
+    return kept(run_steps, plan)
 
 
 @functools.cache
@@ -178,7 +175,7 @@ def halves_for(plan: Plan) -> tuple[Callable[..., None], Callable[..., float]]:
 
     def shard_sums(data: Data, batch: Batch, chain: Chain, rows: Array, first: int, step: int, team: Team) -> None:
         """Leave the sums over some rows of a batch in `chain.sums`; the first of them is its row number `first`."""
-        read = 0
+        read, chain = 0, refer(chain)
         if data.Y.shape[0] > batch.a.shape[0]:
             _load(data, rows, batch, chain.stored, team)
         else:  # all rows are there
@@ -195,31 +192,7 @@ def halves_for(plan: Plan) -> tuple[Callable[..., None], Callable[..., float]]:
         chain: Chain, batch: Batch, rule: Rule, n: int, rate: float, step: int, limit: float, team: Team
     ) -> float:
         """The step of a batch of n rows, of the sums in `chain.sums`; returns the loss before it."""
+        chain = refer(chain)
         return float(take_step(chain, team, rule, batch.a[:n], chain.sums[-2], chain.sums[-1], rate, step, limit))
 
-    return _kept(shard_sums, plan), _kept(whole_step, plan)
-
-
-def _kept(function: Callable[..., Any], plan: Plan) -> Callable[..., Any]:
-    """Compiled, and kept on disk for the next process where all its kinds are built in."""
-    found: Callable[..., Any] = jit(function, error_model="numpy", nogil=True, no_cfunc_wrapper=True)
-    if plan.key is None:
-        return found
-    try:
-        keep_on_disk(found, (plan.key, _fingerprint()))
-    except RuntimeError:  # Numba looks for a folder to write to: beside this file, or the user's own
-        warnings.warn(
-            "the compiled engine compiles anew in every process, as Numba finds no folder to keep its functions in: "
-            "set NUMBA_CACHE_DIR to one that can be written",
-            BacklitWarning,
-            stacklevel=3,
-        )
-    return found
-
-
-@functools.cache
-def _fingerprint() -> int:
-    """Of the files that machine code is made of: Numba sees a change in the file of a function alone."""
-    here, there = Path(__file__).parent, Path(kinds.__file__).parent
-    files = [*sorted(here.glob("*.py")), *sorted(there.glob("*.py"))]
-    return zlib.crc32(b"".join(file.read_bytes() for file in files))
+    return kept(shard_sums, plan), kept(whole_step, plan)

@@ -194,7 +194,7 @@ def run_together(run: Callable[[Team], int], count: int) -> int:
             raise
         signals[_END] = 1
         _join(started)
-        warnings.warn(f"the system gives no more threads ({error}): one trains alone", BacklitWarning, stacklevel=2)
+        warnings.warn(f"the system gives no more threads ({error}): one works alone", BacklitWarning, stacklevel=2)
         return run(team_of_one())
     finally:
         if not finished:

@@ -36,9 +36,9 @@ def _no_layers_gradient(
 
 @compiled
 def sum_of_pieces(chain: Chain, count: int) -> float:
-    total = 0.0
+    total, pieces = 0.0, chain.pieces
     for piece in range(count):
-        total += chain.pieces[piece]
+        total += pieces[piece]
     return total
 
 

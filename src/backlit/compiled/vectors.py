@@ -108,6 +108,20 @@ def matrix(typing: Any, vector: Any, start: Any, rows: Any, columns: Any) -> Any
 
 
 @instruction
+def flat(typing: Any, array: Any) -> Any:
+    """The numbers of a matrix that stand together one after the other, in the same way."""
+    if array.layout != "C":
+        return None
+    made = types.Array(array.dtype, 1, "C")
+
+    def generate(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
+        given = context.make_array(signature.args[0])(context, builder, arguments[0])
+        return _array(context, builder, made, given.data, given.nitems)
+
+    return made(array), generate
+
+
+@instruction
 def read_as(typing: Any, array: Any, like: Any) -> Any:
     """The bytes of a matrix as numbers of a type."""
     made = types.Array(like.dtype, 2, "C", readonly=True)
@@ -132,11 +146,11 @@ def same_bits(typing: Any, number: Any, like: Any) -> Any:
     return like.dtype(number, like), generate
 
 
-def _array(context: Any, builder: Any, kind: Any, address: Any, rows: Any, columns: Any) -> Any:
+def _array(context: Any, builder: Any, kind: Any, address: Any, *shape: Any) -> Any:
     array = context.make_array(kind)(context, builder)
-    size = ir.Constant(columns.type, kind.dtype.bitwidth // 8)
-    strides = builder.mul(columns, size), size
-    populate_array(array, address, (rows, columns), strides, size, meminfo=None)  # type: ignore[no-untyped-call]
+    size = ir.Constant(shape[-1].type, kind.dtype.bitwidth // 8)
+    strides = [builder.mul(columns, size) for columns in shape[1:]] + [size]
+    populate_array(array, address, shape, strides, size, meminfo=None)  # type: ignore[no-untyped-call]
     return array._getvalue()
 
 

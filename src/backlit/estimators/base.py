@@ -144,9 +144,12 @@ class BaseMLP(TransformerMixin, CallbackSupport, auto_wrap_output_keys=None):  #
                 raise ModelFileError("a class is not a finite number")
             if len(np.unique(classes)) != len(classes):
                 raise ModelFileError("a class stands twice")
+        engine: Any = vars(self)["engine"]
+        self.engine = "reference"  # nothing is compiled for a first look
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # that the row has no feature names
             self.predict(np.zeros((1, features)))
+        self.engine = engine
 
     # A file's dictionaries have the keys of JSON, in which False and "False", or 0 and "0", are one: there the weights
     # of the classes are pairs.

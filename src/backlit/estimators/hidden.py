@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from contextlib import nullcontext
+from importlib.util import find_spec
 from typing import Any, final
 
 import numpy as np
@@ -11,10 +12,11 @@ from scipy.sparse import issparse
 from sklearn.utils._set_output import ADAPTERS_MANAGER, _get_output_config
 from sklearn.utils.validation import check_is_fitted
 
-from ..checks import check_outputs
-from ..exceptions import ConfigurationError, NotFittedError, RebindingError, ShapeError
+from ..checks import check_outputs, check_reach
+from ..exceptions import ConfigurationError, NonFiniteError, NotFittedError, RebindingError, ShapeError
 from ..network import Network
 from ..parameters import Array, written
+from ..training.choose import obstacle_to_predicting, warn_of_fallback
 from ..training.threads import blas_limit, blas_threads
 from .rows import SparseRows, check_X
 
@@ -82,10 +84,32 @@ def outputs(estimator: Any, X: Any) -> Array:
     if not hasattr(estimator, "network_"):  # at once, where scikit-learn would look through all that it knows of it
         check_is_fitted(estimator, "network_")
     checked = check_X(estimator, X)
+    net: Network = estimator.network_
+    if estimator.engine == "compiled" and not issparse(checked) and in_machine_code(estimator):
+        return net.forward(checked)
     with blas_limit(estimator.n_threads), np.errstate(over="ignore", invalid="ignore"):
-        a = activations(estimator.network_, checked, -1)
-    check_outputs(a)
+        a = activations(net, checked, -1)
+    try:
+        check_outputs(a)
+    except NonFiniteError:
+        if not issparse(checked):
+            check_reach(checked, net.dtype, "X")
+        raise
     return a
+
+
+def in_machine_code(estimator: Any) -> bool:
+    """Have a fitted estimator's network compiled for predictions, where it can be; whether it is.
+
+    What has no kernel was trained by the reference engine, which was said then.
+    """
+    net: Network = estimator.network_
+    if not net.compiled and obstacle_to_predicting(net) is None:
+        if find_spec("numba") is None:  # it was fitted elsewhere
+            warn_of_fallback("numba is not installed")
+        else:
+            net.compile(n_threads=estimator.n_threads)
+    return net.compiled
 
 
 def hidden_activations(estimator: Any, X: Any, layer: int) -> Any:

@@ -18,9 +18,10 @@ from ..training.history import History
 from ..training.lbfgs import LBFGS
 from ..training.threads import blas_limit
 from .building import make_network, make_optimizer, renew_network
+from .hidden import in_machine_code
 from .names import solver_of
 from .notices import warn_caller
-from .rows import Rows
+from .rows import Rows, SparseRows
 from .stopping import Scoring, StoppingRules
 from .tracking import EpochTasks
 
@@ -71,6 +72,8 @@ def train(
         except DivergenceError as error:
             _diverged(estimator, error)
     _finish(estimator, rows, stopped=rules.stopped, incremental=incremental)
+    if estimator.engine == "compiled" and not isinstance(rows.X, SparseRows):
+        in_machine_code(estimator)
 
 
 def _begin(estimator: Any) -> None:

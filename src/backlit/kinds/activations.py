@@ -17,6 +17,7 @@ import numpy as np
 from ..exceptions import ConfigurationError, nearest
 from ..parameters import Array
 from .activation import Activation, built_in, own_activation
+from .kernel import flat
 from .numbers import exp, sigmoid, tanh
 from .rectifiers import RECTIFIERS
 from .script import ActivationText
@@ -141,7 +142,7 @@ def _softmax_rows(Z: Array, A: Array) -> None:
             largest = Z[i, j] if Z[i, j] > largest else largest
         for j in range(Z.shape[1]):
             A[i, j] = Z[i, j] - largest
-    a = A.reshape(A.size)
+    a = flat(A)
     for i in range(a.size):
         a[i] = exp(a[i])
     for i in range(A.shape[0]):

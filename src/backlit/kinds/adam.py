@@ -9,7 +9,7 @@ import numpy as np
 
 from ..checks import fraction, not_negative, positive
 from ..parameters import Array
-from .numbers import normal
+from .numbers import normal, smallest_normal
 from .optimizer import OptimizerState, check_clip_norm
 from .schedules import LearningRate, check_learning_rate
 from .script import UpdateText
@@ -55,7 +55,7 @@ def _adam_kernel(
     epsilon = real(settings[2] / math.sqrt(left) if settings[4] != 0.0 else settings[2])
     decay = real(rate * weight_decay if is_weight else 0.0)
     b_1, rest_1, b_2, rest_2 = real(beta_1), real(1.0 - beta_1), real(beta_2), real(1.0 - beta_2)
-    tiny = real(np.finfo(values.dtype).tiny)
+    tiny = real(smallest_normal(values.itemsize))
     m, v = slots[0][start:stop], slots[1][start:stop]
     for i in range(w.size):
         g = scale * dw[i]

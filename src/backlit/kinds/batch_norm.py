@@ -248,6 +248,7 @@ def _forward(
 ) -> None:
     n, units = a.shape
     real = a.dtype.type
+    epsilon = real(chain.settings[i, 1])
     place, room = chain.layers[i, PARAMETERS], chain.layers[i, ROOM]
     gamma, beta = chain.values[place : place + units], chain.values[place + units : place + 2 * units]
     x_hat, rest = matrix(chain.memory, room, n, units), room + n * units
@@ -274,7 +275,7 @@ def _forward(
     for row in range(n):
         x, given = x_hat[row][start:stop], a[row][start:stop]
         for j in range(mean.size):
-            x[j] /= np.sqrt(variance[j] + real(chain.settings[i, 1]))
+            x[j] /= np.sqrt(variance[j] + epsilon)
             given[j] = gamma[j] * x[j] + beta[j]
 
 
@@ -284,6 +285,7 @@ def _backward(
 ) -> None:  # fmt: skip
     n, units = a.shape
     real = a.dtype.type
+    epsilon = real(chain.settings[i, 1])
     place, room = chain.layers[i, PARAMETERS], chain.layers[i, ROOM]
     gamma = chain.values[place : place + units]
     dgamma, dbeta = chain.sums[place : place + units], chain.sums[place + units : place + 2 * units]
@@ -304,7 +306,7 @@ def _backward(
             x, given, taken = x_hat[row][start:stop], delta[row][start:stop], delta_in[row][start:stop]
             for j in range(gamma.size):
                 moved = p * (dbeta[j] + x[j] * dgamma[j])
-                taken[j] = gamma[j] / np.sqrt(variance[j] + real(chain.settings[i, 1])) * (given[j] - moved)
+                taken[j] = gamma[j] / np.sqrt(variance[j] + epsilon) * (given[j] - moved)
 
 
 def _remember(chain: Any, i: int, n: int) -> None:
@@ -313,8 +315,23 @@ def _remember(chain: Any, i: int, n: int) -> None:
     units, start = chain.layers[i, OUTPUTS], chain.layers[i, BUFFERS]
     batch = chain.layers[i, ROOM] + n * units
     keep, add = real(chain.settings[i, 0]), real(1.0 - chain.settings[i, 0])
+    buffers, memory = chain.buffers, chain.memory
     for j in range(2 * units):
-        chain.buffers[start + j] = chain.buffers[start + j] * keep + chain.memory[batch + j] * add
+        buffers[start + j] = buffers[start + j] * keep + memory[batch + j] * add
 
 
-BatchNorm.kernel = Kernel(_forward, _backward, remember=_remember, by_columns=True)
+def _inference(
+    chain: Any, i: int, a_in: Array, a: Array, w: Array, step: int, activate: Any, start: int, stop: int
+) -> None:
+    units, epsilon = a.shape[1], a.dtype.type(chain.settings[i, 1])
+    place, running = chain.layers[i, PARAMETERS], chain.layers[i, BUFFERS]
+    gamma, beta = chain.values[place : place + units], chain.values[place + units : place + 2 * units]
+    mean, variance = chain.buffers[running : running + units], chain.buffers[running + units : running + 2 * units]
+    # x̂ = (a_in − μ) / σ, a = γ ⊙ x̂ + β, with the running ones
+    for row in range(start, stop):
+        for j in range(units):
+            x_hat = (a_in[row, j] - mean[j]) / np.sqrt(variance[j] + epsilon)
+            a[row, j] = gamma[j] * x_hat + beta[j]
+
+
+BatchNorm.kernel = Kernel(_forward, _backward, remember=_remember, inference=_inference, by_columns=True)

@@ -10,7 +10,7 @@ from ..checks import fraction
 from ..parameters import Array
 from ..randomness import keyed_generator
 from ..typing import Spec
-from .kernel import OUTPUTS, ROOM, Kernel, draw_uniform_factors, matrix, multiply_elements
+from .kernel import OUTPUTS, ROOM, Kernel, draw_uniform_factors, flat, matrix, multiply_elements
 from .layer import Computation, Layer, Moment, axes
 from .script import LayerText, number
 
@@ -155,7 +155,7 @@ def _forward(
     layer = chain.layers[i]
     mask = matrix(chain.memory, layer[ROOM] + start * layer[OUTPUTS], stop - start, layer[OUTPUTS])
     first = (chain.first[0] + start) * layer[OUTPUTS]
-    draw_uniform_factors(chain.seed, i, step, chain.settings[i, 0], first, mask.reshape(mask.size))
+    draw_uniform_factors(chain.seed, i, step, chain.settings[i, 0], first, flat(mask))
     # a = a_in ⊙ m
     multiply_elements(a_in[start:stop], mask, a[start:stop])
 

@@ -11,6 +11,8 @@ A kernel finds everything in the `chain` that describes the network:
     chain.values        all parameters; chain.sums all gradients, summed over the rows; chain.buffers
     chain.memory        a, delta and the room of all layers for one batch
     chain.first[0]      the number of the first row in its batch: 0, unless the batch is cut into shards
+
+In machine code the chain is the address of all this: what a loop over numbers needs is taken out of it before the loop.
 """
 
 from __future__ import annotations
@@ -53,6 +55,9 @@ class Kernel:
         numbers. `delta` is as `backward` left it.
     remember : callable (chain, i, n), or None
         Update the buffers after a step on n rows.
+    inference : callable, or None
+        What takes the place of `forward` when a network predicts, with the same arguments; w is then 1 and `step` 0.
+        It is given rows, whatever `by_columns` says. A layer whose training is random or mixes rows needs it.
     by_columns : bool
         Whether `forward` and `backward` work over all rows: they are then given columns, `start` to `stop`.
     takes_sparse : bool
@@ -64,6 +69,7 @@ class Kernel:
     backward: Callable[..., Any]
     gradient: Callable[..., Any] | None = None
     remember: Callable[..., Any] | None = None
+    inference: Callable[..., Any] | None = None
     by_columns: bool = False
     takes_sparse: bool = False
 
@@ -71,6 +77,11 @@ class Kernel:
 def matrix(vector: Array, start: Any, rows: Any, columns: Any) -> Array:
     """A part of a vector as a matrix."""
     return vector[start : start + rows * columns].reshape(rows, columns)
+
+
+def flat(X: Array) -> Array:
+    """The numbers of a matrix one after the other, where they stand; like `matrix`, it does not hold that memory."""
+    return X.reshape(X.size)
 
 
 def multiply_input(chain: Any, i: Any, a_in: Array, first: Any, B: Array, C: Array) -> None:

@@ -190,6 +190,7 @@ def _forward(
     chain: Any, i: int, a_in: Array, a: Array, w: Array, step: int, activate: Any, start: int, stop: int
 ) -> None:
     n, units = a.shape
+    epsilon = a.dtype.type(chain.settings[i, 0])
     place, room = chain.layers[i, PARAMETERS], chain.layers[i, ROOM]
     gamma, beta = chain.values[place : place + units], chain.values[place + units : place + 2 * units]
     x_hat, sigma = matrix(chain.memory, room, n, units), chain.memory[room + n * units : room + n * units + n]
@@ -202,7 +203,7 @@ def _forward(
         for j in range(units):
             x_hat[row, j] = a_in[row, j] - mean
             total += x_hat[row, j] * x_hat[row, j]
-        sigma[row] = np.sqrt(total / a.dtype.type(units) + a.dtype.type(chain.settings[i, 0]))
+        sigma[row] = np.sqrt(total / a.dtype.type(units) + epsilon)
         # x̂ = (a_in − μ) / σ, a = γ ⊙ x̂ + β
         for j in range(units):
             x_hat[row, j] /= sigma[row]

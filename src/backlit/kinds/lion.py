@@ -8,7 +8,7 @@ import numpy as np
 
 from ..checks import fraction, not_negative
 from ..parameters import Array
-from .numbers import normal, sign
+from .numbers import normal, sign, smallest_normal
 from .optimizer import OptimizerState, check_clip_norm
 from .schedules import LearningRate, check_learning_rate
 from .script import UpdateText
@@ -20,7 +20,7 @@ def _kernel(
 ) -> None:  # fmt: skip
     w, dw = values[start:stop], gradients[start:stop]
     real = values.dtype.type
-    eta, tiny = real(rate), real(np.finfo(values.dtype).tiny)
+    eta, tiny = real(rate), real(smallest_normal(values.itemsize))
     b_1, b_2 = real(settings[0]), real(settings[1])
     decay = real(rate * settings[2] if is_weight else 0.0)
     m = slots[0][start:stop]

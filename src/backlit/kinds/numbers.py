@@ -89,6 +89,17 @@ def y_log(y: Any, x: Any) -> Any:
     return type(y)(0) if y == 0 and x == x else y * log(x)
 
 
+def smallest_normal(size: int) -> float:
+    """The smallest number of full precision that has so many bytes: NumPy's ``finfo.tiny`` of float32 and float64.
+
+    Examples
+    --------
+    >>> smallest_normal(4)
+    1.1754943508222875e-38
+    """
+    return 2.0**-126 if size == 4 else 2.0**-1022
+
+
 def normal(x: Any, tiny: Any) -> Any:
     """x, or 0 where it is closer to 0 than `tiny`: a processor is slow with subnormal numbers."""
     return x if abs(x) >= tiny else type(x)(0)

@@ -15,7 +15,7 @@ from ..exceptions import ConfigurationError
 from ..parameters import Array
 from .adam import Adam, AdamW
 from .lion import Lion
-from .numbers import normal
+from .numbers import normal, smallest_normal
 from .optimizer import (
     CompiledOptimizer,
     Optimizer,
@@ -43,7 +43,7 @@ def _sgd_kernel(
 ) -> None:  # fmt: skip
     w, dw = values[start:stop], gradients[start:stop]
     real = values.dtype.type
-    tiny, eta, mu, nesterov = real(np.finfo(values.dtype).tiny), real(rate), real(settings[0]), settings[1] != 0.0
+    tiny, eta, mu, nesterov = real(smallest_normal(values.itemsize)), real(rate), real(settings[0]), settings[1] != 0.0
     if mu == 0.0:
         for i in range(w.size):
             g = scale * dw[i]
@@ -66,7 +66,7 @@ def _root_mean_square_kernel(
     w, dw = values[start:stop], gradients[start:stop]
     # RMSprop keeps ρ v and adds (1 − ρ) g²; Adagrad keeps v and adds g²
     real = values.dtype.type
-    tiny, eta = real(np.finfo(values.dtype).tiny), real(rate)
+    tiny, eta = real(smallest_normal(values.itemsize)), real(rate)
     keep, add, epsilon = real(settings[0]), real(settings[1]), real(settings[2])
     v = slots[0][start:stop]
     for i in range(w.size):

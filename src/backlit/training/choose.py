@@ -9,7 +9,9 @@ from typing import Final
 import numpy as np
 
 from ..exceptions import BacklitWarning, missing_extra
+from ..kinds import Layer
 from ..kinds.optimizer import CompiledOptimizer
+from ..network import Network
 from ..typing import SparseSource, StreamedSource
 from .communicators import SerialCommunicator
 from .job import Engine, Job, is_source
@@ -60,11 +62,9 @@ def choose_engine(engine: str, job: Job, epochs: int) -> Engine:
 
 def obstacle(job: Job) -> str | None:
     """What the compiled engine cannot run, in words; None where it can run everything."""
-    for layer in job.net.layers:
-        if layer.kernel is None:
-            return f"the layer {layer!r} has no kernel"
-        if layer.activation is not None and not layer.activation.compiles:
-            return f"the activation {layer.activation.name!r} has no kernel"
+    without = next(filter(None, map(_without_kernel, job.net.layers)), None)
+    if without is not None:
+        return without
     pair = job.net.loss_function.pairs.get(job.net.output_layer.activation.name)
     if pair is None and job.net.loss_function.number is None:
         return f"the loss {job.net.loss_function.name!r} has no kernel"
@@ -79,6 +79,27 @@ def obstacle(job: Job) -> str | None:
         return _sparse_obstacle(job)
     if is_source(job.X) and not isinstance(job.X, StreamedSource):
         return "X makes its rows when asked"
+    return None
+
+
+def obstacle_to_predicting(net: Network) -> str | None:
+    """What predictions in machine code cannot run, in words; None where they can run everything."""
+    for layer in net.layers:
+        if layer.same_in_inference:
+            continue
+        without = _without_kernel(layer)
+        if without is not None:
+            return without
+        if (layer.random or layer.mixes_rows) and layer.kernel is not None and layer.kernel.inference is None:
+            return f"the kernel of the layer {layer!r} has no `inference`"
+    return None
+
+
+def _without_kernel(layer: Layer) -> str | None:
+    if layer.kernel is None:
+        return f"the layer {layer!r} has no kernel"
+    if layer.activation is not None and not layer.activation.compiles:
+        return f"the activation {layer.activation.name!r} has no kernel"
     return None
 
 
