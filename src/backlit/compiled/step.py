@@ -55,7 +55,7 @@ def _remember(plan: Plan) -> Any:
     return compiled(remember)
 
 
-def _sums_of_rows(plan: Plan) -> Any:
+def sums_of_rows_for(plan: Plan) -> Any:
     """Both passes over the rows of a batch; returns the sums of their losses and of their weights."""
     forward, backward = passes(plan)
 
@@ -141,7 +141,7 @@ def _load(data: Data, rows: Array, batch: Batch, stored: Stored | None, team: Te
 @functools.cache
 def steps_for(plan: Plan) -> Callable[..., int]:
     """The compiled function for a plan; of built-in kinds it is kept on disk for the next process."""
-    sums_of_rows, take_step = _sums_of_rows(plan), _take_step(plan)
+    sums_of_rows, take_step = sums_of_rows_for(plan), _take_step(plan)
 
     def run_steps(
         data: Data, batch: Batch, chain: Chain, rule: Rule, order: Array, rates: Array, step: int, limit: float,
@@ -168,13 +168,17 @@ def steps_for(plan: Plan) -> Callable[..., int]:
                 return i + 1
         return rates.size
 
-    return _kept(run_steps, plan)
+    return kept(run_steps, plan)
 
 
 @functools.cache
 def halves_for(plan: Plan) -> tuple[Callable[..., None], Callable[..., float]]:
     """A step in two compiled functions, between which several processes add up what they have found."""
-    sums_of_rows, take_step, gradient_sums = _sums_of_rows(plan), _take_step(plan, summed=True), gradients_alone(plan)
+    sums_of_rows, take_step, gradient_sums = (
+        sums_of_rows_for(plan),
+        _take_step(plan, summed=True),
+        gradients_alone(plan),
+    )
 
     def shard_sums(data: Data, batch: Batch, chain: Chain, rows: Array, first: int, step: int, team: Team) -> None:
         """Leave the sums over some rows of a batch in `chain.sums`; the first of them is its row number `first`."""
@@ -197,10 +201,10 @@ def halves_for(plan: Plan) -> tuple[Callable[..., None], Callable[..., float]]:
         """The step of a batch of n rows, of the sums in `chain.sums`; returns the loss before it."""
         return float(take_step(chain, team, rule, batch.a[:n], chain.sums[-2], chain.sums[-1], rate, step, limit))
 
-    return _kept(shard_sums, plan), _kept(whole_step, plan)
+    return kept(shard_sums, plan), kept(whole_step, plan)
 
 
-def _kept(function: Callable[..., Any], plan: Plan) -> Callable[..., Any]:
+def kept(function: Callable[..., Any], plan: Plan) -> Callable[..., Any]:
     """Compiled, and kept on disk for the next process where all its kinds are built in."""
     found: Callable[..., Any] = jit(function, error_model="numpy", nogil=True, no_cfunc_wrapper=True)
     if plan.key is None:

@@ -99,7 +99,8 @@ def _penalised(w: Array, gradient: Array, scale: Any, l1: Any, l2: Any) -> None:
             gradient[i] += l1 * (type(l1)(1) if w[i] > 0 else (type(l1)(-1) if w[i] < 0 else type(l1)(0)))
 
 
-def _layer_gradient(plan: Plan) -> Any:
+def layer_gradient_for(plan: Plan) -> Any:
+    """The gradients of one parameter, some rows of it, by the layer that it belongs to."""
     return one_compiled(
         [compiled(kernel.gradient or _no_gradient) for kernel in plan.kernels],
         "chain, i, part, a_in, delta, start, stop",
@@ -108,7 +109,7 @@ def _layer_gradient(plan: Plan) -> Any:
 
 def gradients_alone(plan: Plan) -> Any:
     """The gradients, summed over the rows, of one thread."""
-    layer_gradient = _layer_gradient(plan)
+    layer_gradient = layer_gradient_for(plan)
 
     def gradients(chain: Chain, a_0: Array) -> None:
         n = a_0.shape[0]
@@ -130,7 +131,7 @@ def gradients_and_update(plan: Plan, *, summed: bool = False) -> Any:
     Where they are `summed`, the gradients are there already.
     """
     penalises, clips = plan.penalises, plan.clips
-    layer_gradient = compiled(_no_layers_gradient) if summed else _layer_gradient(plan)
+    layer_gradient = compiled(_no_layers_gradient) if summed else layer_gradient_for(plan)
     update = one_compiled(
         [compiled(kernel) for kernel in plan.updates],
         "values, gradients, slots, start, stop, scale, rate, t, is_weight, settings",

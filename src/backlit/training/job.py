@@ -96,7 +96,7 @@ class Job:
     @property
     def sparse(self) -> bool:
         """Whether its batches are sparse rows, which the first layer takes as they are."""
-        return isinstance(self.X, SparseSource) and takes_sparse(self.net.layers, self.net.input_scale, training=True)
+        return stays_sparse(self.net, self.X)
 
     @property
     def steps(self) -> int:
@@ -191,6 +191,11 @@ class Engine(Protocol):
 def is_source(X: Any) -> bool:
     """Whether X makes its rows when asked, instead of holding them."""
     return not isinstance(X, np.ndarray) and hasattr(X, "fetch") and hasattr(X, "shape")
+
+
+def stays_sparse(net: Network, X: Any) -> bool:
+    """Whether batches of X are sparse rows, which the first layer takes as they are."""
+    return isinstance(X, SparseSource) and takes_sparse(net.layers, net.input_scale, training=True)
 
 
 def source_shape(X: BatchSource) -> tuple[int, int]:
