@@ -31,7 +31,7 @@ WEIGHT = np.where(np.arange(ROWS) % 7 == 0, 0.0, rng.uniform(0.5, 2.0, ROWS))
 
 
 def network(**settings: Any) -> bl.Network:
-    layers = [bl.Dense(9, "tanh"), bl.LayerNorm(), bl.Dense(4, "tanh", bias=False), bl.Dense(3, "softmax")]
+    layers = [bl.Dense(9, "tanh"), bl.Dense(4, "tanh", bias=False), bl.Dense(3, "softmax")]
     return bl.Network(layers, **{"inputs": 6, "loss": "cross_entropy", "dtype": "float64", "seed": 3, **settings})
 
 
@@ -58,7 +58,7 @@ NETWORKS: dict[str, dict[str, Any]] = {
     "penalised": {"l1": 0.01, "l2": 0.1},
     "divided": {"l1": 0.3, "l2": 2.0, "divide_penalty": True},
     "scaled": {"input_scale": 0.1},
-    "smoothed": {"loss": bl.kinds.cross_entropy(smoothing=0.1)},
+    "smoothed": {"loss": bl.cross_entropy(0.1)},
 }
 
 
@@ -75,6 +75,21 @@ def test_it_is_the_loss_of_the_reference_and_its_gradient(name: str, weight: Any
     np.testing.assert_allclose(net.parameters.sums, sums, rtol=1e-11, atol=1e-13)
     assert found.dtype == np.float64
     assert not np.shares_memory(found, net.parameters.sums)
+
+
+@pytest.mark.torture
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+@pytest.mark.usefixtures("small_blocks")
+def test_every_layer_that_takes_rows_by_themselves(dtype: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(plan, "PLANS", [])
+    layers = [bl.Scale("scaled_normal"), bl.Dense(9, "relu"), bl.LayerNorm(), bl.Dense(3, "softmax")]
+    net = bl.Network(layers, inputs=6, loss="cross_entropy", dtype=dtype, seed=3)
+    weight = WEIGHT.astype(dtype)
+    expected, gradient = ReferenceWhole(net, (X, Y.astype(dtype), weight))()
+    loss, found = CompiledWhole(net, (X, Y.astype(dtype), weight), 1)()
+    tolerance = 1e-5 if dtype == "float32" else 1e-12
+    assert loss == pytest.approx(expected, rel=tolerance)
+    np.testing.assert_allclose(found, gradient, atol=tolerance)
 
 
 @pytest.mark.usefixtures("small_blocks")

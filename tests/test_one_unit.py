@@ -107,7 +107,8 @@ def test_without_a_row_that_counts_only_the_penalty_is_left() -> None:
 def step_of(name: str, weight: Any, dtype: str) -> tuple[bl.Network, Workspace]:
     net = bl.Network(**{"inputs": 5, "loss": "cross_entropy", "seed": 4, "dtype": dtype, **NETWORKS[name]})
     work = net.workspace(7)
-    work.load(*net.check_data(np.where(np.arange(5) == 2, 0.0, X), LABELS, sample_weight=weight))  # an empty column
+    data, targets, _ = net.check_data(np.where(np.arange(5) == 2, 0.0, X), LABELS)  # one column is empty
+    work.load(data, targets, None if weight is None else weight.astype(dtype))
     return net, work
 
 
