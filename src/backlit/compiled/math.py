@@ -41,8 +41,15 @@ def compiled(function: Callable[..., Any], *, inside: bool = False) -> Any:
     finite ends the run.
     """
     if function not in _instead:
-        _instead[function] = jit(**_OPTIONS, inline="always" if inside else "never")(with_compiled(function))
+        part = jit(**_OPTIONS, inline="always" if inside else "never", forceinline=_takes_chain(function))
+        _instead[function] = part(with_compiled(function))
     return _instead[function]
+
+
+def _takes_chain(function: Any) -> bool:
+    """Whether it is given the whole description of a network, some 150 numbers, which every call would have to copy."""
+    code = function.__code__
+    return "chain" in code.co_varnames[: code.co_argcount]
 
 
 def teach(function: Any, instead: Any) -> None:

@@ -28,7 +28,7 @@ from .plan import Plan
 from .stored import Stored
 from .team import Team, share, wait
 from .update import gradients_alone, gradients_and_update, penalties, sum_of_pieces
-from .vectors import read_as
+from .vectors import borrowed, read_as
 
 #: Importing these teaches Numba what the kernels call.
 _TEACHERS: Final = (draws, products)
@@ -151,6 +151,8 @@ def steps_for(plan: Plan) -> Callable[..., int]:
 
         Returns how many steps were looked at. The last of them was not taken if its loss is not at or below the limit.
         """
+        data, batch, chain, rule = borrowed(data), borrowed(batch), borrowed(chain), borrowed(rule)
+        order, team = borrowed(order), borrowed(team)
         size = batch.a.shape[0]
         if not wait(team):  # after this nothing can keep a thread from coming
             return 0
@@ -182,6 +184,7 @@ def halves_for(plan: Plan) -> tuple[Callable[..., None], Callable[..., float]]:
 
     def shard_sums(data: Data, batch: Batch, chain: Chain, rows: Array, first: int, step: int, team: Team) -> None:
         """Leave the sums over some rows of a batch in `chain.sums`; the first of them is its row number `first`."""
+        data, batch, chain, team = borrowed(data), borrowed(batch), borrowed(chain), borrowed(team)
         read = 0
         if data.Y.shape[0] > batch.a.shape[0]:
             _load(data, rows, batch, chain.stored, team)
@@ -199,6 +202,7 @@ def halves_for(plan: Plan) -> tuple[Callable[..., None], Callable[..., float]]:
         chain: Chain, batch: Batch, rule: Rule, n: int, rate: float, step: int, limit: float, team: Team
     ) -> float:
         """The step of a batch of n rows, of the sums in `chain.sums`; returns the loss before it."""
+        batch, chain, rule, team = borrowed(batch), borrowed(chain), borrowed(rule), borrowed(team)
         return float(take_step(chain, team, rule, batch.a[:n], chain.sums[-2], chain.sums[-1], rate, step, limit))
 
     return kept(shard_sums, plan), kept(whole_step, plan)

@@ -108,6 +108,32 @@ def matrix(typing: Any, vector: Any, start: Any, rows: Any, columns: Any) -> Any
 
 
 @instruction
+def borrowed(typing: Any, value: Any) -> Any:
+    """The same array, or tuple of arrays and other things, whose arrays do not count who holds them.
+
+    Numba counts whenever one is handed on, so that all threads see it: in a small step that is most of the time. What
+    called the compiled function holds the arrays until it returns.
+    """
+
+    def generate(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
+        return _borrowed(context, builder, signature.args[0], arguments[0])
+
+    return value(value), generate
+
+
+def _borrowed(context: Any, builder: Any, kind: Any, value: Any) -> Any:
+    if isinstance(kind, types.Array):
+        array = context.make_array(kind)(context, builder, value)
+        array.meminfo = ir.Constant(array.meminfo.type, None)
+        return array._getvalue()
+    if isinstance(kind, types.BaseTuple):
+        for place, item in enumerate(kind):
+            borrowed_item = _borrowed(context, builder, item, builder.extract_value(value, place))
+            value = builder.insert_value(value, borrowed_item, place)
+    return value
+
+
+@instruction
 def read_as(typing: Any, array: Any, like: Any) -> Any:
     """The bytes of a matrix as numbers of a type."""
     made = types.Array(like.dtype, 2, "C", readonly=True)

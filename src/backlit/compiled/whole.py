@@ -27,6 +27,7 @@ from .products import Room, room_for_products
 from .step import kept, sums_of_rows_for
 from .team import Team, TeamSize, run_together, share, wait
 from .update import BLOCK, LINE, TALL, layer_gradient_for, penalties, sum_of_pieces
+from .vectors import borrowed
 
 #: Bytes of what is computed of a block, which a second cache holds, and the fewest rows of one: as many as are worth
 #: another look at all weights.
@@ -155,6 +156,7 @@ def whole_for(plan: Plan) -> Callable[..., float]:
 
     def loss_and_gradient(rows: Batch, chain: Chain, gradient: Array, size: int, team: Team) -> float:
         """Return the loss of all rows, and leave its gradient: in blocks of so many rows."""
+        rows, chain, team, gradient = borrowed(rows), borrowed(chain), borrowed(team), borrowed(gradient)
         if not wait(team):  # after this nothing can keep a thread from coming
             return 0.0
         loss_sum = weight = 0.0
