@@ -46,6 +46,12 @@ def compiled(function: Callable[..., Any], *, inside: bool = False) -> Any:
     return _instead[function]
 
 
+def compiled_in_any_order(function: Callable[..., Any]) -> Any:
+    """The same for a function whose sums may be added up in whatever order is fastest."""
+    _instead[function] = jit(**_OPTIONS, fastmath={"reassoc", "contract"})(with_compiled(function))
+    return _instead[function]
+
+
 def _takes_chain(function: Any) -> bool:
     """Whether it is given the whole description of a network, some 150 numbers, which every call would have to copy."""
     code = function.__code__

@@ -18,6 +18,7 @@ import numpy as np
 from ..kinds import kernel
 from ..parameters import Array
 from .math import compiled, teach
+from .rows import outer, row_times_matrix, row_times_transposed
 from .stored import Stored, multiply_stored, multiply_stored_transposed
 from .tiles import HEIGHTS, TILES, WIDTH
 from .vectors import VECTOR, load, load_some, matrix, store, transpose_4_by_4
@@ -193,6 +194,12 @@ def multiply(A: Array, B: Array, C: Array, chain: Any) -> None:
     _product(A, _START, A.shape[1], _SIDE_BY_SIDE, B, _AS_IT_IS, C, chain.room)
 
 
+@compiled
+def single_rows(chain: Any) -> bool:
+    """Whether every batch is one row."""
+    return bool(chain.losses.size == 1)
+
+
 def multiply_left_transposed(A: Array, first: int, B: Array, C: Array, chain: Any) -> None:
     """C ← A[:, first : first + m]ᵀ B, of (k, ·) and (k, n), all contiguous; C is (m, n)."""
     _product(A, first, _SIDE_BY_SIDE, A.shape[1], B, _AS_IT_IS, C, chain.room)
@@ -200,6 +207,10 @@ def multiply_left_transposed(A: Array, first: int, B: Array, C: Array, chain: An
 
 def multiply_right_transposed(A: Array, B: Array, C: Array, chain: Any) -> None:
     """C ← A Bᵀ, of (m, k) and (n, k), all contiguous."""
+    if single_rows(chain):
+        if C.size:
+            row_times_transposed(A, B, C)
+        return
     _product(A, _START, A.shape[1], _SIDE_BY_SIDE, B, _TURNED, C, chain.room)
 
 
@@ -209,6 +220,9 @@ def multiply_right_transposed(A: Array, B: Array, C: Array, chain: Any) -> None:
 def _multiply_input(stored: Stored | None, chain: Any, i: Any, a_in: Array, first: Any, B: Array, C: Array) -> None:
     if stored is not None and i == 0 and stored.rows.size:
         multiply_stored(stored, first, B, C)
+    elif single_rows(chain):
+        if C.size:
+            row_times_matrix(a_in, B, C)
     else:
         multiply(a_in[first : first + C.shape[0]], B, C, chain)
 
@@ -218,6 +232,8 @@ def _multiply_input_transposed(
 ) -> None:
     if stored is not None and i == 0 and stored.rows.size:
         multiply_stored_transposed(stored, first, B, C)
+    elif single_rows(chain):
+        outer(a_in, first, B, C)
     else:
         multiply_left_transposed(a_in, first, B, C, chain)
 

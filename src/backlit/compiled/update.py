@@ -11,6 +11,7 @@ from .chain import IS_WEIGHT, LAYER, PART, ROW, START, STOP, Chain, Rule
 from .math import compiled
 from .passes import ROWS, one_compiled
 from .plan import Plan
+from .products import single_rows
 from .stored import are_stored
 from .team import Team, share, wait
 
@@ -18,6 +19,9 @@ from .team import Team, share, wait
 #: while their gradient is still in a cache, and the panels of delta are made for many rows at once. LINE is the least
 #: that is worth another thread.
 BLOCK, TALL, LINE = 2**20, 24, 2**10
+
+#: Where a batch is one row, and nothing has to be made for many rows: they stay in the first cache.
+NEAR: Final = 2**12
 
 #: Sums over the whole vector are made of sums over pieces of it, each of so many sums at once.
 PIECE: Final = 2**13
@@ -159,7 +163,7 @@ def gradients_and_update(plan: Plan, *, summed: bool = False) -> Any:
             a_in = matrix(chain.memory, chain.layers[i - 1, A], n, layer[INPUTS]) if i > 0 else a_0
             delta = matrix(chain.memory, layer[DELTA], n, layer[OUTPUTS])
             first, stop = share((part[STOP] - begin) // row, max(ROWS, LINE // row), team)
-            height = max(BLOCK // row, TALL) // TALL * TALL
+            height = max((NEAR if single_rows(chain) else BLOCK) // row, TALL) // TALL * TALL
             # of sparse rows all stored numbers are gone through each time: that is once
             once = i == 0 and are_stored(chain.stored)
             if once:
