@@ -1,6 +1,6 @@
 """The compiled engine's matrix products beside BLAS's, and both beside the multiply-adds that a core can do.
 
-    python benchmarks/products.py [--rounds N]
+    python benchmarks/products.py [--rounds N] [--only NETWORK …]
 
 The peak is a loop of multiply-adds on registers alone, measured in the same run; all take turns on one thread, and the
 clock counts the processor's time: what else runs on the machine takes caches and heat, but not seconds.
@@ -17,6 +17,7 @@ from typing import Any, NamedTuple
 
 import numba
 import numpy as np
+import scipy.linalg.cython_blas  # noqa: F401 — which Numba calls: loaded before the number of its threads is set
 from numba import types
 from threadpoolctl import threadpool_limits
 
@@ -38,6 +39,10 @@ NETWORKS = {
     "20-64-64-2, batch 32": [
         ("a W", 32, 64, 64), ("aᵀ delta", 64, 32, 64), ("delta Wᵀ", 32, 64, 64), ("a W", 32, 64, 2),
     ],
+    "1024-2048-2048-10, batch 128": [
+        ("a W", 128, 1024, 2048), ("aᵀ delta", 1024, 128, 2048), ("a W", 128, 2048, 2048), ("aᵀ delta", 2048, 128, 2048),
+        ("delta Wᵀ", 128, 2048, 2048),
+    ],
     "1,024 units, batch 512": [("a W", 512, 1024, 1024), ("aᵀ delta", 1024, 512, 1024), ("delta Wᵀ", 512, 1024, 1024)],
 }  # fmt: skip
 
@@ -50,6 +55,7 @@ class Chain(NamedTuple):
     """What the products need of one."""
 
     room: products.Room
+    losses: np.ndarray
 
 
 CHAINS = 12  # of multiply-adds that do not wait for each other
@@ -122,7 +128,7 @@ def seconds(run: Callable[[], object], count: int) -> float:
 def measured(kind: str, m: int, terms: int, n: int, rounds: int) -> tuple[float, float, float]:
     """GFLOP/s of ours, of BLAS, and of the peak: medians of rounds in which they take turns."""
     number = ("a W", "aᵀ delta", "delta Wᵀ").index(kind)
-    rng, chain = np.random.default_rng(0), Chain(products.room_for_products("float32"))
+    rng, chain = np.random.default_rng(0), Chain(products.room_for_products("float32"), np.empty(m))
     A = rng.random((terms, m) if number == 1 else (m, terms), dtype=np.float32)
     B = rng.random((n, terms) if number == 2 else (terms, n), dtype=np.float32)
     C, x = np.empty((m, n), np.float32), np.full(16, 1e-9, np.float32)
@@ -143,12 +149,14 @@ def measured(kind: str, m: int, terms: int, n: int, rounds: int) -> tuple[float,
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--rounds", type=int, default=7)
-    rounds = parser.parse_args().rounds
+    parser.add_argument("--only", nargs="+", choices=NETWORKS, default=list(NETWORKS))
+    options = parser.parse_args()
+    rounds = options.rounds
     print("| network | product | rows × terms × columns | ours, GFLOP/s | of the peak | BLAS, GFLOP/s | ours to BLAS |")
     print("|---|---|---:|---:|---:|---:|---:|")
     with threadpool_limits(1):
-        for network, shapes in NETWORKS.items():
-            for kind, m, terms, n in shapes:
+        for network in options.only:
+            for kind, m, terms, n in NETWORKS[network]:
                 own, other, most = measured(kind, m, terms, n, rounds)
                 print(
                     f"| {network} | {kind} | {m} × {terms} × {n} | {own:.0f} | {own / most:.0%} | {other:.0f} | "

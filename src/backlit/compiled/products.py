@@ -104,6 +104,24 @@ def _copy_rows(A: Array, a: int, column: int, m: int, depth: int, rows: Array, l
 
 
 @compiled
+def _turn_rows(A: Array, a: int, row: int, m: int, depth: int, rows: Array) -> None:
+    """The same for an A whose numbers that follow each other in k stand together, its rows being `row` apart."""
+    whole = depth - depth % 4
+    for i in range(0, m, TALL):
+        height = min(TALL, m - i)
+        even = height - height % 4
+        for r in range(0, even, 4):
+            begin, place = a + (i + r) * row, i * depth + r
+            for k in range(0, whole, 4):
+                transpose_4_by_4(A, begin + k, row, rows, place + k * TALL, TALL)
+        numbers = A.reshape(A.size)
+        for r in range(height):
+            begin, place = a + (i + r) * row, i * depth + r
+            for k in range(whole if r < even else 0, depth):
+                rows[place + k * TALL] = numbers[begin + k]
+
+
+@compiled
 def _copy(B: Array, first: int, columns: int, k: int, depth: int, panels: Array, width: int) -> None:
     """Panel after panel of so many columns of B, from the `first` on, and its rows k … k + depth."""
     lanes, size = width // WIDTH, depth * width
@@ -144,7 +162,8 @@ def _product(A: Array, first: int, row: int, column: int, B: Array, turned: Any,
     width = room.panels.shape[1] // DEPTH
     lanes = width // WIDTH
     in_place = not turned and n >= lanes and (m <= FEW_ROWS or B.size * B.itemsize <= SMALL)
-    in_tiles = not in_place and n > (2 if column * C.itemsize % FAR == 0 else MANY) * width and column > 1
+    far = max(row, column) * C.itemsize % FAR == 0
+    in_tiles = not in_place and n > (2 if far else MANY) * width and (column > 1 or far)
     pieces = 1 if in_place else (terms + DEPTH - 1) // DEPTH
     longest = (terms + pieces - 1) // pieces
     at_once = n if in_place else room.panels.shape[0] * width
@@ -162,7 +181,10 @@ def _product(A: Array, first: int, row: int, column: int, B: Array, turned: Any,
                 from_a, a, row_step, column_step = A, first + top * row + k * column, row, column
                 next_tile = TALL * row
                 if in_tiles:
-                    _copy_rows(A, a, column, stop - top, depth, room.rows, lanes)
+                    if column > 1:
+                        _copy_rows(A, a, column, stop - top, depth, room.rows, lanes)
+                    else:
+                        _turn_rows(A, a, row, stop - top, depth, room.rows)
                     from_a, a, row_step, column_step = room.rows.reshape(1, room.rows.size), 0, 1, TALL
                     next_tile = TALL * depth
                 for start in range(0, columns, width):

@@ -263,7 +263,8 @@ def _run_epoch(run: Running, job: Job, engine: Engine, best: BestParameters, int
             results = engine.run_steps(job, order, epoch, done, last)
             so_far.losses += results.losses
             so_far.weights += results.weights
-            _check_losses(training, job, order, done, best)
+            if results.diverged:
+                _end_of_divergence(training, job, order, best)
             done = so_far.done
             so_far.seconds = time.perf_counter() - started
             training.between_steps = True
@@ -283,11 +284,10 @@ def _run_epoch(run: Running, job: Job, engine: Engine, best: BestParameters, int
         run.epoch_ends()
 
 
-def _check_losses(training: Training, job: Job, order: Any, first: int, best: BestParameters) -> None:
-    """Refuse to go on if the epoch's loss was lost in its step `first`, or after it."""
+def _end_of_divergence(training: Training, job: Job, order: Any, best: BestParameters) -> None:
+    """Refuse to go on, as the epoch's loss was lost in its last step."""
     losses = training.so_far.losses
-    for step in range(first, len(losses)):
-        if job.lost(losses[step]):
-            if training.validation is None and step:
-                best.note_training(float(np.mean(losses[:step])))
-            raise divergence(training, job, order, step, losses[step], best)
+    step = len(losses) - 1
+    if training.validation is None and step:
+        best.note_training(float(np.mean(losses[:step])))
+    raise divergence(training, job, order, step, losses[step], best)

@@ -157,12 +157,13 @@ class EpochSoFar:
 
     def row(self) -> dict[str, float]:
         """What the losses of a whole epoch are in the history."""
-        counted = [loss for loss, weight in zip(self.losses, self.weights, strict=True) if weight > 0]
+        losses, weights = np.array(self.losses), np.array(self.weights)
+        counted = losses[weights > 0]
         return {
             # each step's loss is a mean over its rows; the epoch's is the mean over all rows
-            "loss": float(np.dot(self.losses, self.weights)) / sum(self.weights),
-            "batch_loss_min": min(counted),
-            "batch_loss_max": max(counted),
+            "loss": float(np.dot(losses, weights)) / sum(self.weights),
+            "batch_loss_min": float(counted.min()),
+            "batch_loss_max": float(counted.max()),
         }
 
 
