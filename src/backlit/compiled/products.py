@@ -166,7 +166,7 @@ def _product(A: Array, first: int, row: int, column: int, B: Array, turned: Any,
     in_tiles = not in_place and n > (2 if far else MANY) * width and (column > 1 or far)
     pieces = 1 if in_place else (terms + DEPTH - 1) // DEPTH
     longest = (terms + pieces - 1) // pieces
-    at_once = n if in_place else room.panels.shape[0] * width
+    at_once = n if in_place else room.panels.size // (longest * width) * width
     source, step = (B, n) if in_place else (room.panels, width)
     for left in range(0, n, at_once):
         columns = min(at_once, n - left)
