@@ -26,9 +26,8 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--rounds", type=int, default=3)
     rounds = parser.parse_args().rounds
-    print(
-        "| network, rows | parameters | by whole passes, s | one unit at a time, s | faster |\n|---|---:|---:|---:|---:|"
-    )
+    print("| network, rows | parameters | by whole passes, s | one unit at a time, s | faster |")
+    print("|---|---:|---:|---:|---:|")
     with threadpool_limits(1), np.errstate(over="ignore"):
         for widths, rows, activation in CASES:
             rng = np.random.default_rng(0)

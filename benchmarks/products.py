@@ -40,8 +40,8 @@ NETWORKS = {
         ("a W", 32, 64, 64), ("aᵀ delta", 64, 32, 64), ("delta Wᵀ", 32, 64, 64), ("a W", 32, 64, 2),
     ],
     "1024-2048-2048-10, batch 128": [
-        ("a W", 128, 1024, 2048), ("aᵀ delta", 1024, 128, 2048), ("a W", 128, 2048, 2048), ("aᵀ delta", 2048, 128, 2048),
-        ("delta Wᵀ", 128, 2048, 2048),
+        ("a W", 128, 1024, 2048), ("aᵀ delta", 1024, 128, 2048), ("a W", 128, 2048, 2048),
+        ("aᵀ delta", 2048, 128, 2048), ("delta Wᵀ", 128, 2048, 2048),
     ],
     "1,024 units, batch 512": [("a W", 512, 1024, 1024), ("aᵀ delta", 1024, 512, 1024), ("delta Wᵀ", 512, 1024, 1024)],
 }  # fmt: skip
@@ -55,7 +55,6 @@ class Chain(NamedTuple):
     """What the products need of one."""
 
     room: products.Room
-    losses: np.ndarray
 
 
 CHAINS = 12  # of multiply-adds that do not wait for each other
@@ -128,7 +127,7 @@ def seconds(run: Callable[[], object], count: int) -> float:
 def measured(kind: str, m: int, terms: int, n: int, rounds: int) -> tuple[float, float, float]:
     """GFLOP/s of ours, of BLAS, and of the peak: medians of rounds in which they take turns."""
     number = ("a W", "aᵀ delta", "delta Wᵀ").index(kind)
-    rng, chain = np.random.default_rng(0), Chain(products.room_for_products("float32"), np.empty(m))
+    rng, chain = np.random.default_rng(0), Chain(products.room_for_products("float32"))
     A = rng.random((terms, m) if number == 1 else (m, terms), dtype=np.float32)
     B = rng.random((n, terms) if number == 2 else (terms, n), dtype=np.float32)
     C, x = np.empty((m, n), np.float32), np.full(16, 1e-9, np.float32)

@@ -216,12 +216,6 @@ def multiply(A: Array, B: Array, C: Array, chain: Any) -> None:
     _product(A, _START, A.shape[1], _SIDE_BY_SIDE, B, _AS_IT_IS, C, chain.room)
 
 
-@compiled
-def single_rows(chain: Any) -> bool:
-    """Whether every batch is one row."""
-    return bool(chain.losses.size == 1)
-
-
 def multiply_left_transposed(A: Array, first: int, B: Array, C: Array, chain: Any) -> None:
     """C ← A[:, first : first + m]ᵀ B, of (k, ·) and (k, n), all contiguous; C is (m, n)."""
     _product(A, first, _SIDE_BY_SIDE, A.shape[1], B, _AS_IT_IS, C, chain.room)
@@ -229,14 +223,16 @@ def multiply_left_transposed(A: Array, first: int, B: Array, C: Array, chain: An
 
 def multiply_right_transposed(A: Array, B: Array, C: Array, chain: Any) -> None:
     """C ← A Bᵀ, of (m, k) and (n, k), all contiguous."""
-    if single_rows(chain):
-        if C.size:
-            row_times_transposed(A, B, C)
-        return
     _product(A, _START, A.shape[1], _SIDE_BY_SIDE, B, _TURNED, C, chain.room)
 
 
 # What the kernels of the layers call (`kinds/kernel.py`).
+
+
+@compiled
+def single_rows(chain: Any) -> bool:
+    """Whether every batch is one row."""
+    return bool(chain.losses.size == 1)
 
 
 def _multiply_input(stored: Stored | None, chain: Any, i: Any, a_in: Array, first: Any, B: Array, C: Array) -> None:
@@ -268,7 +264,14 @@ def _kernel_multiply_input_transposed(chain: Any, i: Any, a_in: Array, first: An
     _multiply_input_transposed(chain.stored, chain, i, a_in, first, B, C)
 
 
+def _kernel_multiply_right_transposed(A: Array, B: Array, C: Array, chain: Any) -> None:
+    if not single_rows(chain):
+        multiply_right_transposed(A, B, C, chain)
+    elif C.size:
+        row_times_transposed(A, B, C)
+
+
 teach(kernel.matrix, matrix)
 teach(kernel.multiply_input, _kernel_multiply_input)
 teach(kernel.multiply_input_transposed, _kernel_multiply_input_transposed)
-teach(kernel.multiply_right_transposed, multiply_right_transposed)
+teach(kernel.multiply_right_transposed, _kernel_multiply_right_transposed)

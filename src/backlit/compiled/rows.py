@@ -125,7 +125,7 @@ def _scaled(typing: Any, A: Any, first: Any, count: Any, B: Any, b: Any, C: Any,
             masked_load(builder, builder.gep(from_b, [start]), llvm_type, count)
             for start, count in zip(starts, counts, strict=True)
         ]
-        with cgutils.for_range(builder, count_value) as loop:  # type: ignore[no-untyped-call]
+        with cgutils.for_range(builder, count_value) as loop:
             factor = splat(builder, builder.load(builder.gep(numbers, [loop.index])), llvm_type)
             row = builder.gep(out, [builder.mul(loop.index, step_value)])
             for start, count, x in zip(starts, counts, rows, strict=True):

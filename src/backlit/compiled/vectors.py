@@ -127,10 +127,11 @@ def _borrowed(context: Any, builder: Any, kind: Any, value: Any) -> Any:
         array = context.make_array(kind)(context, builder, value)
         array.meminfo = ir.Constant(array.meminfo.type, None)
         return array._getvalue()
+    items: Any = kind
     if isinstance(kind, types.BaseTuple):
-        for place, item in enumerate(kind):
-            borrowed_item = _borrowed(context, builder, item, builder.extract_value(value, place))
-            value = builder.insert_value(value, borrowed_item, place)
+        for place in range(len(items)):
+            item = _borrowed(context, builder, items[place], builder.extract_value(value, place))
+            value = builder.insert_value(value, item, place)
     return value
 
 
