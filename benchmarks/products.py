@@ -1,6 +1,6 @@
 """The compiled engine's matrix products beside BLAS's, and both beside the multiply-adds that a core can do.
 
-    python benchmarks/products.py [--rounds N]
+    python benchmarks/products.py [--rounds N] [--only NETWORK …]
 
 The peak is a loop of multiply-adds on registers alone, measured in the same run; all take turns on one thread, and the
 clock counts the processor's time: what else runs on the machine takes caches and heat, but not seconds.
@@ -17,6 +17,7 @@ from typing import Any, NamedTuple
 
 import numba
 import numpy as np
+import scipy.linalg.cython_blas  # noqa: F401 — which Numba calls: loaded before the number of its threads is set
 from numba import types
 from threadpoolctl import threadpool_limits
 
@@ -37,6 +38,10 @@ NETWORKS = {
     "784-30-10, batch 10": [("a W", 10, 784, 30), ("aᵀ delta", 784, 10, 30), ("delta Wᵀ", 10, 10, 30)],
     "20-64-64-2, batch 32": [
         ("a W", 32, 64, 64), ("aᵀ delta", 64, 32, 64), ("delta Wᵀ", 32, 64, 64), ("a W", 32, 64, 2),
+    ],
+    "1024-2048-2048-10, batch 128": [
+        ("a W", 128, 1024, 2048), ("aᵀ delta", 1024, 128, 2048), ("a W", 128, 2048, 2048),
+        ("aᵀ delta", 2048, 128, 2048), ("delta Wᵀ", 128, 2048, 2048),
     ],
     "1,024 units, batch 512": [("a W", 512, 1024, 1024), ("aᵀ delta", 1024, 512, 1024), ("delta Wᵀ", 512, 1024, 1024)],
 }  # fmt: skip
@@ -143,12 +148,14 @@ def measured(kind: str, m: int, terms: int, n: int, rounds: int) -> tuple[float,
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--rounds", type=int, default=7)
-    rounds = parser.parse_args().rounds
+    parser.add_argument("--only", nargs="+", choices=NETWORKS, default=list(NETWORKS))
+    options = parser.parse_args()
+    rounds = options.rounds
     print("| network | product | rows × terms × columns | ours, GFLOP/s | of the peak | BLAS, GFLOP/s | ours to BLAS |")
     print("|---|---|---:|---:|---:|---:|---:|")
     with threadpool_limits(1):
-        for network, shapes in NETWORKS.items():
-            for kind, m, terms, n in shapes:
+        for network in options.only:
+            for kind, m, terms, n in NETWORKS[network]:
                 own, other, most = measured(kind, m, terms, n, rounds)
                 print(
                     f"| {network} | {kind} | {m} × {terms} × {n} | {own:.0f} | {own / most:.0%} | {other:.0f} | "

@@ -112,7 +112,6 @@ OBSTACLES: dict[str, tuple[dict[str, Any], dict[str, Any], str]] = {
     "activation": ({"layers": [bl.Dense(6, (np.sin, np.cos)), bl.Dense(3, "softmax")]}, {}, "activation 'sin'"),
     "loss": ({"loss": (own_squares, lambda a, y: 2 * (a - y))}, {}, "loss 'own_squares'"),
     "optimiser": ({}, {"optimizer": OwnRule()}, r"optimiser OwnRule\(\)"),
-    "LBFGS": ({"layers": [bl.Dense(3, "softmax")]}, {"optimizer": bl.LBFGS()}, "LBFGS has a loop of its own"),
     "differences": ({}, {"gradient": "finite_difference"}, "finite differences"),
     "source": ({}, {"X": Rows()}, "makes its rows when asked"),
 }

@@ -135,7 +135,7 @@ def job(case: tuple[Any, ...]) -> Job:
         weight=weight,
         optimizer=rule,
         state=initial_state(rule, net.parameters.size, net.dtype),
-        batch_size=ROWS if data == "all rows" else BATCH,
+        batch_size={"all rows": ROWS, "one row": 1}.get(data, BATCH),
     )
 
 
@@ -164,6 +164,13 @@ def check_equal(case: tuple[Any, ...]) -> None:
 @pytest.mark.parametrize("case", pairwise(FACTORS, seed=0), ids=lambda case: "-".join(map(str, case)))
 def test_pairs(case: tuple[Any, ...]) -> None:
     check_equal(case)
+
+
+@pytest.mark.parametrize("dtype", TOLERANCE)
+@pytest.mark.parametrize("optimizer", ["SGD", "Adam"])
+@pytest.mark.parametrize("depth", [1, 3])
+def test_batches_of_one_row(depth: int, optimizer: str, dtype: str) -> None:
+    check_equal(("relu", ("softmax", "cross_entropy"), optimizer, "l2", depth, "one row", dtype))
 
 
 @pytest.mark.torture

@@ -12,6 +12,7 @@ pytest.importorskip("numba", reason="the compiled engine needs backlit[fast]")
 import numba
 
 from backlit.compiled import products as compiled_products
+from backlit.compiled import rows
 from backlit.kinds import numbers
 
 pytestmark = pytest.mark.xdist_group("compiled")
@@ -63,6 +64,10 @@ SHAPES = [
     (250, 600, 40),
     (30, 300, 600),
     (256, 20, 70),
+    # rows of A that lie far apart
+    (17, 256, 70),
+    (29, 1024, 130),
+    (13, 640, 70),
 ]
 
 
@@ -112,6 +117,31 @@ def test_products_write_nothing_beside_the_result() -> None:
         multiply_right_transposed(A, np.ascontiguousarray(B.T), C, room)
         assert (around[:32] == 7.0).all()
         assert (around[-32:] == 7.0).all()
+
+
+# ── of one row ─────────────────────────────────────────────────────────────────────────────────────────────
+row_times_matrix = compiled(lambda A, B, C: rows.row_times_matrix(A, B, C))
+row_times_transposed = compiled(lambda A, B, C: rows.row_times_transposed(A, B, C))
+outer = compiled(lambda A, first, B, C: rows.outer(A, first, B, C))
+
+
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+def test_products_of_one_row_are_those_of_numpy_and_write_nothing_else(dtype: str) -> None:
+    rng = np.random.default_rng(3)
+    for k, n in itertools.product((1, 3, 4, 5, 30, 257), (1, 7, 8, 15, 16, 17, 31, 32, 33, 70)):
+        a, W, delta = (rng.normal(size=shape).astype(dtype) for shape in ((1, k), (k, n), (1, n)))
+        eps = k * n * np.finfo(dtype).eps
+        for expected, product in (
+            (a @ W, lambda C, a=a, W=W: row_times_matrix(a, W, C)),
+            (delta @ W.T, lambda C, d=delta, W=W: row_times_transposed(d, W, C)),
+            (a[:, k // 3 :].T @ delta, lambda C, a=a, d=delta, first=k // 3: outer(a, first, d, C)),
+        ):
+            around = np.full(expected.size + 64, 7.0, dtype)
+            C = around[32:-32].reshape(expected.shape)
+            product(C)
+            np.testing.assert_allclose(C, expected, rtol=eps, atol=eps)
+            assert (around[:32] == 7.0).all()
+            assert (around[-32:] == 7.0).all()
 
 
 def test_what_is_not_finite_stays_in_its_row() -> None:

@@ -22,7 +22,8 @@ from backlit.training.job import Job
 from backlit.training.reference import ReferenceEngine
 
 pytest.importorskip("numba", reason="the compiled engine needs backlit[fast]")
-from backlit.compiled import engine, step
+from backlit.compiled import step
+from backlit.compiled.describe import rule_of
 from backlit.compiled.engine import CompiledEngine
 from backlit.compiled.plan import everything
 from backlit.compiled.stored import stored_rows
@@ -211,7 +212,7 @@ def test_the_threads_do_not_show(settings: dict[str, Any], whole: bool, monkeypa
     for threads in (2, 3):
         found = job("float64", **settings)
         found.n_threads = threads
-        assert engine._rule(found, everything()).whole == whole
+        assert rule_of(found, everything()).whole == whole
         np.testing.assert_array_equal(trained(found, CompiledEngine(least_work=1), 0, 8), expected)
     check_equal("float64", **settings)  # the losses as well
 

@@ -8,6 +8,7 @@ import signal
 import threading
 import time
 from collections.abc import Iterator
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -61,9 +62,9 @@ def job(dtype: str, rule: str, n_threads: int) -> Job:
     )  # fmt: skip
 
 
-def bits(dtype: str, rule: str, n_threads: int) -> bytes:
+def bits(dtype: str, rule: str, n_threads: int, batch_size: int = 20) -> bytes:
     """What two epochs leave: parameters, buffers, gradients, the optimiser's memory and the losses."""
-    one = job(dtype, rule, n_threads)
+    one = replace(job(dtype, rule, n_threads), batch_size=batch_size)
     engine = CompiledEngine(least_work=1)
     with pytest.MonkeyPatch.context() as patch:
         all_threads(patch)
@@ -80,6 +81,12 @@ def test_any_number_of_threads_gives_the_bits_of_one(dtype: str, rule: str) -> N
     alone = bits(dtype, rule, 1)
     for n_threads in (2, 3, 4, 8):
         assert bits(dtype, rule, n_threads) == alone, n_threads
+
+
+def test_threads_do_not_show_in_batches_of_one_row() -> None:
+    alone = bits("float32", "Adam", 1, batch_size=1)
+    assert bits("float32", "Adam", 2, batch_size=1) == alone
+    assert bits("float32", "Adam", 3, batch_size=1) == alone
 
 
 @pytest.mark.torture

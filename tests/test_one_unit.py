@@ -1,15 +1,21 @@
-"""Central differences by changing one unit at a time: those of whole passes, for every kind of network."""
+"""Finite differences by changing one unit at a time: those of whole passes, for every kind of network."""
 
 from __future__ import annotations
 
+import copy
 from typing import Any
 
 import numpy as np
 import pytest
+from scipy.sparse import csr_array
 
 import backlit as bl
-from backlit.checking.batch_loss import FrozenBatch
+from backlit.checking import gradcheck
+from backlit.checking.batch_loss import FrozenBatch, batch_loss
+from backlit.checking.gradcheck import finite_difference_gradient, nudged_gradient
 from backlit.checking.one_unit import OneUnit
+from backlit.estimators.rows import SparseRows
+from backlit.workspace import Workspace
 
 rng = np.random.default_rng(2)
 X = rng.normal(size=(7, 5))
@@ -95,6 +101,73 @@ def test_without_a_row_that_counts_only_the_penalty_is_left() -> None:
     expected = whole_passes(batch)
     np.testing.assert_allclose(batch.centrals(range(batch.values.size)), expected, rtol=0, atol=3e-10)
     assert np.abs(expected).max() > 0.1
+
+
+# ── training by nudging ────────────────────────────────────────────────────────────────────────────────────
+def step_of(name: str, weight: Any, dtype: str) -> tuple[bl.Network, Workspace]:
+    net = bl.Network(**{"inputs": 5, "loss": "cross_entropy", "seed": 4, "dtype": dtype, **NETWORKS[name]})
+    work = net.workspace(7)
+    data, targets, _ = net.check_data(np.where(np.arange(5) == 2, 0.0, X), LABELS)  # one column is empty
+    work.load(data, targets, None if weight is None else weight.astype(dtype))
+    return net, work
+
+
+@pytest.mark.parametrize("scheme", ["forward", "central"])
+@pytest.mark.parametrize("weight", [None, WEIGHT, np.zeros(7)], ids=["", "weighted", "nothing counts"])
+@pytest.mark.parametrize("name", NETWORKS)
+def test_a_step_by_nudging_has_the_gradient_of_whole_passes(name: str, weight: Any, scheme: Any) -> None:
+    net, work = step_of(name, weight, "float64")
+    values, found, expected = net.parameters.values.copy(), *np.empty((2, net.parameters.size))
+    how = bl.FiniteDifference(1e-5, scheme)
+    before = finite_difference_gradient(
+        lambda: batch_loss(net, work, 3), net.parameters.values, how.nudge, scheme, expected
+    )
+    assert nudged_gradient(net, work, 3, how, found) == before
+    np.testing.assert_allclose(found, expected, rtol=0, atol=3e-10)
+    np.testing.assert_array_equal(net.parameters.values, values)
+    np.testing.assert_array_equal(work.a[-1], net.forward_pass(net_copy(work, net), 3))  # as before any nudge
+
+
+def net_copy(work: Workspace, net: bl.Network) -> Workspace:
+    """Another workspace with the same batch."""
+    other = Workspace(net.layers, net.inputs, work.n, net.dtype, aim=net.aim)
+    other.load(work.a[0], work.y, work.weight)
+    return other
+
+
+@pytest.mark.parametrize("scheme", ["forward", "central"])
+def test_in_float32_it_is_as_exact_as_whole_passes(scheme: Any) -> None:
+    net, work = step_of("dense", WEIGHT, "float32")
+    exact = FrozenBatch(net, work.a[0], work.y, work.weight).gradient()
+    found, expected = np.empty((2, net.parameters.size), np.float32)
+    how = bl.FiniteDifference(1e-3, scheme)
+    nudged_gradient(net, work, 0, how, found)
+    finite_difference_gradient(lambda: batch_loss(net, work, 0), net.parameters.values, how.nudge, scheme, expected)
+    assert np.abs(found - exact).max() < 1.5 * np.abs(expected - exact).max() + 1e-4
+
+
+def test_whole_passes_are_taken_below_what_is_random_alone(monkeypatch: pytest.MonkeyPatch) -> None:
+    nudged: list[Any] = []
+
+    def noted(*arguments: Any) -> float:
+        nudged.append(arguments[-1].size)
+        return finite_difference_gradient(*arguments)
+
+    monkeypatch.setattr(gradcheck, "finite_difference_gradient", noted)
+    for name in ("dense", "dropout"):
+        net, work = step_of(name, None, "float64")
+        nudged_gradient(net, work, 3, bl.FiniteDifference(), np.empty(net.parameters.size))
+    assert nudged == [5 * 5 + 5]  # the first layer of the second network
+
+
+def test_sparse_rows_are_nudged_too() -> None:
+    net = bl.Network([bl.Dense(4, "tanh"), bl.Dense(3, "softmax")], inputs=5, loss="cross_entropy", dtype="float64")
+    data = np.where(X > 0.5, X, 0.0)
+    settings: Any = {"epochs": 1, "optimizer": bl.SGD(0.1), "gradient": "finite_difference", "progress": False}
+    other = copy.deepcopy(net)
+    bl.fit(net, data, LABELS, **settings)
+    bl.fit(other, SparseRows(csr_array(data)), LABELS, **settings)
+    np.testing.assert_allclose(other.parameters.values, net.parameters.values, rtol=0, atol=1e-10)
 
 
 def test_a_wrong_gradient_is_found_as_before() -> None:

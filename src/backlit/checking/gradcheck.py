@@ -10,7 +10,7 @@ The check runs in float64 on a copy of the network, with the same equations that
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any, Final, Literal, final
 
@@ -21,7 +21,8 @@ from ..network import Network
 from ..pages import place
 from ..parameters import Array, ParameterVector
 from ..randomness import keyed_generator
-from .batch_loss import EPSILON, FrozenBatch, check_step, hidden_gradient, sides
+from ..workspace import Workspace
+from .batch_loss import EPSILON, FrozenBatch, batch_loss, check_step, hidden_gradient, sides
 from .gradreport import (
     AGREES,
     DISAGREES,
@@ -32,6 +33,7 @@ from .gradreport import (
     GradientReport,
     agreed_digits,
 )
+from .one_unit import OneUnit
 
 __all__ = [
     "AGREES",
@@ -44,6 +46,7 @@ __all__ = [
     "GradientReport",
     "check_gradients",
     "finite_difference_gradient",
+    "nudged_gradient",
     "sides",
     "stratified_sample",
 ]
@@ -58,7 +61,12 @@ _SWEEP_PARAMETERS: Final = 40
 
 
 def finite_difference_gradient(
-    loss: Callable[[], float], values: Array, nudge: float, scheme: Scheme, out: Array
+    loss: Callable[[], float],
+    values: Array,
+    nudge: float,
+    scheme: Scheme,
+    out: Array,
+    positions: Sequence[int] | Array | None = None,
 ) -> float:
     """Nudge each number of `values` in turn and see what the loss does; returns the loss before.
 
@@ -74,6 +82,8 @@ def finite_difference_gradient(
         P + 1 or 2 P + 1 evaluations of the loss.
     out : ndarray, shape (P,)
         Receives the gradient.
+    positions : sequence of int, optional
+        Of `values` that are nudged, and of `out` that are written; all unless given.
 
     Examples
     --------
@@ -82,7 +92,7 @@ def finite_difference_gradient(
     (9.0, array([6.]))
     """
     before = loss()
-    for i in range(values.size):
+    for i in range(values.size) if positions is None else positions:
         kept = values[i]
         values[i] = kept + nudge
         up = loss()
@@ -323,3 +333,29 @@ class FiniteDifference:
     def __post_init__(self) -> None:
         positive("nudge", self.nudge)
         one_of("scheme", self.scheme, ("forward", "central"))
+
+
+def nudged_gradient(net: Network, work: Workspace, step: int, how: FiniteDifference, out: Array) -> float:
+    """The gradient of a batch by nudging, into `out`, shape (P,), penalty included; returns the loss.
+
+    A nudge changes one unit and what stands above it (`one_unit.py`); below layers that are random or mix the rows it
+    takes whole passes. The numbers are those of `finite_difference_gradient` but for rounding.
+
+    Parameters
+    ----------
+    net : Network
+    work : Workspace
+        Holds the batch; in the end its forward pass is that of the present parameters.
+    step : int
+        The number of the step: dropout is at work with its mask.
+    how : FiniteDifference
+    out : ndarray, shape (P,)
+    """
+    loss = batch_loss(net, work, step)
+    whole = OneUnit(net, work, in_training=True).every(how.nudge, how.scheme, out)
+    if whole.size:
+        finite_difference_gradient(
+            lambda: batch_loss(net, work, step), net.parameters.values, how.nudge, how.scheme, out, whole
+        )
+        net.forward_pass(work, step)
+    return loss

@@ -1,4 +1,4 @@
-"""Central differences of many parameters at once: a nudge changes one unit, and what stands above it.
+"""Finite differences of many parameters at once: a nudge changes one unit, and what stands above it.
 
     z_j(θ ± ε) = z_j ± ε a_i  for W[i, j],   z_j ± ε  for b[j];     all other units of the layer stay as they are
     a_j(θ ± ε) = f(z_j(θ ± ε))
@@ -31,7 +31,6 @@ class OneUnit:
     Parameters
     ----------
     net : Network
-        In float64.
     work : Workspace
         Of the batch, after `Network.forward_pass`; what it holds is not changed.
     in_training : bool
@@ -61,29 +60,74 @@ class OneUnit:
                 # the input of a weight, −1 for a bias
                 key = self._known[name], where[-1]
                 units.setdefault(key, []).append((place, where[0] if len(where) == 2 else -1))
-        most = max(1, _ROWS // (2 * self.work.n))
         for (index, unit), nudged in units.items():
-            for start in range(0, len(nudged), most):
-                part = nudged[start : start + most]
-                places = [place for place, _ in part]
-                found[places] = self._of_unit(index, unit, [i for _, i in part], epsilon)
-        return found + self._penalty(np.asarray(positions), epsilon)
+            inputs = np.array([i for _, i in nudged])
+            found[[place for place, _ in nudged]] = self._of_unit(index, unit, inputs, epsilon, "central")
+        return found + self._penalty(np.asarray(positions), epsilon, "central")
 
-    def _of_unit(self, index: int, unit: int, inputs: list[int], epsilon: float) -> Array:
-        """Of the weights into one unit from some inputs, and of its bias: without the penalty."""
-        n, count = self.work.n, len(inputs)
-        a_in = self.work.a[index]  # (n, inputs)
-        # ∂z_j: the input for a weight, 1 for a bias
-        steps = np.where(np.asarray(inputs)[:, None] < 0, 1.0, a_in[:, inputs].T)  # (count, n)
-        room = self._room(count)
-        nudges = np.zeros((room.n // n, n))  # above each other: θ + ε, θ − ε, and nothing where there is room left
-        nudges[:count], nudges[count : 2 * count] = epsilon * steps, -epsilon * steps
+    def every(self, epsilon: float, scheme: str, out: Array) -> Array:
+        """∂L/∂θ into `out`, shape (P,), penalty included; returns the positions that need whole passes instead.
+
+        A weight whose input is 0 in every row is not nudged: that would change nothing.
+        """
+        parameters = self.net.parameters
+        out.fill(0.0)
+        if self.weight_sum > 0.0:
+            for index in set(self._known.values()):
+                weight, bias = (parameters.slice(f"{index}.weight"), f"{index}.bias" in self._known)
+                layer: Any = self.net.layers[index]
+                inputs = np.flatnonzero(self._inputs(index).any(axis=0))
+                nudged = np.append(inputs, -1) if bias else inputs
+                slopes = out[weight].reshape(layer.inputs, layer.outputs)
+                for unit in range(layer.outputs):
+                    found = self._of_unit(index, unit, nudged, epsilon, scheme)
+                    slopes[inputs, unit] = found[: inputs.size]
+                    if bias:
+                        out[parameters.slice(f"{index}.bias").start + unit] = found[-1]
+        out += self._penalty(np.arange(out.size), epsilon, scheme)
+        if self.weight_sum <= 0.0:  # no row counts: there is nothing but the penalty
+            return np.arange(0)
+        whole = [parameters.slice(name) for name in parameters.names if name not in self._known]
+        return np.concatenate([np.arange(where.start, where.stop) for where in whole] or [np.arange(0)])
+
+    def _inputs(self, index: int) -> Array:
+        """What a layer takes, (n, inputs)."""
+        a_in: Any = self.work.a[index]
+        return a_in if isinstance(a_in, np.ndarray) else a_in.toarray()  # rows that are sparse
+
+    def _of_unit(self, index: int, unit: int, inputs: Array, epsilon: float, scheme: str) -> Array:
+        """Of the weights into one unit from some inputs (−1: of its bias), without the penalty."""
+        n, found = self.work.n, np.empty(inputs.size)
+        # a power of two: rooms come in these sizes
+        most = 1 << (max(1, _ROWS // (2 * n)).bit_length() - 1)
+        most -= scheme == "forward" and most > 1  # and one pass without a nudge
+        a_in = self._inputs(index)
+        for start in range(0, inputs.size, most):
+            some = inputs[start : start + most]
+            # ∂z_j: the input for a weight, 1 for a bias
+            steps = epsilon * np.where(some[:, None] < 0, 1.0, a_in[:, some].T)  # (count, n)
+            up, down = self._losses(index, unit, steps, central=scheme == "central")
+            width = 2.0 * epsilon if scheme == "central" else epsilon
+            found[start : start + most] = (up - down) / self.weight_sum / width
+        return found
+
+    def _losses(self, index: int, unit: int, steps: Array, *, central: bool) -> tuple[Array, Array | float]:
+        """The losses of all rows together, z_j being z_j + each of the steps; and those of z_j − it, or of z_j itself.
+
+        All are rows of the same products: so they are rounded alike.
+        """
+        count, n = steps.shape
+        room = self._room(2 * count if central else count + 1)
+        nudges = np.zeros((room.n // n, n), self.net.dtype)  # passes below each other; nothing where there is room left
+        nudges[:count] = steps
+        if central:
+            nudges[count : 2 * count] = -steps
         self._pass(index, unit, nudges, room)
-        losses = self.net.row_losses(room).reshape(-1, n)
+        losses = self.net.row_losses(room).reshape(-1, n).astype(np.float64)
         if self.work.weight is not None:
-            losses = losses * self.work.weight
-        sums = losses.sum(axis=1)  # of each nudge
-        return np.asarray((sums[:count] - sums[count : 2 * count]) / self.weight_sum / (2.0 * epsilon))
+            losses *= self.work.weight
+        sums = losses.sum(axis=1)  # of each pass
+        return sums[:count], sums[count : 2 * count] if central else float(sums[count])
 
     def _pass(self, index: int, unit: int, nudges: Array, room: Workspace) -> None:
         """The forward pass from a layer on, with z_j + nudges for z_j: (k, n) for k passes below each other."""
@@ -97,7 +141,7 @@ class OneUnit:
             layer.activation.f(room.room[index]["z"], room.a[index + 1])
             first = index + 1
         else:
-            a = np.empty(nudges.shape)
+            a = np.empty_like(nudges)
             layer.activation.f(z[:, unit] + nudges, a)
             if layers[index + 1].affine:
                 above: Any = layers[index + 1]
@@ -115,9 +159,9 @@ class OneUnit:
             if room.a[i + 1] is not room.a[i]:
                 layers[i].forward(room, i, None)
 
-    def _room(self, count: int) -> Workspace:
-        """For the rows of twice `count` passes, or up to twice as many: a handful of sizes serves all units."""
-        passes = 2 << max(0, count - 1).bit_length()
+    def _room(self, passes: int) -> Workspace:
+        """For the rows of so many passes, or up to twice as many: a handful of sizes serves all units."""
+        passes = 1 << (passes - 1).bit_length()
         if passes not in self._rooms:
             net, n = self.net, self.work.n
             made = Workspace(net.layers, net.inputs, passes * n, net.dtype, aim=net.aim, training=False)
@@ -125,9 +169,14 @@ class OneUnit:
             self._rooms[passes] = made
         return self._rooms[passes]
 
-    def _penalty(self, positions: Array, epsilon: float) -> Array:
-        """The central difference of l1 |w| + (l2/2) w², which is 0 for what is not a weight."""
-        parameters, share = self.net.parameters, self.net.penalty_share(self.weight_sum)
-        w, is_weight = parameters.values[positions], parameters.weight_mask[positions]
-        change = self.net.l1 * (np.abs(w + epsilon) - np.abs(w - epsilon)) / (2.0 * epsilon) + self.net.l2 * w
-        return np.asarray(share * change * is_weight)
+    def _penalty(self, positions: Array, epsilon: float, scheme: str) -> Array:
+        """The difference of l1 |w| + (l2/2) w², which is 0 for what is not a weight."""
+        parameters, net = self.net.parameters, self.net
+        if not (net.l1 or net.l2):
+            return np.zeros(positions.size)
+        w, is_weight = parameters.values[positions].astype(np.float64), parameters.weight_mask[positions]
+        if scheme == "central":
+            change = net.l1 * (np.abs(w + epsilon) - np.abs(w - epsilon)) / (2.0 * epsilon) + net.l2 * w
+        else:
+            change = net.l1 * (np.abs(w + epsilon) - np.abs(w)) / epsilon + net.l2 * (w + 0.5 * epsilon)
+        return np.asarray(net.penalty_share(self.weight_sum) * change * is_weight)

@@ -59,6 +59,7 @@ class Chain(NamedTuple):
     l2: float
     divide_penalty: bool
     seed: Any  # uint64
+    single_rows: bool  # whether every batch is one row
 
 
 #: The columns of `Chain.parts`: where a parameter stands in the vector, whether it is a weight, the layer, its number

@@ -59,6 +59,7 @@ class Known(NamedTuple):
     buffers: Array  # the same, with BUFFERS counted from its beginning
     room: Room
     stored: None  # no sparse rows
+    single_rows: bool  # no: products of many rows take one as well
 
 
 @compiled
@@ -87,7 +88,7 @@ def forward_for(plan: Plan, dtype: np.dtype[Any]) -> Callable[..., int]:
         inputs, outputs, last = rows.shape[1], result.shape[1], layers.shape[0] - 1
         panel = PANEL // memory.itemsize
         room = Room(matrix(memory, _NOTHING, panels, panel), memory[:0])
-        known = refer(Known(layers, settings, memory, state, state, room, None))
+        known = refer(Known(layers, settings, memory, state, state, room, None, False))
         ones = memory[panels * panel : panels * panel + block]
         found = 0
         for first in range(0, rows.shape[0], block):

@@ -48,6 +48,12 @@ def compiled(function: Callable[..., Any], *, inside: bool = False) -> Any:
     return _instead[function]
 
 
+def compiled_in_any_order(function: Callable[..., Any]) -> Any:
+    """The same for a function whose sums may be added up in whatever order is fastest."""
+    _instead[function] = _jit(**_OPTIONS, fastmath={"reassoc", "contract"})(with_compiled(function))
+    return _instead[function]
+
+
 def whole(function: Callable[..., Any], **options: Any) -> Any:
     """Compile a function that Python calls, without Python's lock."""
     return _jit(

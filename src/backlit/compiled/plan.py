@@ -47,7 +47,7 @@ class Plan:
     pairs : int
         How many of them are pairs.
     updates : tuple of callable
-        The kernels of the optimisers.
+        The kernels of the optimisers; none where gradients alone are asked for.
     penalises, clips, sparse : bool
         Whether it knows penalties, gradients that are clipped, and sparse rows.
     """
@@ -87,7 +87,20 @@ class Plan:
 
 def plan_of(job: Job) -> Plan:
     """The plan for a job; one that is compiled already where there is one, with the same results to the bit."""
-    return _known(_needed(job), PLANS)
+    optimizer: Any = job.optimizer
+    return plan_for(
+        job.net,
+        (type(optimizer).kernel,),
+        clips=optimizer.clip_norm is not None,
+        sparse=isinstance(job.X, SparseSource),
+    )
+
+
+def plan_for(
+    net: Network, updates: tuple[Callable[..., Any], ...] = (), *, clips: bool = False, sparse: bool = False
+) -> Plan:
+    """The plan for a network and the kernels of optimisers, as `plan_of` chooses it."""
+    return _known(_needed(net, updates, clips=clips, sparse=sparse), PLANS)
 
 
 def plan_to_predict(net: Network) -> Plan:
@@ -123,14 +136,14 @@ def _same_kernel(one: Any, other: Any) -> bool:
     return bool(isinstance(one, Loss) and one == other)
 
 
-def loss_of(job: Job) -> Loss | Pair:
-    """The loss of a job, or the pair that it is with the output's activation."""
-    loss = job.net.loss_function
-    return loss.pairs.get(job.net.output_layer.activation.name, loss)
+def loss_of(net: Network) -> Loss | Pair:
+    """The loss of a network, or the pair that it is with the output's activation."""
+    loss = net.loss_function
+    return loss.pairs.get(net.output_layer.activation.name, loss)
 
 
-def _needed(job: Job) -> Plan:
-    net, loss = job.net, loss_of(job)
+def _needed(net: Network, updates: tuple[Callable[..., Any], ...], *, clips: bool, sparse: bool) -> Plan:
+    loss = loss_of(net)
     activations = [layer.activation for layer in net.layers if layer.activation is not None]
     return Plan(
         _ordered(layer.kernel for layer in net.layers),
@@ -138,10 +151,10 @@ def _needed(job: Job) -> Plan:
         _ordered(activations[:-1] if isinstance(loss, Pair) else activations),
         (loss,),
         int(isinstance(loss, Pair)),
-        (type(job.optimizer).kernel,),  # type: ignore[attr-defined]
+        updates,
         penalises=net.l1 > 0.0 or net.l2 > 0.0,
-        clips=job.optimizer.clip_norm is not None,
-        sparse=isinstance(job.X, SparseSource),
+        clips=clips,
+        sparse=sparse,
     )
 
 

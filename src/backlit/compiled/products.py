@@ -18,6 +18,7 @@ import numpy as np
 from ..kinds import kernel
 from ..parameters import Array
 from .math import compiled, teach
+from .rows import outer, row_times_matrix, row_times_transposed
 from .stored import Stored, multiply_stored, multiply_stored_transposed
 from .tiles import HEIGHTS, TILES, WIDTH
 from .vectors import VECTOR, flat, load, load_some, matrix, store, transpose_4_by_4
@@ -111,6 +112,24 @@ def _copy_rows(A: Array, a: int, column: int, m: int, depth: int, rows: Array, l
 
 
 @compiled
+def _turn_rows(A: Array, a: int, row: int, m: int, depth: int, rows: Array) -> None:
+    """The same for an A whose numbers that follow each other in k stand together, its rows being `row` apart."""
+    whole = depth - depth % 4
+    for i in range(0, m, TALL):
+        height = min(TALL, m - i)
+        even = height - height % 4
+        for r in range(0, even, 4):
+            begin, place = a + (i + r) * row, i * depth + r
+            for k in range(0, whole, 4):
+                transpose_4_by_4(A, begin + k, row, rows, place + k * TALL, TALL)
+        numbers = flat(A)
+        for r in range(height):
+            begin, place = a + (i + r) * row, i * depth + r
+            for k in range(whole if r < even else 0, depth):
+                rows[place + k * TALL] = numbers[begin + k]
+
+
+@compiled
 def _copy(B: Array, first: int, columns: int, k: int, depth: int, panels: Array, width: int) -> None:
     """Panel after panel of so many columns of B, from the `first` on, and its rows k … k + depth."""
     lanes, size = width // WIDTH, depth * width
@@ -151,10 +170,11 @@ def _product(A: Array, first: int, row: int, column: int, B: Array, turned: Any,
     width = room.panels.shape[1] // DEPTH
     lanes = width // WIDTH
     in_place = not turned and n >= lanes and (m <= FEW_ROWS or B.size * B.itemsize <= SMALL)
-    in_tiles = not in_place and n > (2 if column * C.itemsize % FAR == 0 else MANY) * width and column > 1
+    far = max(row, column) * C.itemsize % FAR == 0
+    in_tiles = not in_place and n > (2 if far else MANY) * width and (column > 1 or far)
     pieces = 1 if in_place else (terms + DEPTH - 1) // DEPTH
     longest = (terms + pieces - 1) // pieces
-    at_once = n if in_place else room.panels.shape[0] * width
+    at_once = n if in_place else room.panels.size // (longest * width) * width
     source, step = (B, n) if in_place else (room.panels, width)
     for left in range(0, n, at_once):
         columns = min(at_once, n - left)
@@ -169,7 +189,10 @@ def _product(A: Array, first: int, row: int, column: int, B: Array, turned: Any,
                 from_a, a, row_step, column_step = A, first + top * row + k * column, row, column
                 next_tile = TALL * row
                 if in_tiles:
-                    _copy_rows(A, a, column, stop - top, depth, room.rows, lanes)
+                    if column > 1:
+                        _copy_rows(A, a, column, stop - top, depth, room.rows, lanes)
+                    else:
+                        _turn_rows(A, a, row, stop - top, depth, room.rows)
                     from_a = matrix(room.rows, _START, _SIDE_BY_SIDE, room.rows.size)
                     a, row_step, column_step, next_tile = 0, 1, TALL, TALL * depth
                 for start in range(0, columns, width):
@@ -217,6 +240,9 @@ def multiply_right_transposed(A: Array, B: Array, C: Array, chain: Any) -> None:
 def _multiply_input(stored: Stored | None, chain: Any, i: Any, a_in: Array, first: Any, B: Array, C: Array) -> None:
     if stored is not None and i == 0 and stored.rows.size:
         multiply_stored(stored, first, B, C)
+    elif chain.single_rows:
+        if C.size:
+            row_times_matrix(a_in, B, C)
     else:
         multiply(a_in[first : first + C.shape[0]], B, C, chain)
 
@@ -226,6 +252,8 @@ def _multiply_input_transposed(
 ) -> None:
     if stored is not None and i == 0 and stored.rows.size:
         multiply_stored_transposed(stored, first, B, C)
+    elif chain.single_rows:
+        outer(a_in, first, B, C)
     else:
         multiply_left_transposed(a_in, first, B, C, chain)
 
@@ -238,8 +266,15 @@ def _kernel_multiply_input_transposed(chain: Any, i: Any, a_in: Array, first: An
     _multiply_input_transposed(chain.stored, chain, i, a_in, first, B, C)
 
 
+def _kernel_multiply_right_transposed(A: Array, B: Array, C: Array, chain: Any) -> None:
+    if not chain.single_rows:
+        multiply_right_transposed(A, B, C, chain)
+    elif C.size:
+        row_times_transposed(A, B, C)
+
+
 teach(kernel.matrix, matrix)
 teach(kernel.flat, flat)
 teach(kernel.multiply_input, _kernel_multiply_input)
 teach(kernel.multiply_input_transposed, _kernel_multiply_input_transposed)
-teach(kernel.multiply_right_transposed, multiply_right_transposed)
+teach(kernel.multiply_right_transposed, _kernel_multiply_right_transposed)

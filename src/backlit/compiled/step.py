@@ -51,7 +51,7 @@ def _remember(plan: Plan) -> Any:
     return compiled(remember)
 
 
-def _sums_of_rows(plan: Plan) -> Any:
+def sums_of_rows_for(plan: Plan) -> Any:
     """Both passes over the rows of a batch; returns the sums of their losses and of their weights."""
     forward, backward = passes(plan)
 
@@ -138,7 +138,7 @@ def _load(data: Data, rows: Array, batch: Batch, stored: Stored | None, team: Te
 @functools.cache
 def steps_for(plan: Plan) -> Callable[..., int]:
     """The compiled function for a plan; of built-in kinds it is kept on disk for the next process."""
-    sums_of_rows, take_step = _sums_of_rows(plan), _take_step(plan)
+    sums_of_rows, take_step = sums_of_rows_for(plan), _take_step(plan)
 
     def run_steps(
         data: Data, batch: Batch, chain: Chain, rule: Rule, order: Array, rates: Array, step: int, limit: float,
@@ -171,7 +171,11 @@ def steps_for(plan: Plan) -> Callable[..., int]:
 @functools.cache
 def halves_for(plan: Plan) -> tuple[Callable[..., None], Callable[..., float]]:
     """A step in two compiled functions, between which several processes add up what they have found."""
-    sums_of_rows, take_step, gradient_sums = _sums_of_rows(plan), _take_step(plan, summed=True), gradients_alone(plan)
+    sums_of_rows, take_step, gradient_sums = (
+        sums_of_rows_for(plan),
+        _take_step(plan, summed=True),
+        gradients_alone(plan),
+    )
 
     def shard_sums(data: Data, batch: Batch, chain: Chain, rows: Array, first: int, step: int, team: Team) -> None:
         """Leave the sums over some rows of a batch in `chain.sums`; the first of them is its row number `first`."""

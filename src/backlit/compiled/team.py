@@ -14,7 +14,7 @@ import sys
 import threading
 import warnings
 from collections.abc import Callable
-from typing import Any, Final, NamedTuple, final
+from typing import Any, Final, NamedTuple, TypeVar, final
 
 import llvmlite.binding as llvm
 import numpy as np
@@ -38,6 +38,9 @@ _COME, _ROUND, _END = 0, 8, 16
 _SIGNALS: Final = 24
 
 _YIELD, _SLEEP, _PAUSE = "backlit_yield", "backlit_sleep", "llvm.x86.sse2.pause"
+
+
+_T = TypeVar("_T")
 
 
 class Team(NamedTuple):
@@ -163,7 +166,7 @@ def share(size: int, grain: int, team: Team) -> Any:
     return min(start * grain, size), min(stop * grain, size)
 
 
-def run_together(run: Callable[[Team], int], count: int) -> int:
+def run_together(run: Callable[[Team], _T], count: int) -> _T:
     """Run a function that lets go of Python's lock in `count` threads at once, this one among them; what it returns.
 
     Where the system gives no more threads, this one works alone, which is said, with the same results.

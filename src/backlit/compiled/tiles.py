@@ -15,13 +15,16 @@ from llvmlite import ir
 from numba import types
 from numba.core.registry import cpu_target
 
-from .vectors import Vector, address_of, instruction, masked_load, masked_store, multiply_add, splat
+from .vectors import Vector, address_of, instruction, llvm_function, masked_load, masked_store, multiply_add, splat
 
 _FEATURES: Final = str(cpu_target.target_context.codegen().magic_tuple()[2]).split(",")
 
 #: Vectors of columns in a tile, and its rows: as many as the registers hold beside the vectors of B. AVX-512 has 32
 #: registers of a vector each; the others hold a vector in two (AVX2, of 16) or in four (ARM, of 32).
 WIDTH, HEIGHTS = (2, (12, 4)) if "+avx512f" in _FEATURES else (1, (6, 4))
+
+#: From so many terms on, the memory of C is asked for before they are added up.
+LONG: Final = 64
 
 
 def _tile(rows: int, vectors: int) -> Any:
@@ -73,6 +76,9 @@ class _Tile:
         fours = [self._address(0, A, builder.add(a, builder.mul(row, whole(i)))) for i in range(0, self.rows, 4)]
         distances = [builder.mul(row, builder.sub(line, whole(i // 4 * 4))) for i, line in enumerate(lines)]
         starts, gap = [depth, self._address(4, B, b), *fours], builder.sub(b_next, b)
+        with builder.if_then(builder.icmp_signed(">=", depth, whole(LONG))):
+            for address in results:
+                self._fetch(address)
 
         before = builder.block
         going_on, loop, end = (builder.append_basic_block(name) for name in ("going_on", "loop", "end"))
@@ -113,6 +119,13 @@ class _Tile:
         builder.position_at_end(end)
         self._store(sums, results, used)
         return self.context.get_dummy_value()
+
+    def _fetch(self, address: Any) -> None:
+        """Ask for the numbers of C, which are written when the loop is over."""
+        builder, flag = self.builder, ir.IntType(32)
+        pointer = builder.bitcast(address, ir.IntType(8).as_pointer())
+        kind = ir.FunctionType(ir.VoidType(), [pointer.type, flag, flag, flag])
+        builder.call(llvm_function(builder, "llvm.prefetch.p0i8", kind), [pointer, flag(1), flag(3), flag(1)])
 
     def _as_it_is(self, address: Any) -> Any:
         """The address, of which LLVM does not know where it comes from.

@@ -19,6 +19,9 @@ from .team import Team, share, wait
 #: that is worth another thread.
 BLOCK, TALL, LINE = 2**20, 24, 2**10
 
+#: Where a batch is one row, and nothing has to be made for many rows: they stay in the first cache.
+NEAR: Final = 2**12
+
 #: Sums over the whole vector are made of sums over pieces of it, each of so many sums at once.
 PIECE: Final = 2**13
 PARALLEL: Final = 2**8
@@ -99,7 +102,8 @@ def _penalised(w: Array, gradient: Array, scale: Any, l1: Any, l2: Any) -> None:
             gradient[i] += l1 * (type(l1)(1) if w[i] > 0 else (type(l1)(-1) if w[i] < 0 else type(l1)(0)))
 
 
-def _layer_gradient(plan: Plan) -> Any:
+def layer_gradient_for(plan: Plan) -> Any:
+    """The gradients of one parameter, some rows of it, by the layer that it belongs to."""
     return one_compiled(
         [compiled(kernel.gradient or _no_gradient) for kernel in plan.kernels],
         "chain, i, part, a_in, delta, start, stop",
@@ -108,7 +112,7 @@ def _layer_gradient(plan: Plan) -> Any:
 
 def gradients_alone(plan: Plan) -> Any:
     """The gradients, summed over the rows, of one thread."""
-    layer_gradient = _layer_gradient(plan)
+    layer_gradient = layer_gradient_for(plan)
 
     def gradients(chain: Chain, a_0: Array) -> None:
         n = a_0.shape[0]
@@ -130,7 +134,7 @@ def gradients_and_update(plan: Plan, *, summed: bool = False) -> Any:
     Where they are `summed`, the gradients are there already.
     """
     penalises, clips = plan.penalises, plan.clips
-    layer_gradient = compiled(_no_layers_gradient) if summed else _layer_gradient(plan)
+    layer_gradient = compiled(_no_layers_gradient) if summed else layer_gradient_for(plan)
     update = one_compiled(
         [compiled(kernel) for kernel in plan.updates],
         "values, gradients, slots, start, stop, scale, rate, t, is_weight, settings",
@@ -158,7 +162,7 @@ def gradients_and_update(plan: Plan, *, summed: bool = False) -> Any:
             a_in = matrix(chain.memory, chain.layers[i - 1, A], n, layer[INPUTS]) if i > 0 else a_0
             delta = matrix(chain.memory, layer[DELTA], n, layer[OUTPUTS])
             first, stop = share((part[STOP] - begin) // row, max(ROWS, LINE // row), team)
-            height = max(BLOCK // row, TALL) // TALL * TALL
+            height = max((NEAR if chain.single_rows else BLOCK) // row, TALL) // TALL * TALL
             # of sparse rows all stored numbers are gone through each time: that is once
             once = i == 0 and are_stored(chain.stored)
             if once:

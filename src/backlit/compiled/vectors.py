@@ -59,14 +59,14 @@ def splat(builder: Any, number: Any, llvm_type: Any) -> Any:
 def multiply_add(builder: Any, x: Any, y: Any, total: Any) -> Any:
     """x · y + total of vectors: one instruction where the processor has it, otherwise two."""
     kind = ir.FunctionType(total.type, [total.type] * 3)
-    return builder.call(_llvm(builder, f"llvm.fmuladd.{_short(total.type)}", kind), [x, y, total])
+    return builder.call(llvm_function(builder, f"llvm.fmuladd.{_short(total.type)}", kind), [x, y, total])
 
 
 def masked_load(builder: Any, address: Any, llvm_type: Any, count: Any) -> Any:
     """The first numbers of a vector; what stands after them is not touched, and is zero."""
     pointer, mask, align = _masked(builder, address, llvm_type, count)
     kind = ir.FunctionType(llvm_type, [pointer.type, align.type, mask.type, llvm_type])
-    function = _llvm(builder, f"llvm.masked.load.{_short(llvm_type)}.p0{_short(llvm_type)}", kind)
+    function = llvm_function(builder, f"llvm.masked.load.{_short(llvm_type)}.p0{_short(llvm_type)}", kind)
     return builder.call(function, [pointer, align, mask, ir.Constant(llvm_type, None)])
 
 
@@ -74,7 +74,7 @@ def masked_store(builder: Any, vector: Any, address: Any, count: Any) -> None:
     """Write the first numbers of a vector; what stands after them is not touched."""
     pointer, mask, align = _masked(builder, address, vector.type, count)
     kind = ir.FunctionType(ir.VoidType(), [vector.type, pointer.type, align.type, mask.type])
-    function = _llvm(builder, f"llvm.masked.store.{_short(vector.type)}.p0{_short(vector.type)}", kind)
+    function = llvm_function(builder, f"llvm.masked.store.{_short(vector.type)}.p0{_short(vector.type)}", kind)
     builder.call(function, [vector, pointer, align, mask])
 
 
@@ -90,7 +90,8 @@ def _short(llvm_type: Any) -> str:
     return f"v{llvm_type.count}f{32 if isinstance(llvm_type.element, ir.FloatType) else 64}"
 
 
-def _llvm(builder: Any, name: str, kind: Any) -> Any:
+def llvm_function(builder: Any, name: str, kind: Any) -> Any:
+    """A function that LLVM brings."""
     return cgutils.get_or_insert_function(builder.module, kind, name)  # type: ignore[no-untyped-call]
 
 

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import math
 import warnings
+from collections.abc import Callable
 from importlib.util import find_spec
-from typing import Final
+from typing import Any, Final
 
 import numpy as np
 
@@ -14,7 +16,8 @@ from ..kinds.optimizer import CompiledOptimizer
 from ..network import Network
 from ..typing import SparseSource, StreamedSource
 from .communicators import SerialCommunicator
-from .job import Engine, Job, is_source
+from .job import Data, Engine, Job, is_source, stays_sparse
+from .lbfgs import ReferenceWhole, Whole
 from .reference import ReferenceEngine
 
 ENGINES: Final = ("auto", "reference", "compiled")
@@ -26,6 +29,9 @@ _SPARSE_OPERATIONS_PER_SECOND: Final = 8e9
 _SECONDS_PER_LAYER: Final = 3e-5
 _SECONDS_PER_SPARSE_BATCH: Final = 1.3e-4
 SECONDS_PER_PARAMETER: Final = 3e-9
+
+#: How often a line search of L-BFGS asks for the loss, in an iteration: mostly once.
+_EVALUATIONS: Final = 1.1
 
 #: "auto" leaves a run to the reference engine where that takes no longer than this, in seconds. The compiled one takes
 #: a third of it, and less than half a second to load; on the first run of a kind, some seconds more to compile. The
@@ -43,31 +49,58 @@ def choose_engine(engine: str, job: Job, epochs: int) -> Engine:
     MissingExtraError
         For "compiled" without Numba.
     """
-    if engine == "reference":
-        return ReferenceEngine()
-    found = find_spec("numba") is not None
-    if engine == "compiled" and not found:
-        raise missing_extra("numba", "fast", "the compiled engine")
-    reason = obstacle(job)
-    if reason is not None:
-        if engine == "compiled":
-            warn_of_fallback(reason)
-        return ReferenceEngine()
-    if engine == "auto" and not (found and estimated_seconds(job, epochs) > PATIENCE):
+    if not _takes_compiled(engine, lambda: obstacle(job), lambda: estimated_seconds(job, epochs)):
         return ReferenceEngine()
     from ..compiled.engine import CompiledEngine
 
     return CompiledEngine()
 
 
+def choose_whole(engine: str, net: Network, data: Data, iterations: int, n_threads: int) -> Whole:
+    """What finds the loss of all rows and its gradient in a run of L-BFGS: chosen in the same way.
+
+    Raises
+    ------
+    MissingExtraError
+        For "compiled" without Numba.
+    """
+    X, Y, _ = data
+    n = Y.shape[0]
+    evaluations = math.ceil(_EVALUATIONS * iterations)
+    if not _takes_compiled(
+        engine, lambda: obstacle_of_whole(net, X), lambda: evaluations * _seconds_of_epoch(net, X, n, n)
+    ):
+        return ReferenceWhole(net, data)
+    from ..compiled.whole import CompiledWhole
+
+    return CompiledWhole(net, data, n_threads)
+
+
+def _takes_compiled(engine: str, obstacle: Callable[[], str | None], seconds: Callable[[], float]) -> bool:
+    """Whether the compiled engine runs what has this obstacle and would take the reference so many seconds."""
+    if engine == "reference":
+        return False
+    found = find_spec("numba") is not None
+    if engine == "compiled" and not found:
+        raise missing_extra("numba", "fast", "the compiled engine")
+    reason = obstacle()
+    if reason is not None:
+        if engine == "compiled":
+            warn_of_fallback(reason, stacklevel=5)  # of the line that called `fit`, which called the choice
+        return False
+    return engine == "compiled" or (found and seconds() > PATIENCE)
+
+
+def warn_of_fallback(reason: str, stacklevel: int = 4) -> None:
+    message = f"the reference engine runs instead of the compiled one: {reason}"
+    warnings.warn(message, BacklitWarning, stacklevel=stacklevel)
+
+
 def obstacle(job: Job) -> str | None:
-    """What the compiled engine cannot run, in words; None where it can run everything."""
-    without = next(filter(None, map(_without_kernel, job.net.layers)), None)
-    if without is not None:
-        return without
-    pair = job.net.loss_function.pairs.get(job.net.output_layer.activation.name)
-    if pair is None and job.net.loss_function.number is None:
-        return f"the loss {job.net.loss_function.name!r} has no kernel"
+    """What of a job the compiled engine cannot run, in words; None where it can run everything."""
+    reason = _obstacle_of_network(job.net)
+    if reason is not None:
+        return reason
     if not isinstance(job.optimizer, CompiledOptimizer):
         return f"the optimiser {job.optimizer!r} has no kernel"
     if job.gradient is not None:
@@ -82,6 +115,15 @@ def obstacle(job: Job) -> str | None:
     return None
 
 
+def obstacle_of_whole(net: Network, X: Any) -> str | None:
+    """What of a run of L-BFGS the compiled engine cannot run."""
+    if isinstance(X, SparseSource):
+        return "X is sparse, and LBFGS takes all its rows at once"
+    if is_source(X):
+        return "X gives its rows when asked, and LBFGS takes all of them at once"
+    return _obstacle_of_network(net)
+
+
 def obstacle_to_predicting(net: Network) -> str | None:
     """What predictions in machine code cannot run, in words; None where they can run everything."""
     for layer in net.layers:
@@ -92,6 +134,16 @@ def obstacle_to_predicting(net: Network) -> str | None:
             return without
         if (layer.random or layer.mixes_rows) and layer.kernel is not None and layer.kernel.inference is None:
             return f"the kernel of the layer {layer!r} has no `inference`"
+    return None
+
+
+def _obstacle_of_network(net: Network) -> str | None:
+    without = next(filter(None, map(_without_kernel, net.layers)), None)
+    if without is not None:
+        return without
+    pair = net.loss_function.pairs.get(net.output_layer.activation.name)
+    if pair is None and net.loss_function.number is None:
+        return f"the loss {net.loss_function.name!r} has no kernel"
     return None
 
 
@@ -114,23 +166,21 @@ def _sparse_obstacle(job: Job) -> str | None:
     return None
 
 
-def warn_of_fallback(reason: str, stacklevel: int = 4) -> None:
-    """The default speaks of the line that called `fit`, which called `choose_engine`."""
-    message = f"the reference engine runs instead of the compiled one: {reason}"
-    warnings.warn(message, BacklitWarning, stacklevel=stacklevel)
-
-
 def estimated_seconds(job: Job, epochs: int) -> float:
     """About how long the reference engine needs for the whole run."""
-    net, parameters = job.net, job.net.parameters.size
+    return epochs * _seconds_of_epoch(job.net, job.X, job.n, job.batch_size)
+
+
+def _seconds_of_epoch(net: Network, X: Any, n: int, batch_size: int) -> float:
+    parameters = net.parameters.size
     dense, sparse = parameters, 0.0
-    if job.sparse:
+    if stays_sparse(net, X):
         # z and dL/dW over the stored numbers; nobody needs dL/da_in. The first rows stand for all.
-        stored = job.X.sparse_rows(slice(0, job.batch_size)).data.size
+        stored = X.sparse_rows(slice(0, batch_size)).data.size
         operations = 4.0 * stored * net.layers[0].outputs
         sparse = _SECONDS_PER_SPARSE_BATCH + operations / _SPARSE_OPERATIONS_PER_SECOND
         dense -= net.inputs * net.layers[0].outputs
     # three products a layer, z, dL/dW and dL/da_in, each of one multiplication and one addition for a weight and a row
-    products = 6.0 * job.n * dense / _OPERATIONS_PER_SECOND
+    products = 6.0 * n * dense / _OPERATIONS_PER_SECOND
     step = len(net.layers) * _SECONDS_PER_LAYER + parameters * SECONDS_PER_PARAMETER + sparse
-    return epochs * (products + job.steps * step)
+    return products + math.ceil(n / batch_size) * step

@@ -26,14 +26,14 @@ from .ahead import AheadEngine, held_job
 from .arguments import check_kinds, check_team, checked_data, gradient_method, optimizer_state, validation_data
 from .callbacks import Callback, Training, writes_at_interruption
 from .checkpoint import Checkpoint, read_resumed
-from .choose import ENGINES, SECONDS_PER_PARAMETER, choose_engine, estimated_seconds, warn_of_fallback
+from .choose import ENGINES, SECONDS_PER_PARAMETER, choose_engine, choose_whole, estimated_seconds
 from .communicators import Ahead, Communicator, SerialCommunicator
 from .description import whole_description
 from .divergence import BestParameters, check_last_step, divergence
 from .history import History
 from .interruption import Interruption
-from .job import Engine, EpochSoFar, Job, number_rate
-from .lbfgs import LBFGS, run_lbfgs
+from .job import Engine, EpochSoFar, Job, number_rate, stays_sparse
+from .lbfgs import LBFGS, check_steady, run_lbfgs
 from .progress import ProgressBar
 from .running import Running
 from .threads import blas_limit, blas_threads, usable_threads, wanted_threads
@@ -156,8 +156,9 @@ def fit(
                 f"the checkpoint {saved.name} is of steps of an optimiser, which LBFGS does not take: resume with the "
                 "optimiser that it began with"
             )
-        if engine == "compiled":
-            warn_of_fallback("LBFGS has a loop of its own", stacklevel=3)
+        check_steady(net)
+        whole = choose_whole(engine, net, training.data, epochs, usable_threads(threads))
+        training.engine = whole.name
     else:
         training.job = Job(
             net=net,
@@ -185,7 +186,8 @@ def fit(
         with Running(training, team) as run:
             run.begins()
             if isinstance(optimizer, LBFGS):
-                run_lbfgs(run, optimizer)
+                with blas_threads(net, Y.shape[0], sparse=stays_sparse(net, X)), blas_limit(threads):
+                    run_lbfgs(run, optimizer, whole)
             elif training.job is not None:
                 small = blas_threads(net, training.job.batch_size, sparse=training.job.sparse)
                 # others have cores of their own to work on
@@ -261,7 +263,8 @@ def _run_epoch(run: Running, job: Job, engine: Engine, best: BestParameters, int
             results = engine.run_steps(job, order, epoch, done, last)
             so_far.losses += results.losses
             so_far.weights += results.weights
-            _check_losses(training, job, order, done, best)
+            if results.diverged:
+                _end_of_divergence(training, job, order, best)
             done = so_far.done
             so_far.seconds = time.perf_counter() - started
             training.between_steps = True
@@ -281,11 +284,10 @@ def _run_epoch(run: Running, job: Job, engine: Engine, best: BestParameters, int
         run.epoch_ends()
 
 
-def _check_losses(training: Training, job: Job, order: Any, first: int, best: BestParameters) -> None:
-    """Refuse to go on if the epoch's loss was lost in its step `first`, or after it."""
+def _end_of_divergence(training: Training, job: Job, order: Any, best: BestParameters) -> None:
+    """Refuse to go on, as the epoch's loss was lost in its last step."""
     losses = training.so_far.losses
-    for step in range(first, len(losses)):
-        if job.lost(losses[step]):
-            if training.validation is None and step:
-                best.note_training(float(np.mean(losses[:step])))
-            raise divergence(training, job, order, step, losses[step], best)
+    step = len(losses) - 1
+    if training.validation is None and step:
+        best.note_training(float(np.mean(losses[:step])))
+    raise divergence(training, job, order, step, losses[step], best)

@@ -96,7 +96,7 @@ class Job:
     @property
     def sparse(self) -> bool:
         """Whether its batches are sparse rows, which the first layer takes as they are."""
-        return isinstance(self.X, SparseSource) and takes_sparse(self.net.layers, self.net.input_scale, training=True)
+        return stays_sparse(self.net, self.X)
 
     @property
     def steps(self) -> int:
@@ -157,12 +157,13 @@ class EpochSoFar:
 
     def row(self) -> dict[str, float]:
         """What the losses of a whole epoch are in the history."""
-        counted = [loss for loss, weight in zip(self.losses, self.weights, strict=True) if weight > 0]
+        losses, weights = np.array(self.losses), np.array(self.weights)
+        counted = losses[weights > 0]
         return {
             # each step's loss is a mean over its rows; the epoch's is the mean over all rows
-            "loss": float(np.dot(self.losses, self.weights)) / sum(self.weights),
-            "batch_loss_min": min(counted),
-            "batch_loss_max": max(counted),
+            "loss": float(np.dot(losses, weights)) / sum(self.weights),
+            "batch_loss_min": float(counted.min()),
+            "batch_loss_max": float(counted.max()),
         }
 
 
@@ -191,6 +192,11 @@ class Engine(Protocol):
 def is_source(X: Any) -> bool:
     """Whether X makes its rows when asked, instead of holding them."""
     return not isinstance(X, np.ndarray) and hasattr(X, "fetch") and hasattr(X, "shape")
+
+
+def stays_sparse(net: Network, X: Any) -> bool:
+    """Whether batches of X are sparse rows, which the first layer takes as they are."""
+    return isinstance(X, SparseSource) and takes_sparse(net.layers, net.input_scale, training=True)
 
 
 def source_shape(X: BatchSource) -> tuple[int, int]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any, Final, final
+from typing import Any, ClassVar, Final, Protocol, final
 
 import numpy as np
 
@@ -112,7 +112,53 @@ def minimize_lbfgs(
     return np.asarray(result.x), str(result.message)
 
 
-def run_lbfgs(run: Running, settings: LBFGS) -> None:
+class Whole(Protocol):
+    """What finds the mean loss of all rows, penalty included, and its gradient: a copy, in float64."""
+
+    name: ClassVar[str]
+
+    def __call__(self) -> tuple[float, Array]: ...
+
+
+@final
+class ReferenceWhole:
+    """The loss of all rows and its gradient by the passes of the network; a source is asked for some rows at a time."""
+
+    name: ClassVar[str] = "reference"
+
+    def __init__(self, net: Network, data: Data) -> None:
+        self._net, self._data = net, data
+        X, n = data[0], data[1].shape[0]
+        width = net.width(sparse=isinstance(X, SparseSource), training=True)
+        self._at_once = max(1, _SOURCE_ELEMENTS // width) if is_source(X) else n
+
+    def __call__(self) -> tuple[float, Array]:
+        net, (X, Y, weight) = self._net, self._data
+        n, sums = Y.shape[0], net.parameters.sums
+        total = np.zeros_like(sums)
+        with np.errstate(over="ignore", invalid="ignore"):
+            for start in range(0, n, self._at_once):
+                rows = slice(start, min(start + self._at_once, n))
+                work = net.workspace(rows.stop - start)
+                load_rows(work, X, Y, weight, rows)
+                net.forward_pass(work)
+                net.backward_pass(work)
+                total += sums
+            sums[:] = total
+            loss = net.average()
+        return loss, net.parameters.gradients.astype(np.float64)
+
+
+def check_steady(net: Network) -> None:
+    """Refuse layers with which a line search would see another loss each time."""
+    for layer in net.layers:
+        if layer.random or layer.mixes_rows:
+            raise ConfigurationError(
+                f"LBFGS needs a loss that stays the same: leave out {layer!r}, or choose another optimiser"
+            )
+
+
+def run_lbfgs(run: Running, settings: LBFGS, whole: Whole) -> None:
     """Train a network by L-BFGS. Every iteration sees all rows and counts as one epoch.
 
     Raises
@@ -121,11 +167,6 @@ def run_lbfgs(run: Running, settings: LBFGS) -> None:
         If it ends where the loss is not finite; the initial parameters are restored.
     """
     training, net, history = run.training, run.training.net, run.training.history
-    for layer in net.layers:
-        if layer.random or layer.mixes_rows:
-            raise ConfigurationError(
-                f"LBFGS needs a loss that stays the same: leave out {layer!r}, or choose another optimiser"
-            )
     values = net.parameters.values
     start = values.copy()
     reached = values.copy()  # after the last finished iteration; in a line search `values` is somewhere else
@@ -133,7 +174,7 @@ def run_lbfgs(run: Running, settings: LBFGS) -> None:
 
     def loss_and_gradient(theta: Array) -> tuple[float, Array]:
         values[:] = theta
-        return _loss_and_gradient(net, training.data)
+        return whole()
 
     def on_iteration(theta: Array, loss: float) -> bool:
         nonlocal started
@@ -160,23 +201,3 @@ def run_lbfgs(run: Running, settings: LBFGS) -> None:
             layer=None,
         )
     history.stopped = training.stop_reason or (None if "ITERATIONS" in reason else reason)
-
-
-def _loss_and_gradient(net: Network, data: Data) -> tuple[float, Array]:
-    """The loss of all rows and its gradient, a copy in float64; a source is asked for some rows at a time."""
-    X, Y, weight = data
-    n, sums = Y.shape[0], net.parameters.sums
-    width = net.width(sparse=isinstance(X, SparseSource), training=True)
-    at_once = max(1, _SOURCE_ELEMENTS // width) if is_source(X) else n
-    total = np.zeros_like(sums)
-    with np.errstate(over="ignore", invalid="ignore"):
-        for start in range(0, n, at_once):
-            rows = slice(start, min(start + at_once, n))
-            work = net.workspace(rows.stop - start)
-            load_rows(work, X, Y, weight, rows)
-            net.forward_pass(work)
-            net.backward_pass(work)
-            total += sums
-        sums[:] = total
-        loss = net.average()
-    return loss, net.parameters.gradients.astype(np.float64)

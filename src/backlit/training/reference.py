@@ -6,8 +6,7 @@ from typing import final
 
 import numpy as np
 
-from ..checking.batch_loss import batch_loss
-from ..checking.gradcheck import finite_difference_gradient
+from ..checking.gradcheck import nudged_gradient
 from ..kinds.optimizers import take_step
 from ..kinds.schedules import rate_at
 from ..network import Network
@@ -55,16 +54,9 @@ def train_step(job: Job, rows: Array, epoch: int, rate: float) -> tuple[float, f
         weight = float(parameters.sums[-1])
         loss = net.average()
     else:
-        # Each parameter nudged in turn; the loss with the same dropout mask every time.
         work = load_batch(net, job.data, rows, epoch)
         weight = float(work.n if work.weight is None else work.weight.sum())
-        loss = finite_difference_gradient(
-            lambda: batch_loss(net, work, job.state.step),
-            parameters.values,
-            job.gradient.nudge,
-            job.gradient.scheme,
-            parameters.gradients,
-        )
+        loss = nudged_gradient(net, work, job.state.step, job.gradient, parameters.gradients)
     if not job.lost(loss):
         if work is not None:  # a process may have no row of a small batch
             net.remember(work)
