@@ -88,9 +88,9 @@ Seconds and microseconds of the processor, on one thread; the median of three fr
 500 calls in turn. The compiled engine is made once for the kinds of a job (20-64-64-2, relu, softmax, Adam, float32),
 and loaded by the processes after that, with Numba's import in both times.
 
-Where a figure is not reached: two thirds of a compilation are Numba's own work in Python (types, and LLVM's text), a
-sixth LLVM's optimisation and a tenth its machine code; about 50 small functions are compiled, for each kind of job
-anew. Of the load, a third is the import of Numba, a fifth that of SciPy's BLAS, which Numba looks for, a third
+Where a figure is not reached: nearly three quarters of a compilation are Numba's own work in Python (types, and LLVM's
+text), a sixth LLVM's optimisation and a tenth its machine code; about 50 small functions are compiled, for each kind of
+job anew. Of the load, a third is the import of Numba, a fifth that of SciPy's BLAS, which Numba looks for, a quarter
 Numba's tables of functions.
 """,
 }

@@ -297,6 +297,28 @@ def test_an_activation_of_ones_own_with_a_kernel() -> None:
     agree(network(bl.Dense(4, own), bl.Dense(2)), X)
 
 
+def _doubled(chain: Any, i: int, a_in: Any, a: Any, w: Any, step: int, activate: Any, start: int, stop: int) -> None:
+    twice = np.empty(a.shape[1], a.dtype)  # memory of its own, which ours never has
+    for row in range(start, stop):
+        for j in range(a.shape[1]):
+            twice[j] = a_in[row, j] + a_in[row, j]
+        a[row] = twice * w[row]
+
+
+class Doubled(bl.Layer):
+    """Its kernel makes arrays, and expressions over whole ones."""
+
+    kernel = Kernel(_doubled, lambda *arguments: None)
+
+    def forward(self, work: Any, i: int, moment: Any) -> None:
+        np.multiply(work.a[i], 2.0, out=work.a[i + 1])
+
+
+@pytest.mark.torture
+def test_a_kernel_of_ones_own_may_make_arrays() -> None:
+    agree(network(bl.Dense(4, "tanh"), Doubled(), bl.Dense(2)), X)
+
+
 # ── estimators ─────────────────────────────────────────────────────────────────────────────────────────────
 def fitted(**settings: Any) -> bl.MLPClassifier:
     model = bl.MLPClassifier((8,), max_iter=2, random_state=0, **settings)
