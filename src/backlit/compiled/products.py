@@ -42,12 +42,16 @@ FAR: Final = 2**10
 #: Rows of C that pass all panels before the next ones do: their part of A stays in the second cache.
 BLOCK: Final = 20 * TALL
 
+#: Numbers of a gradient that stay in a cache.
+GRADIENTS: Final = 2**15
+
 
 class Room(NamedTuple):
     """Room for parts of both factors, a thread's own."""
 
     panels: Array  # of B, (PANELS / (DEPTH · a panel's width), DEPTH · WIDTH vectors)
     rows: Array  # of A, turned, in tiles: BLOCK · DEPTH numbers, and a vector more
+    gradients: Array  # (GRADIENTS,): of some rows of a parameter, on their way to the optimiser
 
 
 def room_for_products(dtype: Any) -> Room:
@@ -57,7 +61,8 @@ def room_for_products(dtype: Any) -> Room:
     memory = np.empty(PANELS + rows + VECTOR, np.uint8)
     begin = -memory.ctypes.data % VECTOR
     numbers: Array = memory[begin : begin + PANELS + rows].view(dtype)
-    return Room(numbers[: PANELS // size].reshape(-1, DEPTH * WIDTH * VECTOR // size), numbers[PANELS // size :])
+    panels = numbers[: PANELS // size].reshape(-1, DEPTH * WIDTH * VECTOR // size)
+    return Room(panels, numbers[PANELS // size :], np.empty(GRADIENTS, dtype))
 
 
 # Numba compiles a function anew for every number that is written out where it is called: these have a type alone.
