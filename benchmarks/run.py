@@ -131,7 +131,7 @@ def main() -> int:
 
 def estimators(quick: bool) -> str:
     limit = ["--seconds", "5"] if quick else []
-    small = ["--only", "digits", "breast_cancer", "diabetes"]
+    small = ["--only", "digits", "breast_cancer", "diabetes", "diabetes, lbfgs"]
     return (
         'As they are, with `engine="auto"`, which leaves runs of about a second to the reference engine:\n\n'
         f"{script('estimators.py', *limit)}\n"

@@ -162,12 +162,13 @@ def _shift_backward(
                 delta_in[row, j] = delta[row, j]
 
 
-def _shift_gradient(chain: Any, i: int, part: int, a_in: Any, delta: Any, start: int, stop: int) -> None:
-    p = chain.layers[i, PARAMETERS]
+def _shift_gradient(
+    chain: Any, i: int, part: int, a_in: Any, delta: Any, start: int, stop: int, out: Any
+) -> None:  # fmt: skip
     for j in range(start, stop):
-        chain.sums[p + j] = 0
+        out[j - start] = 0
         for row in range(delta.shape[0]):
-            chain.sums[p + j] += delta[row, j]
+            out[j - start] += delta[row, j]
 
 
 def _shift_remember(chain: Any, i: int, n: int) -> None:

@@ -43,7 +43,7 @@ class Chain(NamedTuple):
     settings: Array  # (layers, largest number of settings)
     first_learning: int  # nobody needs delta below this layer
     remembers: bool  # whether there are buffers
-    parts: Array  # (parameters, 6), in the columns below
+    parts: Array  # (parameters, 7), in the columns below
     memory: Array  # a, delta and room of every layer
     first: Array  # (1,): the number of the first row at work in its batch
     room: Room  # each thread's own
@@ -63,8 +63,9 @@ class Chain(NamedTuple):
 
 
 #: The columns of `Chain.parts`: where a parameter stands in the vector, whether it is a weight, the layer, its number
-#: in the layer, and how many numbers a row of it has (one, where it has a single axis).
-START, STOP, IS_WEIGHT, LAYER, PART, ROW = range(6)
+#: in the layer, how many numbers a row of it has (one, where it has a single axis), and whether its gradient is left by
+#: the backward pass.
+START, STOP, IS_WEIGHT, LAYER, PART, ROW, LEFT = range(7)
 
 
 class Rule(NamedTuple):

@@ -113,13 +113,15 @@ def chain_of(net: Network, X: Any, n: int, plan: Plan) -> Chain:
 def _parts(net: Network) -> Array:
     """Every parameter as numbers: see `chain.START`."""
     parameters = net.parameters
-    parts = np.empty((len(parameters.names), 6), np.int64)
+    parts = np.empty((len(parameters.names), 7), np.int64)
     number: dict[str, int] = {}
     for k, name in enumerate(parameters.names):
         layer, where, shape = name.split(".")[0], parameters.slice(name), parameters.view(name).shape
         number[layer] = number.get(layer, -1) + 1
         row = 1 if len(shape) == 1 else where.stop - where.start if not shape else math.prod(shape[1:])
-        parts[k] = where.start, where.stop, name in parameters.weight_names, int(layer), number[layer], row
+        kernel: Any = net.layers[int(layer)].kernel
+        about = name in parameters.weight_names, int(layer), number[layer], row, kernel.gradient is None
+        parts[k] = where.start, where.stop, *about
     return parts
 
 

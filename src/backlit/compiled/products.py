@@ -43,12 +43,16 @@ FAR: Final = 2**10
 #: Rows of C that pass all panels before the next ones do: their part of A stays in the second cache.
 BLOCK: Final = 20 * TALL
 
+#: Numbers of a gradient that stay in a cache.
+GRADIENTS: Final = 2**15
+
 
 class Room(NamedTuple):
     """Room for parts of both factors, a thread's own."""
 
     panels: Array  # of B, (PANELS / (DEPTH · a panel's width), DEPTH · WIDTH vectors)
     rows: Array  # of A, turned, in tiles: BLOCK · DEPTH numbers, and a vector more
+    gradients: Array  # (GRADIENTS,): of some rows of a parameter, on their way to the optimiser
 
 
 def room_for_products(dtype: Any) -> Room:
@@ -56,7 +60,8 @@ def room_for_products(dtype: Any) -> Room:
     size = np.dtype(dtype).itemsize
     panels = PANELS // size
     numbers = numbers_in_vectors(panels + BLOCK * DEPTH + VECTOR // size, dtype)
-    return Room(numbers[:panels].reshape(-1, PANEL // size), numbers[panels:])
+    made = numbers[:panels].reshape(-1, PANEL // size)
+    return Room(made, numbers[panels:], np.empty(GRADIENTS, dtype))
 
 
 def numbers_in_vectors(count: int, dtype: Any) -> Array:

@@ -80,7 +80,7 @@ def _take_step(plan: Plan, *, summed: bool = False) -> Any:
 
     def take_step(
         chain: Chain, team: Team, rule: Rule, a_0: Array, loss_sum: float, weight: float, rate: float, step: int,
-        limit: float,
+        limit: float, keep: bool,
     ) -> Any:  # fmt: skip
         n = a_0.shape[0]
         pieces = 0
@@ -99,7 +99,7 @@ def _take_step(plan: Plan, *, summed: bool = False) -> Any:
             chain.sums[-2], chain.sums[-1] = loss_sum, weight
             if moves and chain.remembers:
                 remember(chain, n)
-        gradients(chain, team, rule, a_0, weight, rate, step + 1, moves)
+        gradients(chain, team, rule, a_0, weight, rate, step + 1, moves, keep)
         wait(team)
         return loss
 
@@ -158,7 +158,8 @@ def steps_for(plan: Plan) -> Callable[..., int]:
                 _load(data, rows, batch, chain.stored, team)
             a_0 = batch.a[:n]
             loss_sum, weight = sums_of_rows(chain, team, a_0, batch.y[:n], batch.weight[:n], step + i)
-            loss = take_step(chain, team, rule, a_0, loss_sum, weight, rates[i], step + i, limit)
+            last = i + 1 == rates.size  # whose gradients are left to look at
+            loss = take_step(chain, team, rule, a_0, loss_sum, weight, rates[i], step + i, limit, last)
             if team.place == 0:
                 losses[i], weights[i] = loss, weight
             if not loss <= limit:  # NaN is not below anything
@@ -197,6 +198,6 @@ def halves_for(plan: Plan) -> tuple[Callable[..., None], Callable[..., float]]:
     ) -> float:
         """The step of a batch of n rows, of the sums in `chain.sums`; returns the loss before it."""
         chain = refer(chain)
-        return float(take_step(chain, team, rule, batch.a[:n], chain.sums[-2], chain.sums[-1], rate, step, limit))
+        return float(take_step(chain, team, rule, batch.a[:n], chain.sums[-2], chain.sums[-1], rate, step, limit, True))
 
     return kept(shard_sums, plan), kept(whole_step, plan)

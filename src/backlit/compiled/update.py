@@ -7,19 +7,21 @@ from typing import Any, Final
 
 from ..kinds.kernel import DELTA, INPUTS, KERNEL, OUTPUTS, A, matrix
 from ..parameters import Array
-from .chain import IS_WEIGHT, LAYER, PART, ROW, START, STOP, Chain, Rule
+from .chain import IS_WEIGHT, LAYER, LEFT, PART, ROW, START, STOP, Chain, Rule
 from .math import compiled
 from .passes import ROWS, one_compiled
 from .plan import Plan
+from .products import GRADIENTS, SMALL
 from .stored import are_stored
 from .team import Team, share, wait
+from .vectors import placed
 
 #: Numbers of a parameter that are worked on at once, in rows a multiple of the heights of a tile: the optimiser comes
 #: while their gradient is still in a cache, and the panels of delta are made for many rows at once. LINE is the least
 #: that is worth another thread.
 BLOCK, TALL, LINE = 2**20, 24, 2**10
 
-#: Where a batch is one row, and nothing has to be made for many rows: they stay in the first cache.
+#: Where delta is small, so that nothing is made of it for many rows: then they stay in the first cache.
 NEAR: Final = 2**12
 
 #: Sums over the whole vector are made of sums over pieces of it, each of so many sums at once.
@@ -27,12 +29,12 @@ PIECE: Final = 2**13
 PARALLEL: Final = 2**8
 
 
-def _no_gradient(chain: Chain, i: int, part: int, a_in: Array, delta: Array, start: int, stop: int) -> None:
+def _no_gradient(chain: Chain, i: int, part: int, a_in: Array, delta: Array, start: int, stop: int, out: Array) -> None:
     """In the place of `gradient`, for a layer without, or whose `backward` leaves it."""
 
 
 def _no_layers_gradient(
-    kernel: int, chain: Chain, i: int, part: int, a_in: Array, delta: Array, start: int, stop: int
+    kernel: int, chain: Chain, i: int, part: int, a_in: Array, delta: Array, start: int, stop: int, out: Array
 ) -> None:
     """In the place of the layers' gradients, where these are there."""
 
@@ -106,7 +108,7 @@ def layer_gradient_for(plan: Plan) -> Any:
     """The gradients of one parameter, some rows of it, by the layer that it belongs to."""
     return one_compiled(
         [compiled(kernel.gradient or _no_gradient) for kernel in plan.kernels],
-        "chain, i, part, a_in, delta, start, stop",
+        "chain, i, part, a_in, delta, start, stop, out",
     )
 
 
@@ -123,7 +125,8 @@ def gradients_alone(plan: Plan) -> Any:
             a_in = matrix(chain.memory, chain.layers[i - 1, A], n, layer[INPUTS]) if i > 0 else a_0
             delta = matrix(chain.memory, layer[DELTA], n, layer[OUTPUTS])
             rows = (part[STOP] - part[START]) // part[ROW]
-            layer_gradient(layer[KERNEL], chain, i, part[PART], a_in, delta, 0, rows)
+            out = chain.sums[part[START] : part[STOP]]
+            layer_gradient(layer[KERNEL], chain, i, part[PART], a_in, delta, 0, rows, out)
 
     return compiled(gradients)
 
@@ -141,9 +144,12 @@ def gradients_and_update(plan: Plan, *, summed: bool = False) -> Any:
     )
 
     def gradients(
-        chain: Chain, team: Team, rule: Rule, a_0: Array, weight: float, rate: float, t: int, moves: bool
+        chain: Chain, team: Team, rule: Rule, a_0: Array, weight: float, rate: float, t: int, moves: bool, keep: bool
     ) -> None:
-        """The team member's rows of every parameter: its gradient, and where the step is taken the step."""
+        """The team member's rows of every parameter: its gradient, and where the step is taken the step.
+
+        Gradients that are not to be kept may never leave the cache.
+        """
         n, real = a_0.shape[0], chain.values.dtype.type
         values, sums = chain.values, chain.sums
         penalised, clipped = penalises and (chain.l1 > 0.0 or chain.l2 > 0.0), clips and rule.clip_norm < math.inf
@@ -162,27 +168,33 @@ def gradients_and_update(plan: Plan, *, summed: bool = False) -> Any:
             a_in = matrix(chain.memory, chain.layers[i - 1, A], n, layer[INPUTS]) if i > 0 else a_0
             delta = matrix(chain.memory, layer[DELTA], n, layer[OUTPUTS])
             first, stop = share((part[STOP] - begin) // row, max(ROWS, LINE // row), team)
-            height = max((NEAR if chain.single_rows else BLOCK) // row, TALL) // TALL * TALL
+            near = delta.size * delta.itemsize <= SMALL
+            height = max((NEAR if near else BLOCK) // row, TALL) // TALL * TALL
             # of sparse rows all stored numbers are gone through each time: that is once
             once = i == 0 and are_stored(chain.stored)
             if once:
-                layer_gradient(layer[KERNEL], chain, i, part[PART], a_in, delta, first, stop)
+                out = sums[begin + first * row : begin + stop * row]
+                layer_gradient(layer[KERNEL], chain, i, part[PART], a_in, delta, first, stop, out)
+            aside = moves and near and not (summed or keep or later or once or part[LEFT] == 1)
             for top in range(first, stop, height):
                 bottom = min(top + height, stop)
                 start, end = begin + top * row, begin + bottom * row
+                out = sums[start:end]
+                if aside and end - start <= GRADIENTS:
+                    out = chain.room.gradients[: end - start]
                 if not once:
-                    layer_gradient(layer[KERNEL], chain, i, part[PART], a_in, delta, top, bottom)
+                    layer_gradient(layer[KERNEL], chain, i, part[PART], a_in, delta, top, bottom, out)
                 if weight <= 0.0:  # a batch in which no row counts teaches nothing
-                    sums[start:end] = 0
+                    out[:] = 0
                 if penalised and is_weight:
-                    _penalised(values[start:end], sums[start:end], scale, l1, l2)
+                    _penalised(values[start:end], out, scale, l1, l2)
                 elif penalised or clipped or not moves:
-                    for place in range(start, end):
-                        sums[place] *= scale
+                    for place in range(out.size):
+                        out[place] *= scale
                 if moves and not later:
                     update(
-                        rule.kind, values, sums[: values.size], rule.slots, start, end, left, rate, t, is_weight,
-                        rule.settings,
+                        rule.kind, values, placed(out, start, values.size), rule.slots, start, end, left, rate, t,
+                        is_weight, rule.settings,
                     )  # fmt: skip
         if clipped:
             norm = _norm(chain, team)

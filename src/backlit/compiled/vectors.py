@@ -138,6 +138,22 @@ def read_as(typing: Any, array: Any, like: Any) -> Any:
 
 
 @instruction
+def placed(typing: Any, part: Any, start: Any, size: Any) -> Any:
+    """A vector of that size, of which only the part is there that stands from `start` on."""
+    made = types.Array(part.dtype, 1, "C")
+
+    def generate(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
+        array, place, count = arguments
+        address = address_of(context, builder, signature.args[0], array, builder.neg(place))
+        vector = context.make_array(made)(context, builder)
+        item = ir.Constant(count.type, part.dtype.bitwidth // 8)
+        populate_array(vector, address, (count,), (item,), item, meminfo=None)  # type: ignore[no-untyped-call]
+        return vector._getvalue()
+
+    return made(part, types.intp, types.intp), generate
+
+
+@instruction
 def same_bits(typing: Any, number: Any, like: Any) -> Any:
     """The bits of a number as one of another type."""
 

@@ -126,7 +126,8 @@ def whole_for(plan: Plan) -> Callable[..., float]:
             height = max(BLOCK // row, TALL) // TALL * TALL
             for top in range(first, stop, height):
                 bottom = min(top + height, stop)
-                layer_gradient(layer[KERNEL], chain, i, part[PART], a_in, delta, top, bottom)
+                out = sums[begin + top * row : begin + bottom * row]
+                layer_gradient(layer[KERNEL], chain, i, part[PART], a_in, delta, top, bottom, out)
                 if fresh:
                     for place in range(begin + top * row, begin + bottom * row):
                         total[place] = sums[place]

@@ -318,16 +318,12 @@ def _backward(
         multiply_right_transposed(delta[start:stop], W, delta_in[start:stop], chain)
 
 
-def _gradient(chain: Any, i: int, part: int, a_in: Array, delta: Array, start: int, stop: int) -> None:
-    layer = chain.layers[i]
-    inputs, units, place = layer[INPUTS], layer[OUTPUTS], layer[PARAMETERS]
+def _gradient(chain: Any, i: int, part: int, a_in: Array, delta: Array, start: int, stop: int, out: Array) -> None:
     # dL/dW = a_inᵀ delta, dL/db = Σ_rows delta
     if part == 0:
-        dW = matrix(chain.sums, place + start * units, stop - start, units)
-        multiply_input_transposed(chain, i, a_in, start, delta, dW)
+        multiply_input_transposed(chain, i, a_in, start, delta, matrix(out, 0, stop - start, chain.layers[i, OUTPUTS]))
     else:
-        b = place + inputs * units
-        add_rows(delta, start, chain.sums[b + start : b + stop])
+        add_rows(delta, start, out)
 
 
 Dense.kernel = Kernel(_forward, _backward, _gradient, takes_sparse=True)

@@ -50,9 +50,10 @@ class Kernel:
         Where something `below` needs it, fill rows of delta_in = dL/da_in. `delta` is dL/da, or dL/dz already where
         `slopes` is False (an output that is a pair with its loss); ``times_slope(chain.layers[i, ACTIVATION], z, a,
         delta)`` makes one of the other.
-    gradient : callable (chain, i, part, a_in, delta, start, stop), or None
-        Fill rows of the gradient of the layer's parameter number `part`, in `chain.sums`; of a parameter with one axis,
-        numbers. `delta` is as `backward` left it.
+    gradient : callable (chain, i, part, a_in, delta, start, stop, out), or None
+        Fill `out`, shape (k,), with rows of the gradient of the layer's parameter number `part`, one after the other;
+        of a parameter with one axis, with numbers. `delta` is as `backward` left it. With None, `backward` has left
+        the gradients of all parameters in `chain.sums`.
     remember : callable (chain, i, n), or None
         Update the buffers after a step on n rows.
     inference : callable, or None

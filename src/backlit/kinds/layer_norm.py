@@ -233,15 +233,14 @@ def _backward(
             delta_in[row, j] = (gamma[j] * delta[row, j] - mean - x_hat[row, j] * product) / sigma[row]
 
 
-def _gradient(chain: Any, i: int, part: int, a_in: Array, delta: Array, start: int, stop: int) -> None:
+def _gradient(chain: Any, i: int, part: int, a_in: Array, delta: Array, start: int, stop: int, out: Array) -> None:
     n, units = delta.shape
-    place = chain.layers[i, PARAMETERS] + part * units
     # dL/dγ = Σ_rows x̂ ⊙ dL/da, dL/dβ = Σ_rows dL/da
     if part == 0:
         x_hat = matrix(chain.memory, chain.layers[i, ROOM], n, units)
-        add_products(x_hat, delta, start, chain.sums[place + start : place + stop])
+        add_products(x_hat, delta, start, out)
     else:
-        add_rows(delta, start, chain.sums[place + start : place + stop])
+        add_rows(delta, start, out)
 
 
 LayerNorm.kernel = Kernel(_forward, _backward, _gradient)

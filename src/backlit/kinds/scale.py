@@ -145,10 +145,9 @@ def _backward(
                 delta_in[row, j] = delta[row, j] * s[j]
 
 
-def _gradient(chain: Any, i: int, part: int, a_in: Array, delta: Array, start: int, stop: int) -> None:
-    place = chain.layers[i, PARAMETERS]
+def _gradient(chain: Any, i: int, part: int, a_in: Array, delta: Array, start: int, stop: int, out: Array) -> None:
     # dL/ds = Σ_rows a_in ⊙ dL/da
-    add_products(a_in, delta, start, chain.sums[place + start : place + stop])
+    add_products(a_in, delta, start, out)
 
 
 Scale.kernel = Kernel(_forward, _backward, _gradient)
