@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 import backlit as bl
-from backlit import Dense, Dropout, Network
+from backlit import Dense, Dropout, Network, NumericEmbedding
 from backlit.data.learning import learn_table, new_model
 from backlit.data.members import (
     Rows,
@@ -94,6 +94,29 @@ def test_the_one_network_gives_the_mean_z_of_its_members(hidden: tuple[int, ...]
     assert one.forward(X) == pytest.approx(np.exp(z) / np.exp(z).sum(axis=1, keepdims=True), rel=1e-12)
     assert one.loss_function is networks[0].loss_function
     assert [layer.units for layer in one.layers if isinstance(layer, Dense)] == [*(3 * u for u in hidden), 3]
+
+
+@pytest.mark.parametrize("columns", [None, 1, 3])
+@pytest.mark.parametrize("hidden", [(), (5,), (4, 4)])
+def test_the_one_network_reads_each_members_own_waves(hidden: tuple[int, ...], columns: int | None) -> None:
+    layers = [
+        NumericEmbedding(2, frequencies=3, scale=0.8, columns=columns), Dropout(0.1),
+        *(Dense(units, "tanh") for units in hidden), Dense(3, "softmax"),
+    ]  # fmt: skip
+    networks = [Network(layers, inputs=4, loss="cross_entropy", dtype="float64", seed=seed) for seed in (3, 4, 5)]
+    X, y = np.random.default_rng(1).normal(size=(7, 4)), np.arange(7) % 3
+    one = merged(networks)
+    z = np.mean([with_output(net, "identity").forward(X) for net in networks], axis=0)
+    assert with_output(one, "identity").forward(X) == pytest.approx(z, rel=1e-12)
+    assert one.layers[0].size == 6  # type: ignore[attr-defined]
+    assert bl.check_gradients(one, X, y).ok
+
+
+@pytest.mark.parametrize("layer", [bl.LayerNorm(), bl.BatchNorm(), bl.Scale(), NumericEmbedding()], ids=repr)
+def test_other_layers_that_learn_are_refused(layer: Any) -> None:
+    networks = [Network([Dense(2), layer, Dense(1)], inputs=2, seed=seed) for seed in (0, 1)]
+    with pytest.raises(ConfigurationError, match=r"besides Dense learn nothing, and layer 1 is"):
+        merged(networks)
 
 
 def test_dropout_stays_between_the_merged_layers() -> None:
