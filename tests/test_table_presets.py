@@ -14,6 +14,7 @@ import pytest
 import backlit as bl
 from backlit.cli import run
 from backlit.data.model import TableModel
+from backlit.data.recipe import EMBEDDED
 from backlit.exceptions import ConfigurationError, ModelFileError
 
 
@@ -53,6 +54,30 @@ def test_by_default_several_networks_predict_as_one(capsys: pytest.CaptureFixtur
     command(capsys, "explain", "m", "t.csv", "--row", "1", "--weight", "0.weight[0,39]")
     command(capsys, "export", "m", "--format", "onnx", "--out", "m.onnx")
     command(capsys, "export", "m", "--format", "numpy", "--out", "m.py")
+
+
+def test_numbers_that_act_by_steps_are_embedded(capsys: pytest.CaptureFixture[str]) -> None:
+    x = np.linspace(-1.0, 1.0, 200)
+    frame = pl.DataFrame({"x": x, "kind": ["a", "b"] * 100, "y": np.floor(4.0 * x) % 2.0})
+    few = ["--task", "regression", "--epochs", "100", "--hidden", "16", "--learning-rate", "0.02"]
+    frame.write_csv("t.csv")
+    out, _ = command(capsys, "train", "t.csv", "--target", "y", "--out", "m", *few)
+    assert "with cosines beside them (NumericEmbedding)" in out
+    first = bl.load("m").network.layers[0]
+    assert isinstance(first, bl.NumericEmbedding)
+    assert (first.embedded, first.inputs, first.size) == (1, 3, 5 * EMBEDDED)
+    out, _ = command(capsys, "evaluate", "m", "t.csv", "--json")
+    assert json.loads(out)["test"]["r2"] > 0.6
+    command(capsys, "check", "m", "t.csv", "--rows", "20")
+    out, _ = command(capsys, "explain", "m", "t.csv", "--row", "1", "--weight", "0.frequency[0,79]")
+    assert "0.frequency[0, 79]: where its gradient comes from" in out
+    out, _ = command(capsys, "inspect", "t.csv", "--model", "m", "--json")
+    effects = {column["name"]: column for column in json.loads(out)["effects"]["columns"]}
+    assert effects["x"]["permuted"] > 10 * abs(effects["kind"]["permuted"])
+    command(capsys, "export", "m", "--format", "onnx", "--out", "m.onnx")
+    command(capsys, "export", "m", "--format", "numpy", "--out", "m.py")
+    out, _ = command(capsys, "train", "t.csv", "--target", "y", "--preset", "fast", *few)
+    assert "NumericEmbedding" not in out
 
 
 def test_presets(capsys: pytest.CaptureFixture[str]) -> None:

@@ -214,8 +214,6 @@ def _facts(model: TableModel, learnt: Learnt, rows_val: int, recipe: Recipe, *, 
     if learnt.members > 1:
         layers = "-".join(map(str, recipe.hidden))
         found["members"] = f"{learnt.members} networks of {layers} hidden units that predict together, as one network"
-    first = model.network.layers[0]
-    if isinstance(first, NumericEmbedding):
-        told = f"{first.size} numbers of waves beside each of {first.embedded} inputs, better on rows not learnt from"
-        found["embedding"] = told
+    if isinstance(model.network.layers[0], NumericEmbedding):
+        found["numbers"] = "with cosines beside them (NumericEmbedding), which was better on rows not learnt from"
     return found
