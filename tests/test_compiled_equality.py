@@ -51,6 +51,7 @@ LAYERS = {
     "BatchNorm": bl.BatchNorm(0.7, epsilon=0.1),
     "LayerNorm": bl.LayerNorm(epsilon=0.1),
     "Scale": bl.Scale("scaled_normal"),
+    "NumericEmbedding": bl.NumericEmbedding(2, frequencies=5, scale=0.7, columns=3),
 }
 PENALTIES: dict[str, dict[str, Any]] = {
     "none": {},

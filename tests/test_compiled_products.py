@@ -55,6 +55,12 @@ def tanh(x: Any, y: Any) -> None:
         y[i] = numbers.tanh(x[i])
 
 
+@compiled
+def turns(x: Any, cosine: Any, sine: Any) -> None:
+    for i in range(x.size):
+        cosine[i], sine[i] = numbers.cos_turns(x[i]), numbers.sin_turns(x[i])
+
+
 # around the widths of a vector (8, 16) and of two, the rows of tiles, few rows (16), a panel's depth (256), a block of
 # rows (240)
 SHAPES = [
@@ -169,3 +175,15 @@ def test_exponentials_of_the_ends_of_the_numbers(function: Any, numpy: Any) -> N
     function(x, y)
     with np.errstate(over="ignore"):
         np.testing.assert_allclose(y, numpy(x), rtol=3e-7)
+
+
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+def test_sine_and_cosine_of_turns(dtype: str) -> None:
+    x = np.concatenate([np.linspace(-1.5, 1.5, 24_001), [0.0, 1e-6, -1e-6, 2.0**23, -(2.0**23) - 1, 3e9]]).astype(dtype)
+    found = np.empty((2, x.size), dtype)
+    turns(x, found[0], found[1])
+    rest = 2.0 * np.pi * (x.astype("longdouble") - np.rint(x.astype("longdouble")))
+    expected = np.stack([np.cos(rest), np.sin(rest)])
+    assert np.abs(found - expected).max() < 2.0 * np.finfo(dtype).eps
+    turns(np.array([np.inf, -np.inf, np.nan], dtype), found[0], found[1])
+    assert np.isnan(found[:, :3]).all()

@@ -49,7 +49,8 @@ def job(dtype: str, rule: str, n_threads: int) -> Job:
     """Every layer that the engine knows, with batches of 20 rows and a last one of 7."""
     optimizer, penalties = RULES[rule]
     layers = [
-        bl.Scale("scaled_normal"), bl.Dense(37, "relu"), bl.Dropout(0.3), bl.BatchNorm(),
+        bl.Scale("scaled_normal"), bl.NumericEmbedding(scale=0.5, columns=13), bl.Dense(37, "relu"), bl.Dropout(0.3),
+        bl.BatchNorm(),
         bl.Dense(21, "tanh", bias=False), bl.LayerNorm(), bl.Dense(3, "softmax"),
     ]  # fmt: skip
     net = bl.Network(layers, inputs=19, loss="cross_entropy", dtype=dtype, seed=3, **penalties)

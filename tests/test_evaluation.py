@@ -158,15 +158,21 @@ def test_a_network_is_shown_layer_by_layer() -> None:
     ("kind", "settings", "message"),
     [
         *((kind, {"initial": -1.0}, "initial must be a finite number above 0, received -1.0") for kind in (
-            bl.StepDecay, bl.ExponentialDecay, bl.InverseDecay, bl.CosineDecay)),
+            bl.StepDecay, bl.ExponentialDecay, bl.InverseDecay, bl.CosineDecay, bl.FlatCosine, bl.CosineCycles)),
         (bl.StepDecay, {"every": 0.0}, "every must be a finite number above 0, received 0.0"),
         (bl.InverseDecay, {"rate": -0.5}, "rate must be a finite number of at least 0, received -0.5"),
         (bl.CosineDecay, {"final": -0.5}, "final must be a finite number of at least 0, received -0.5"),
         (bl.CosineDecay, {"warmup": -2}, "warmup must be a finite number of at least 0, received -2"),
+        (bl.FlatCosine, {"epochs": 0}, "epochs must be a finite number above 0, received 0"),
+        (bl.FlatCosine, {"final": -0.5}, "final must be a finite number of at least 0, received -0.5"),
+        (bl.FlatCosine, {"flat": 1.0}, "flat must be a part of the epochs, from 0 to less than 1, received 1.0"),
+        (bl.FlatCosine, {"flat": -0.1}, "flat must be a finite number of at least 0, received -0.1"),
+        (bl.CosineCycles, {"cycles": 0}, "cycles must be a whole number of at least 1, received 0"),
+        (bl.CosineCycles, {"cycles": 31}, "cycles must be at most 30, received 31"),
     ],
 )  # fmt: skip
 def test_a_schedule_says_which_setting_is_wrong(kind: type, settings: dict[str, float], message: str) -> None:
-    more = {"epochs": 5} if kind is bl.CosineDecay else {}
+    more = {"epochs": 5} if kind in (bl.CosineDecay, bl.FlatCosine, bl.CosineCycles) else {}
     with pytest.raises(bl.BacklitError) as caught:
         kind(**{"initial": 0.1, **more, **settings})
     assert str(caught.value) == message

@@ -176,7 +176,7 @@ def test_every_loss(loss: Loss, activation: str, outputs: int, bare: Callable[..
 
 
 #: What schedules take besides the initial rate.
-MORE: dict[str, dict[str, float]] = {"CosineDecay": {"epochs": 20}}
+MORE: dict[str, dict[str, float]] = {key: {"epochs": 20} for key in ("CosineDecay", "FlatCosine", "CosineCycles")}
 
 OPTIMIZER_CASES = [
     *(kind(0.01) for kind in OPTIMIZERS.values()),

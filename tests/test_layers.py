@@ -255,6 +255,8 @@ DESCRIBED: list[bl.Layer] = [
     bl.BatchNorm(0.8, epsilon=1e-3),
     bl.LayerNorm(1e-3),
     bl.Scale("scaled_normal"),
+    bl.NumericEmbedding(2, frequencies=5, scale=0.7, columns=3),
+    bl.NumericEmbedding(),
 ]
 
 

@@ -62,7 +62,7 @@ def recorded(
 
 
 #: What schedules take besides the initial rate.
-MORE: dict[str, dict[str, float]] = {"CosineDecay": {"epochs": 4}}
+MORE: dict[str, dict[str, float]] = {key: {"epochs": 4} for key in ("CosineDecay", "FlatCosine", "CosineCycles")}
 
 OPTIMIZERS: list[Any] = [
     *(kind(0.01) for kind in ALL_OPTIMIZERS.values()),

@@ -8,11 +8,12 @@ import numpy as np
 import pytest
 
 import backlit as bl
-from backlit import Dense, Dropout, Network
-from backlit.data.learning import learn_table, new_model
+from backlit import Dense, Dropout, Network, NumericEmbedding
+from backlit.data.learning import learn_table, network_maker, new_model
 from backlit.data.members import (
     Rows,
     Running,
+    is_better,
     member_seed,
     optimizer_of,
     row_losses,
@@ -21,7 +22,7 @@ from backlit.data.members import (
     watched_rows,
 )
 from backlit.data.merging import merged, with_output
-from backlit.data.recipe import PRESETS, Recipe, recipe_for
+from backlit.data.recipe import EMBEDDED, PRESETS, Recipe, recipe_for
 from backlit.data.split import fold_numbers
 from backlit.exceptions import ConfigurationError, ShapeError
 from backlit.training.history import History
@@ -94,6 +95,29 @@ def test_the_one_network_gives_the_mean_z_of_its_members(hidden: tuple[int, ...]
     assert one.forward(X) == pytest.approx(np.exp(z) / np.exp(z).sum(axis=1, keepdims=True), rel=1e-12)
     assert one.loss_function is networks[0].loss_function
     assert [layer.units for layer in one.layers if isinstance(layer, Dense)] == [*(3 * u for u in hidden), 3]
+
+
+@pytest.mark.parametrize("columns", [None, 1, 3])
+@pytest.mark.parametrize("hidden", [(), (5,), (4, 4)])
+def test_the_one_network_reads_each_members_own_waves(hidden: tuple[int, ...], columns: int | None) -> None:
+    layers = [
+        NumericEmbedding(2, frequencies=3, scale=0.8, columns=columns), Dropout(0.1),
+        *(Dense(units, "tanh") for units in hidden), Dense(3, "softmax"),
+    ]  # fmt: skip
+    networks = [Network(layers, inputs=4, loss="cross_entropy", dtype="float64", seed=seed) for seed in (3, 4, 5)]
+    X, y = np.random.default_rng(1).normal(size=(7, 4)), np.arange(7) % 3
+    one = merged(networks)
+    z = np.mean([with_output(net, "identity").forward(X) for net in networks], axis=0)
+    assert with_output(one, "identity").forward(X) == pytest.approx(z, rel=1e-12)
+    assert one.layers[0].size == 6  # type: ignore[attr-defined]
+    assert bl.check_gradients(one, X, y).ok
+
+
+@pytest.mark.parametrize("layer", [bl.LayerNorm(), bl.BatchNorm(), bl.Scale(), NumericEmbedding()], ids=repr)
+def test_other_layers_that_learn_are_refused(layer: Any) -> None:
+    networks = [Network([Dense(2), layer, Dense(1)], inputs=2, seed=seed) for seed in (0, 1)]
+    with pytest.raises(ConfigurationError, match=r"besides Dense learn nothing, and layer 1 is"):
+        merged(networks)
 
 
 def test_dropout_stays_between_the_merged_layers() -> None:
@@ -197,6 +221,86 @@ def test_the_learning_rate_falls_to_nothing_and_adamw_decays() -> None:
     assert optimizer.learning_rate(10.0) == 0.0
     assert optimizer.weight_decay == 0.1
     assert isinstance(optimizer_of(recipe(optimizer="sgd")), bl.SGD)
+
+
+# ── numbers embedded, where that is better ───────────────────────────────────────────────────────────────────
+def steps(n: int = 160, *, classes: bool = False) -> Rows:
+    """A value, or a class, that changes eight times."""
+    x = np.linspace(-1.0, 1.0, n, dtype=np.float32)[:, None]
+    y = np.floor(4.0 * x[:, 0]) % 2.0
+    return Rows(x, y.astype(np.int64) if classes else y - 0.5, classes=classes)
+
+
+def plain_and_embedded(given: Recipe, *, classes: bool) -> list[Any]:
+    outputs = 2 if classes else 1
+    return [network_maker(1, outputs, given, classes=classes, columns=columns) for columns in (0, 1)]
+
+
+@pytest.mark.parametrize("classes", [False, True])
+def test_the_better_kind_is_found_on_the_first_fold(classes: bool) -> None:
+    given = recipe(members=2, folds=2, hidden=(16,), activation="relu", epochs=80, embedded=3)
+    plain, embedded = plain_and_embedded(given, classes=classes)
+    data = steps(classes=classes)
+    trained = train_members(plain, data, given, 0, QUIET, tried=embedded)
+    assert isinstance(trained.network.layers[0], NumericEmbedding)
+    assert (trained.network.layers[0].size, trained.members) == (6, 2)
+    alone = train_members(embedded, data, given, 0, QUIET)  # the networks are those of the kind by itself
+    assert (trained.network.parameters.values == alone.network.parameters.values).all()
+    assert (trained.unseen == alone.unseen).all()
+    other = train_members(plain, data, given, 0, QUIET)
+    assert not isinstance(other.network.layers[0], NumericEmbedding)
+    first = [row_losses(t.unseen, data.y) if classes else (t.unseen[:, 0] - data.y) ** 2 for t in (trained, other)]
+    assert first[0].mean() < 0.5 * first[1].mean()
+    rng = np.random.default_rng(2)
+    chance = Rows(data.X, rng.integers(0, 2, 160) if classes else rng.normal(size=160), classes=classes)
+    kept, by_itself = (train_members(plain, chance, given, 0, QUIET, tried=kind) for kind in (embedded, None))
+    assert (kept.network.parameters.values == by_itself.network.parameters.values).all()
+
+
+def test_a_network_is_better_by_more_than_the_error_of_the_difference() -> None:
+    def says(*z: float) -> Network:
+        net = Network([Dense(1)], inputs=len(z), dtype="float64")
+        net.layers[0].weight = np.array(z)[:, None]  # type: ignore[attr-defined]
+        return net
+
+    X = np.eye(4)
+    y, weight = np.zeros(4), np.array([1.0, 1.0, 1.0, 3.0])
+    # losses ½ z²: gains of 1, 1, 1, 0, whose mean ¾ has the error √(3/16)/2 = 0.22
+    two = says(*[2.0**0.5] * 3, 1.0), says(0.0, 0.0, 0.0, 1.0)
+    assert is_better(two[1], two[0], X, y, None, classes=False)
+    assert not is_better(two[0], two[1], X, y, None, classes=False)
+    # gains of 1, 0, 0, 0: ¼, and the error is 0.22; of −1 in one of them, none at all
+    assert is_better(says(0.0, 1.0, 1.0, 1.0), says(2.0**0.5, 1.0, 1.0, 1.0), X, y, None, classes=False)
+    assert not is_better(says(0.0, 1.0, 1.0, 2.0**0.5), says(2.0**0.5, 1.0, 1.0, 1.0), X, y, None, classes=False)
+    assert not is_better(two[0], two[0], X, y, None, classes=False)
+    # the weights count: gains of 1, 0, 0, −1 ⅓
+    assert not is_better(says(0.0, 1.0, 1.0, 1.6), says(2.0**0.5, 1.0, 1.0, 1.5), X, y, weight, classes=False)
+
+
+def test_what_is_interrupted_is_not_compared() -> None:
+    given = recipe(members=2, folds=2, hidden=(16,), activation="relu", epochs=80, embedded=3)
+    plain, embedded = plain_and_embedded(given, classes=False)
+    for stop_at in (1, 2):
+        calls: list[Network] = []
+
+        def run(
+            net: Network, X: Any, y: Any, *, calls: Any = calls, stop_at: int = stop_at, **settings: Any
+        ) -> History:
+            calls.append(net)
+            history = bl.fit(net, X, y, **settings)
+            history.stopped = "interrupted in epoch 2" if len(calls) == stop_at else None
+            return history
+
+        running = Running(fit=run, progress=False, engine="reference")
+        trained = train_members(plain, steps(), given, 0, running, tried=embedded)
+        assert len(calls) == (1 if stop_at == 1 else 3)
+        assert not isinstance(trained.network.layers[0], NumericEmbedding)
+
+
+def test_which_tables_are_tried_both_ways() -> None:
+    assert recipe_for(166, 60, 2).embedded == recipe_for(5_000, 20, 1, "best").embedded == EMBEDDED > 0
+    assert recipe_for(166, 60, 2, "fast").embedded == recipe_for(99, 4, 2).embedded == 0
+    assert recipe_for(3_000_000, 60, 2).embedded == 0  # of a single network
 
 
 # ── recipes ──────────────────────────────────────────────────────────────────────────────────────────────────

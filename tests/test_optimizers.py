@@ -324,6 +324,16 @@ RATES: dict[str, tuple[Callable[[float], float], dict[float, float]]] = {
         bl.CosineDecay(1.0, epochs=6, warmup=2),
         {0.0: 0.0, 1.0: 0.5, 2.0: 1.0, 4.0: 0.5, 6.0: 0.0},
     ),
+    "flat cosine": (
+        bl.FlatCosine(1.0, epochs=8, flat=0.25, final=0.2),
+        {0.0: 1.0, 2.0: 1.0, 3.5: 0.6 + 0.2 * math.sqrt(2), 5.0: 0.6, 8.0: 0.2, 9.0: 0.2},
+    ),
+    # 1 + 15 t doubles from the start of a cycle to its end, and is √2 times that at its top
+    "cosine cycles": (
+        bl.CosineCycles(0.5, epochs=15),
+        {0.0: 0.0, 2**0.25 - 1: 0.25, 2**0.5 - 1: 0.5, 1.0: 0.0, 2**1.5 - 1: 0.5, 7.0: 0.0, 2**3.5 - 1: 0.5, 20.0: 0.0},
+    ),
+    "three cycles": (bl.CosineCycles(1.0, epochs=7, cycles=3), {3.0: 0.0, 2**2.5 - 1: 1.0, 7.0: 0.0}),
 }
 
 

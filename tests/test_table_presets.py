@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import json
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
@@ -13,7 +14,10 @@ import pytest
 
 import backlit as bl
 from backlit.cli import run
+from backlit.cli.tables import _running
+from backlit.data.learning import new_model
 from backlit.data.model import TableModel
+from backlit.data.recipe import EMBEDDED
 from backlit.exceptions import ConfigurationError, ModelFileError
 
 
@@ -53,6 +57,58 @@ def test_by_default_several_networks_predict_as_one(capsys: pytest.CaptureFixtur
     command(capsys, "explain", "m", "t.csv", "--row", "1", "--weight", "0.weight[0,39]")
     command(capsys, "export", "m", "--format", "onnx", "--out", "m.onnx")
     command(capsys, "export", "m", "--format", "numpy", "--out", "m.py")
+
+
+def test_numbers_that_act_by_steps_are_embedded(capsys: pytest.CaptureFixture[str]) -> None:
+    x = np.linspace(-1.0, 1.0, 200)
+    frame = pl.DataFrame({"x": x, "kind": ["a", "b"] * 100, "y": np.floor(4.0 * x) % 2.0})
+    few = ["--task", "regression", "--epochs", "100", "--hidden", "16", "--learning-rate", "0.02"]
+    frame.write_csv("t.csv")
+    out, _ = command(capsys, "train", "t.csv", "--target", "y", "--out", "m", *few)
+    assert "with cosines beside them (NumericEmbedding)" in out
+    first = bl.load("m").network.layers[0]
+    assert isinstance(first, bl.NumericEmbedding)
+    assert (first.embedded, first.inputs, first.size) == (1, 3, 5 * EMBEDDED)
+    out, _ = command(capsys, "evaluate", "m", "t.csv", "--json")
+    assert json.loads(out)["test"]["r2"] > 0.6
+    command(capsys, "check", "m", "t.csv", "--rows", "20")
+    out, _ = command(capsys, "explain", "m", "t.csv", "--row", "1", "--weight", "0.frequency[0,79]")
+    assert "0.frequency[0, 79]: where its gradient comes from" in out
+    out, _ = command(capsys, "inspect", "t.csv", "--model", "m", "--json")
+    effects = {column["name"]: column for column in json.loads(out)["effects"]["columns"]}
+    assert effects["x"]["permuted"] > 10 * abs(effects["kind"]["permuted"])
+    command(capsys, "export", "m", "--format", "onnx", "--out", "m.onnx")
+    command(capsys, "export", "m", "--format", "numpy", "--out", "m.py")
+    out, _ = command(capsys, "train", "t.csv", "--target", "y", "--preset", "fast", *few)
+    assert "NumericEmbedding" not in out
+
+
+def test_a_run_that_ends_early_keeps_networks_of_one_kind() -> None:
+    def network(*first: bl.Layer, seed: int) -> bl.Network:
+        return bl.Network([*first, bl.Dense(3, "relu"), bl.Dense(1)], inputs=1, seed=seed)
+
+    waves = bl.NumericEmbedding(2, frequencies=3)
+    frame = line()
+    model = new_model(frame.drop("y"), {"x": "numeric"}, frame["y"].to_numpy(), "y", classes=None)
+    kept: list[tuple[Any, ...]] = []
+
+    def run(so_far: Any, net: bl.Network, X: Any, y: Any, **given: Any) -> bl.History:
+        kept.append(tuple(layer.outputs for layer in so_far(bl.History()).network.layers))
+        return bl.History()
+
+    def kept_of(*networks: bl.Network) -> list[tuple[Any, ...]]:
+        kept.clear()
+        settings: Any = SimpleNamespace(keeping=SimpleNamespace(run=run), engine="reference", seconds=None)
+        running = _running(settings, model)
+        for net in networks:
+            running.fit(net, np.zeros((2, 1)), np.zeros(2))
+        return kept
+
+    # the second one is tried, and is not of the kind of the first
+    embedded = [network(waves, seed=seed) for seed in (1, 2, 3)]
+    assert kept_of(network(seed=0), *embedded) == [(3, 1), (3, 1), (3, 3, 1), (5, 6, 1)]
+    plain = [network(seed=seed) for seed in (1, 2)]
+    assert kept_of(network(seed=0), embedded[0], *plain) == [(3, 1), (3, 1), (3, 1), (6, 1)]
 
 
 def test_presets(capsys: pytest.CaptureFixture[str]) -> None:

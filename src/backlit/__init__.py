@@ -15,10 +15,10 @@ from typing import TYPE_CHECKING, Any
 from .checking.gradcheck import FiniteDifference, GradientReport, check_gradients
 from .checking.gradreport import EpsilonSweep
 from .exceptions import BacklitError, BacklitWarning
-from .kinds import BatchNorm, Dense, Dropout, Layer, LayerNorm, Scale
+from .kinds import BatchNorm, Dense, Dropout, Layer, LayerNorm, NumericEmbedding, Scale
 from .kinds.losses import cross_entropy, huber, quantile
 from .kinds.optimizers import SGD, Adagrad, Adam, AdamW, Lion, RMSprop
-from .kinds.schedules import CosineDecay, ExponentialDecay, InverseDecay, StepDecay
+from .kinds.schedules import CosineCycles, CosineDecay, ExponentialDecay, FlatCosine, InverseDecay, StepDecay
 from .network import Network
 from .parameters import ParameterVector
 from .training.averaging import WeightAverage
@@ -64,6 +64,7 @@ __all__ = [
     "Callback",
     "Checkpoint",
     "ColumnEffects",
+    "CosineCycles",
     "CosineDecay",
     "Dense",
     "Diagnosis",
@@ -72,6 +73,7 @@ __all__ = [
     "EpsilonSweep",
     "ExponentialDecay",
     "FiniteDifference",
+    "FlatCosine",
     "Frame",
     "GradientReport",
     "HealthMonitor",
@@ -88,6 +90,7 @@ __all__ = [
     "MLPRegressor",
     "Monitor",
     "Network",
+    "NumericEmbedding",
     "OnnxReport",
     "ParameterVector",
     "RMSprop",

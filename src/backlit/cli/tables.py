@@ -19,6 +19,7 @@ from ..data.recipe import Recipe
 from ..data.split import split_rows
 from ..data.targets import target_column
 from ..exceptions import ConfigurationError, TableError
+from ..kinds import NumericEmbedding
 from ..network import Network
 from ..parameters import Array
 from ..training.callbacks import Callback
@@ -170,7 +171,9 @@ def _running(settings: Settings, model: TableModel) -> Running:
         networks.append(net)
 
         def so_far(history: History) -> TableModel:
-            model.network, model.history = merged(networks[:-1] or networks), history
+            # the first one may have been tried in another kind
+            alike = [one for one in networks[:-1] if one.spec()["layers"] == net.spec()["layers"]]
+            model.network, model.history = merged(alike or networks[:1]), history
             return model
 
         return settings.keeping.run(so_far, net, X, y, **given)
@@ -211,4 +214,6 @@ def _facts(model: TableModel, learnt: Learnt, rows_val: int, recipe: Recipe, *, 
     if learnt.members > 1:
         layers = "-".join(map(str, recipe.hidden))
         found["members"] = f"{learnt.members} networks of {layers} hidden units that predict together, as one network"
+    if isinstance(model.network.layers[0], NumericEmbedding):
+        found["numbers"] = "with cosines beside them (NumericEmbedding), which was better on rows not learnt from"
     return found

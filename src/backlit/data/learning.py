@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Final, final
 import numpy as np
 
 from ..exceptions import TableError
-from ..kinds import Dense, Dropout
+from ..kinds import Dense, Dropout, Layer, NumericEmbedding
 from ..network import Network
 from ..parameters import Array
 from .columns import Kind
@@ -17,7 +17,7 @@ from .members import Rows, Running, Trained, temperature, train_members
 from .merging import with_output
 from .model import TableModel
 from .preparation import Preparation
-from .recipe import Recipe
+from .recipe import SPREAD, WAVES, Recipe
 
 if TYPE_CHECKING:
     import polars as pl
@@ -82,16 +82,20 @@ def learn_table(
     if classes is not None and len(np.unique(y)) < 2:
         raise TableError(f"the rows to train on hold only one class, {y[:1].tolist()[0]!r}: at least two are needed")
     targets = model.encode(y)
-    make = network_maker(X.shape[1], 1 if classes is None else len(classes), recipe, classes=classes is not None)
-    trained = train_members(make, Rows(X, targets, weight, classes is not None), recipe, seed, running)
+    rows, outputs = Rows(X, targets, weight, classes is not None), 1 if classes is None else len(classes)
+    make = network_maker(X.shape[1], outputs, recipe, classes=rows.classes)
+    columns, tried = model.preparation.numbers_width, None
+    if recipe.embedded and columns:
+        tried = network_maker(X.shape[1], outputs, recipe, classes=rows.classes, columns=columns)
+    trained = train_members(make, rows, recipe, seed, running, tried=tried)
     seen = ~trained.watched
     model.network, model.history = trained.network, trained.history
-    outputs = trained.unseen
+    unseen = trained.unseen
     if classes is not None:
-        outputs = _calibrated(model, trained, targets, weight)
+        unseen = _calibrated(model, trained, targets, weight)
     elif not seen.all():
-        model.errors = known_errors(model.values(outputs) - y[~seen])
-    return Learnt(model, trained.members, seen, outputs)
+        model.errors = known_errors(model.values(unseen) - y[~seen])
+    return Learnt(model, trained.members, seen, unseen)
 
 
 def known_errors(differences: Array) -> Array:
@@ -134,9 +138,16 @@ def new_model(
     return model
 
 
-def network_maker(inputs: int, outputs: int, recipe: Recipe, *, classes: bool) -> Callable[[int], Network]:
-    """New networks by their seeds: hidden layers as the recipe has them, and a softmax or one linear output."""
-    layers: list[Dense | Dropout] = []
+def network_maker(
+    inputs: int, outputs: int, recipe: Recipe, *, classes: bool, columns: int = 0
+) -> Callable[[int], Network]:
+    """New networks by their seeds: hidden layers as the recipe has them, and a softmax or one linear output.
+
+    The first `columns` of the inputs are embedded.
+    """
+    layers: list[Layer] = []
+    if columns:
+        layers.append(NumericEmbedding(recipe.embedded, frequencies=WAVES, scale=SPREAD, columns=columns))
     for units in recipe.hidden:
         layers.append(Dense(units, recipe.activation, bias_init="glorot_uniform"))
         if recipe.dropout:

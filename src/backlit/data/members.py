@@ -92,7 +92,13 @@ class Trained:
 
 
 def train_members(
-    make: Callable[[int], Network], rows: Rows, recipe: Recipe, seed: int, running: Running | None = None
+    make: Callable[[int], Network],
+    rows: Rows,
+    recipe: Recipe,
+    seed: int,
+    running: Running | None = None,
+    *,
+    tried: Callable[[int], Network] | None = None,
 ) -> Trained:
     """Train the networks of a recipe, and put them into one.
 
@@ -105,6 +111,8 @@ def train_members(
     seed : int
         The same seed gives the same networks, unless `seconds` decide how many they are.
     running : Running, optional
+    tried : callable, optional
+        Networks of another kind: the first one is trained in both kinds, and all are of the kind that is chosen.
     """
     running = running or Running()
     started = time.perf_counter()
@@ -121,12 +129,17 @@ def train_members(
         held = fold == member % recipe.folds
         net = make(member_seed(seed, member))
         trained = train_one(net, rows, held, recipe, member, running)
+        if tried is not None and not member and held.any() and not _interrupted(trained):
+            other = tried(member_seed(seed, member))
+            its = train_one(other, rows, held, recipe, 1, running)  # what is shown is of the first one
+            if not _interrupted(its) and is_better(other, net, *rows.taken(held), classes=rows.classes):
+                make, net, trained = tried, other, its
         networks.append(net)
         history = history if member else trained
         if held.any():
             sums[held] += with_output(net, "identity").forward(rows.X[held])
             counts[held] += 1
-        if (trained.stopped or "").startswith("interrupted"):
+        if _interrupted(trained):
             break
     watched = counts > 0
     return Trained(merged(networks), len(networks), history, watched, sums[watched] / counts[watched, None])
@@ -137,6 +150,25 @@ def _another(done: int, recipe: Recipe, seconds: float | None, taken: float) -> 
     if not done:
         return True
     return done < recipe.members if seconds is None else taken * (done + 1) / done <= seconds
+
+
+def _interrupted(history: History) -> bool:
+    return (history.stopped or "").startswith("interrupted")
+
+
+def is_better(net: Network, than: Network, X: Array, y: Array, weight: Array | None, *, classes: bool) -> bool:
+    """Whether a network's mean loss on rows that neither has learnt from is smaller by more than its standard error.
+
+    The error is that of the mean difference, row by row: what is hard for one network is hard for the other.
+    """
+    losses = []
+    for one in (net, than):
+        z = with_output(one, "identity").forward(X).astype(np.float64)
+        losses.append(row_losses(z, y) if classes else 0.5 * (z[:, 0] - y) ** 2)
+    gain = losses[1] - losses[0]
+    mean = float(np.average(gain, weights=weight))
+    spread = math.sqrt(np.average((gain - mean) ** 2, weights=weight))
+    return mean > spread / math.sqrt(len(gain))
 
 
 def folds_of(y: Array, recipe: Recipe, seed: int, *, classes: bool) -> Array:

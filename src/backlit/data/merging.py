@@ -6,6 +6,7 @@ kind: hidden layers side by side, and the output layers, each divided by the num
     z = 1/k Σ_j (a_j V_j + c_j) = [a_1 … a_k] [V_1; …; V_k]/k + mean(c_j)
 
 Between two hidden layers stand the weights of each network as a block, and zeros elsewhere: no network sees another.
+An embedding of numbers has the waves of all networks, and each network reads the numbers made of its own.
 """
 
 from __future__ import annotations
@@ -14,7 +15,8 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from ..kinds import Dense
+from ..exceptions import ConfigurationError
+from ..kinds import Dense, Layer, NumericEmbedding
 from ..network import Network
 from ..parameters import Array
 
@@ -25,7 +27,13 @@ def merged(networks: Sequence[Network]) -> Network:
     Parameters
     ----------
     networks : sequence of Network
-        Made of `Dense` and of layers that have no parameters, all with the same layers.
+        Made of `Dense`, of layers that have no parameters, and of a `NumericEmbedding` where it is the first; all with
+        the same layers.
+
+    Raises
+    ------
+    ConfigurationError
+        For another layer with parameters.
 
     Examples
     --------
@@ -41,16 +49,18 @@ def merged(networks: Sequence[Network]) -> Network:
     if k == 1:
         return first
     last = len(first.layers) - 1
-    layers = [
-        Dense(layer.units * (k if i != last else 1), layer.activation) if isinstance(layer, Dense) else layer
-        for i, layer in enumerate(first.layers)
-    ]
+    layers = [_together(first, i, k) for i in range(len(first.layers))]
     net = Network(layers, inputs=first.inputs, loss=first.loss_function, dtype=first.dtype, seed=first.seed)
     dense = [i for i, layer in enumerate(layers) if isinstance(layer, Dense)]
+    embedding = first.layers[0] if isinstance(first.layers[0], NumericEmbedding) else None
+    if embedding is not None:
+        _embed(net, networks, embedding)
     for i in dense:
         weights = [member.parameters.view(f"{i}.weight") for member in networks]  # k of (inputs, units)
         biases = np.stack([member.parameters.view(f"{i}.bias") for member in networks])  # (k, units)
         W, b = net.parameters.view(f"{i}.weight"), net.parameters.view(f"{i}.bias")
+        if i == dense[0] and embedding is not None:
+            weights = [_on_own_numbers(weight, j, k, embedding) for j, weight in enumerate(weights)]
         if i == dense[0] == last:
             W[...] = np.mean(weights, axis=0)
         elif i == dense[0]:
@@ -61,6 +71,43 @@ def merged(networks: Sequence[Network]) -> Network:
             W[...] = block_diagonal(weights)
         b[...] = biases.mean(axis=0) if i == last else biases.ravel()
     return net
+
+
+def _together(net: Network, i: int, k: int) -> Layer:
+    """Layer i of k networks, side by side."""
+    layer = net.layers[i]
+    if isinstance(layer, Dense):
+        return Dense(layer.units * (k if i != len(net.layers) - 1 else 1), layer.activation)
+    if isinstance(layer, NumericEmbedding) and not i:
+        return NumericEmbedding(
+            k * layer.size, frequencies=k * layer.frequencies, scale=layer.scale, columns=layer.embedded
+        )
+    if net.parameters.names_of(i) or net.parameters.buffer_names_of(i):
+        raise ConfigurationError(
+            f"networks become one where layers besides Dense learn nothing, and layer {i} is {layer!r}: leave it out"
+        )
+    return layer
+
+
+def _embed(net: Network, networks: Sequence[Network], layer: NumericEmbedding) -> None:
+    """The waves of all networks side by side; of each feature their weights as blocks, its numbers by network."""
+    columns, size, m, k = layer.embedded, layer.size, layer.frequencies, len(networks)
+    for name in ("0.frequency", "0.phase"):
+        net.parameters.view(name)[...] = np.hstack([member.parameters.view(name) for member in networks])
+    V = net.parameters.view("0.weight").reshape(columns, k, size, k, m)
+    c = net.parameters.view("0.shift").reshape(columns, k, size)
+    V[...] = 0.0
+    for j, member in enumerate(networks):
+        V[:, j, :, j, :] = member.parameters.view("0.weight").reshape(columns, size, m)
+        c[:, j] = member.parameters.view("0.shift").reshape(columns, size)
+
+
+def _on_own_numbers(weight: Array, j: int, k: int, layer: NumericEmbedding) -> Array:
+    """The weights of network j behind the embedding of all k networks: zeros on the others' numbers."""
+    inputs, units = layer.inputs, weight.shape[1]
+    found = np.zeros((layer.embedded, k, layer.size, units), dtype=weight.dtype)
+    found[:, j] = weight[inputs:].reshape(layer.embedded, layer.size, units)
+    return np.vstack([weight[:inputs], found.reshape(-1, units)])
 
 
 def block_diagonal(blocks: Sequence[Array]) -> Array:

@@ -127,6 +127,11 @@ class Preparation:
         dates = sum(len(date.parts.names) for date in self.dates)
         return len(self.numbers.names) + dates + sum(column.width for column in self.categories)
 
+    @property
+    def numbers_width(self) -> int:
+        """Columns of the matrix that are numbers and parts of dates: the first ones."""
+        return self.width - sum(column.width for column in self.categories)
+
     def names(self) -> list[str]:
         """Names of the matrix's columns, no two alike: "age", "born_year", "town_Rome"."""
         names = list(self.numbers.names)
@@ -194,7 +199,7 @@ class Preparation:
             From 1; 0 for none.
         """
         table = typed(frame, self.kinds, first)
-        numbers = np.empty((table.height, self.width - sum(found.width for found in self.categories)), dtype=dtype)
+        numbers = np.empty((table.height, self.numbers_width), dtype=dtype)
         self._fill_numbers(table, None, numbers, first)
         codes = np.empty((table.height, len(self.categories)), dtype=np.uint8)
         for j, found in enumerate(self.categories):

@@ -17,11 +17,17 @@ Preset = Literal["fast", "default", "best"]
 
 PRESETS: Final[tuple[Preset, ...]] = ("fast", "default", "best")
 
+#: Of the embedding of a table's numbers: how many each gets, of how many waves, and the spread of their frequencies.
+EMBEDDED: Final = 2
+WAVES: Final = 16
+SPREAD: Final = 2.0
+
 #: A run is planned to take no more than these seconds, on one core of a server.
 _SECONDS: Final[dict[Preset, float]] = {"fast": 10.0, "default": 20.0, "best": 120.0}
 _MEMBERS: Final[dict[Preset, int]] = {"fast": 1, "default": 5, "best": 24}
 _STEPS: Final = 2_500  # that a network learns in where epochs would be too few
 _EPOCHS: Final = (20, 250)  # the fewest and the most
+_FEWEST_TO_TRY: Final = 100  # rows, below which a fold is too small to tell which networks are better
 # What the reference engine does: operations of the matrix products, and the calls of one step.
 _OPERATIONS_PER_SECOND: Final = 2e10
 _SECONDS_PER_STEP: Final = 1.5e-4
@@ -49,6 +55,9 @@ class Recipe:
         For AdamW; other optimisers have none.
     watched : bool
         Whether a single network is watched at all, or learns from every row for all epochs.
+    embedded : int
+        Numbers that each column of numbers gets beside itself (`NumericEmbedding`), where the first of several networks
+        is better with them; 0 for none.
 
     Examples
     --------
@@ -69,6 +78,7 @@ class Recipe:
     learning_rate: float
     weight_decay: float
     watched: bool = True
+    embedded: int = 0
 
     @property
     def patience(self) -> int:
@@ -96,15 +106,17 @@ def recipe_for(rows: int, inputs: int, outputs: int, preset: Preset = "default")
     of_epoch = products + math.ceil(rows / batch_size) * _SECONDS_PER_STEP
     affordable = max(1, int(_SECONDS[preset] / of_epoch))  # epochs of all members together
     members = min(_MEMBERS[preset], max(1, affordable // fewest), rows)
+    embedded = EMBEDDED if members > 1 and rows >= _FEWEST_TO_TRY else 0
     return Recipe(
         members=members,
         folds=min(members, 8),
         hidden=hidden,
         activation="relu",
         dropout=0.1,
-        epochs=max(1, min(epochs, affordable // members)),
+        epochs=max(1, min(epochs, affordable // (members + bool(embedded)))),
         batch_size=batch_size,
         optimizer="adamw",
         learning_rate=0.003,
         weight_decay=0.5,
+        embedded=embedded,
     )

@@ -13,6 +13,7 @@ from .dense import Dense
 from .dropout import Dropout
 from .layer import Layer
 from .layer_norm import LayerNorm
+from .numeric_embedding import NumericEmbedding
 from .scale import Scale
 
 __all__ = [
@@ -24,13 +25,16 @@ __all__ = [
     "Dropout",
     "Layer",
     "LayerNorm",
+    "NumericEmbedding",
     "Scale",
     "get_activation",
     "layer_from_spec",
 ]
 
 #: The layers by the name that their description has in a file: a closed list, never an import path.
-LAYERS: Final[dict[str, type[Any]]] = {layer.__name__: layer for layer in (Dense, Dropout, BatchNorm, LayerNorm, Scale)}
+LAYERS: Final[dict[str, type[Any]]] = {
+    layer.__name__: layer for layer in (Dense, Dropout, BatchNorm, LayerNorm, Scale, NumericEmbedding)
+}
 
 
 def layer_from_spec(spec: Spec | Layer) -> Layer:

@@ -39,6 +39,28 @@ def tanh(x: Any) -> Any:
     return type(x)(math.tanh(x))
 
 
+def cos_turns(x: Any) -> Any:
+    """cos 2πx: x in turns, whose whole ones change nothing and are taken off exactly. NaN where x is not finite.
+
+    Examples
+    --------
+    >>> cos_turns(0.0), cos_turns(-1e9 - 0.5)
+    (1.0, -1.0)
+    """
+    return type(x)(math.cos(2.0 * math.pi * (x - round(x))) if x - x == 0 else math.nan)
+
+
+def sin_turns(x: Any) -> Any:
+    """sin 2πx, x in turns. NaN where x is not finite.
+
+    Examples
+    --------
+    >>> sin_turns(1e9 + 0.25)
+    1.0
+    """
+    return type(x)(math.sin(2.0 * math.pi * (x - round(x))) if x - x == 0 else math.nan)
+
+
 def sigmoid(x: Any) -> Any:
     """σ(x) = 1/(1 + e⁻ˣ).
 

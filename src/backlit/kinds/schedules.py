@@ -13,13 +13,15 @@ from typing import Final, final
 
 import numpy as np
 
-from ..checks import not_negative, positive
+from ..checks import not_negative, positive, positive_whole
 from ..exceptions import ConfigurationError
 from ..typing import ScheduleFunction
 from .script import number
 
 #: What `learning_rate` takes.
 LearningRate = float | ScheduleFunction
+
+_MOST_CYCLES: Final = 30  # the first of more would be over before any step
 
 
 @final
@@ -157,8 +159,90 @@ class CosineDecay:
         return float(self.final + 0.5 * (self.initial - self.final) * (1.0 + math.cos(math.pi * t)))
 
 
+@final
+@dataclass(frozen=True)
+class FlatCosine:
+    """Constant for a part of `epochs`, then half a cosine from `initial` down to `final`.
+
+    η = initial until t = flat, then final + ½ (initial − final)(1 + cos(π (t − flat)/(1 − flat))), t from 0 to 1.
+    Holzmüller, Grinsztajn & Steinwart (2024) have it with flat = ½, "flat_cos", for weight decay and dropout.
+
+    Examples
+    --------
+    >>> schedule = FlatCosine(1.0, epochs=8)
+    >>> schedule(4.0), round(schedule(6.0), 3), schedule(8.0)
+    (1.0, 0.5, 0.0)
+    """
+
+    initial: float
+    epochs: float
+    flat: float = 0.5
+    final: float = 0.0
+
+    def __post_init__(self) -> None:
+        positive("initial", self.initial)
+        positive("epochs", self.epochs)
+        not_negative("final", self.final)
+        if not not_negative("flat", self.flat) < 1.0:
+            raise ConfigurationError(
+                f"flat must be a part of the epochs, from 0 to less than 1, received {self.flat!r}"
+            )
+
+    def script(self) -> tuple[str, list[str]]:
+        """What it is, and the body of a function of the epoch, for an exported script."""
+        initial, final, epochs, flat = (number(x) for x in (self.initial, self.final, self.epochs, self.flat))
+        return "constant, then half a cosine down to the final rate", [
+            f"initial, final, epochs, flat = {initial}, {final}, {epochs}, {flat}",
+            "t = (min(1.0, epoch / epochs) - flat) / (1 - flat)  # from 0 to 1, where the cosine begins",
+            "return final + 0.5 * (initial - final) * (1 + math.cos(math.pi * max(0.0, t)))",
+        ]
+
+    def __call__(self, epoch: float) -> float:
+        t = max(0.0, (min(1.0, epoch / self.epochs) - self.flat) / (1.0 - self.flat))
+        return float(self.final + 0.5 * (self.initial - self.final) * (1.0 + math.cos(math.pi * t)))
+
+
+@final
+@dataclass(frozen=True)
+class CosineCycles:
+    """Whole cosines from 0 up to `initial` and back to 0, each twice as long as the one before, over `epochs`.
+
+    η = ½ initial (1 − cos(2π log₂(1 + (2^cycles − 1) t))), t from 0 to 1. With four of them it is "coslog4" of
+    Holzmüller, Grinsztajn & Steinwart (2024). Warm restarts, Loshchilov & Hutter (2017), begin at the top instead.
+
+    Examples
+    --------
+    >>> schedule = CosineCycles(1.0, epochs=15)
+    >>> [round(schedule(t), 3) for t in (0.0, 0.414, 1.0, 1.828, 3.0, 15.0)]
+    [0.0, 1.0, 0.0, 1.0, 0.0, 0.0]
+    """
+
+    initial: float
+    epochs: float
+    cycles: int = 4
+
+    def __post_init__(self) -> None:
+        positive("initial", self.initial)
+        positive("epochs", self.epochs)
+        if positive_whole("cycles", self.cycles) > _MOST_CYCLES:
+            raise ConfigurationError(f"cycles must be at most {_MOST_CYCLES}, received {self.cycles!r}")
+
+    def script(self) -> tuple[str, list[str]]:
+        """What it is, and the body of a function of the epoch, for an exported script."""
+        initial, epochs = number(self.initial), number(self.epochs)
+        return "cosines up from 0 and down again, each twice as long as the one before", [
+            f"t = min(1.0, epoch / {epochs})  # from 0 to 1",
+            f"cycle = math.log2(1 + {2**self.cycles - 1} * t)",
+            f"return 0.5 * {initial} * (1 - math.cos(2 * math.pi * cycle))",
+        ]
+
+    def __call__(self, epoch: float) -> float:
+        cycle = math.log2(1.0 + (2**self.cycles - 1) * min(1.0, epoch / self.epochs))
+        return float(0.5 * self.initial * (1.0 - math.cos(2.0 * math.pi * cycle)))
+
+
 #: All of them.
-SCHEDULES: Final = (StepDecay, ExponentialDecay, InverseDecay, CosineDecay)
+SCHEDULES: Final = (StepDecay, ExponentialDecay, InverseDecay, CosineDecay, FlatCosine, CosineCycles)
 
 
 def check_learning_rate(learning_rate: LearningRate) -> LearningRate:

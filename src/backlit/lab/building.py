@@ -117,7 +117,7 @@ def build_optimizer(settings: Settings) -> Optimizer:
 
 def schedule_at(name: str, initial: float) -> Any:
     """The schedule of that name; its other settings are its own, and 100 epochs where it has to be told."""
-    kind = SCHEDULE_NAMES[name]
+    kind: Any = SCHEDULE_NAMES[name]
     needed = [part.name for part in fields(kind) if part.default is MISSING and part.name != "initial"]
     return kind(initial, **dict.fromkeys(needed, SCHEDULE_EPOCHS))
 

@@ -11,8 +11,8 @@ import numpy as np
 from ..checks import positive_whole
 from ..data.measures import model_measures
 from ..data.model import TableModel
-from ..exceptions import ConfigurationError, TableError
-from ..kinds import Dense
+from ..exceptions import TableError
+from ..kinds import Scale
 from ..network import Network
 from ..pages import Cell, Page, Table, Words, number, shown
 from ..parameters import Array
@@ -173,24 +173,23 @@ def input_gradients(model: TableModel, X: Array) -> Array:
     s is the logarithm of the probability of the class predicted, or the value predicted in the target's own units. By
     the network's own backward pass: −log p is its loss where the class predicted is the target, and ½(a − y)² has the
     slope 1 in a where the target y is a − 1.
-
-    Raises
-    ------
-    ConfigurationError
-        A model whose first layer is not dense.
     """
-    net = model.network.astype("float64")
-    first = net.layers[0]
-    if not isinstance(first, Dense) or net.input_scale != 1.0:
-        raise ConfigurationError(f"gradients of columns need a dense first layer, received {first!r}")
+    given = model.network
+    # behind a layer that hands its input on, dL/da of what it gives is dL/dx
+    state = np.concatenate([np.ones(given.inputs), given.parameters.state])
+    net = Network(
+        [Scale(), *given.layers], inputs=given.inputs, loss=given.loss_function, dtype="float64",
+        input_scale=given.input_scale, values=state,
+    )  # fmt: skip
     found = np.empty(X.shape, np.float64)
     for start in range(0, len(X), _PIECE):
         rows = slice(start, start + _PIECE)
-        found[rows] = _piece(net, first, X[rows].astype(np.float64), classes=model.classes is not None)
+        found[rows] = _piece(net, X[rows].astype(np.float64), classes=model.classes is not None)
+    found *= given.input_scale
     return found if model.classes is not None else found * model.scale
 
 
-def _piece(net: Network, first: Dense, X: Array, *, classes: bool) -> Array:
+def _piece(net: Network, X: Array, *, classes: bool) -> Array:
     work = net.workspace(len(X))
     work.load(X)
     a = net.forward_pass(work)  # (n, outputs), without dropout
@@ -202,9 +201,8 @@ def _piece(net: Network, first: Dense, X: Array, *, classes: bool) -> Array:
         target = np.eye(net.outputs)[a.argmax(axis=1)]
     work.load(X, target)
     net.backward_pass(work)
-    # dL/dx = delta Wᵀ      (n, units) (units, inputs); s = −L for classes, and L rises as the value does
-    gradient = work.delta[0] @ first.weight.T
-    return np.asarray(-gradient if classes else gradient)
+    # dL/dx: s = −L for classes, and L rises as the value does
+    return np.asarray(-work.delta[0] if classes else work.delta[0])
 
 
 # ── one row ──────────────────────────────────────────────────────────────────────────────────────────────────

@@ -84,10 +84,12 @@ def stands_alone(layer: Layer, net: Network) -> bool:
 
 def learnt_by(net: Network, index: int, unit: int) -> list[Learnt]:
     """The parameters of a layer that belong to one of its units: its column of a weight, its place in a vector."""
-    units = net.layers[index].outputs
+    layer = net.layers[index]
+    # a matrix of Backlit's own layers has a column for each unit where they add up; otherwise sizes may agree by chance
+    axes = (1, 2) if adds_up(layer) or not layer.builtin else (1,)
     found: list[Learnt] = []
     for full, shape in net.parameters.shapes.items():
         place, name = full.split(".", 1)
-        if place == str(index) and len(shape) in (1, 2) and shape[-1] == units:
+        if place == str(index) and len(shape) in axes and shape[-1] == layer.outputs:
             found += [(name, (*rest, unit)) for rest in np.ndindex(shape[:-1])]
     return found
