@@ -59,8 +59,8 @@ constant); the look at the test set after every epoch is included. On one core.
 
 Predictions as they are, by NumPy whatever trained, and with `net.compile()`, in turn, in seconds of the processor; the
 clock beside them belongs to what else ran. A row through NumPy is fifteen calls of 0.4 to 1.4 µs each, and the checks
-of what was given. The floor of a million rows is BLAS's three products and one pass over each result, in pieces that the
-cache holds, on one thread. Memory is the peak of a whole process beyond one that has only imported: the data, their
+of what was given. The floor of a million rows is BLAS's three products and one pass over each result, in pieces that
+the cache holds, on one thread. Memory is the peak of a whole process beyond one that has only imported: the data, their
 targets as the network takes them (8 bytes a row here), and the order of the rows (8 bytes).
 """,
     "estimators": """## Estimators beside scikit-learn's
@@ -89,9 +89,9 @@ Seconds and microseconds of the processor, on one thread; the median of three fr
 and loaded by the processes after that, with Numba's import in both times.
 
 Where a figure is not reached: nearly three quarters of a compilation are Numba's own work in Python (types, and LLVM's
-text), a sixth LLVM's optimisation and a tenth its machine code; about 50 small functions are compiled, for
-each kind of job anew. Of the load, a third is the import of Numba, a fifth that of SciPy's BLAS, which Numba looks for, a quarter Numba's
-tables of functions.
+text), a sixth LLVM's optimisation and a tenth its machine code; about 50 small functions are compiled, for each kind of
+job anew. Of the load, a third is the import of Numba, a fifth that of SciPy's BLAS, which Numba looks for, a quarter
+Numba's tables of functions.
 """,
 }
 
