@@ -43,7 +43,9 @@ BETWEEN = {
 def network(*layers: Any, **settings: Any) -> bl.Network:
     chain = layers or (bl.Dense(20, "tanh"), bl.Dense(3, "softmax"))
     net = bl.Network(chain, **{"inputs": 5, "loss": "squared_error", "seed": 4, **settings})
-    net.parameters.buffers[:] = rng.uniform(0.5, 2.0, net.parameters.buffers.size)
+    trained = np.random.default_rng(8)  # as if it were: no shift is 0, no scale 1
+    net.parameters.values[:] += trained.normal(0.0, 0.2, net.parameters.size)
+    net.parameters.buffers[:] = trained.uniform(0.5, 2.0, net.parameters.buffers.size)
     return net
 
 
@@ -154,14 +156,20 @@ def test_any_number_of_threads_and_any_company_give_the_same_bits(monkeypatch: p
     layers = [bl.Dense(33, "gelu"), bl.BatchNorm(), bl.LayerNorm(), bl.Dense(3, "softmax")]
     rows = rng.normal(size=(1_003, 5)).astype(np.float32)
     nets = [in_pieces(monkeypatch, *layers, n_threads=count) for count in (1, 2, 5)]
-    for net in nets:
-        net.parameters.buffers[:] = 0.5
     whole = nets[0].predict(rows)
     for net in nets[1:]:
         np.testing.assert_array_equal(net.predict(rows), whole)
         np.testing.assert_array_equal(net.predict(rows.astype(np.float64)), whole)
     for size in (1, 7, 17, 100):
         np.testing.assert_array_equal(nets[0].predict(rows[500 : 500 + size]), whole[500 : 500 + size])
+
+
+def test_no_rows_are_worked_on_twice(monkeypatch: pytest.MonkeyPatch) -> None:
+    net, starts = in_pieces(monkeypatch, n_threads=3), []
+    fill = net._compiled._run
+    net._compiled._run = lambda rows, *rest: starts.append(rows[0, 0]) or fill(rows, *rest)
+    net.predict(np.arange(5_000, dtype=np.float32).reshape(1_000, 5))
+    assert sorted(starts) == list(range(0, 5_000, 5 * 64))
 
 
 def used(monkeypatch: pytest.MonkeyPatch) -> list[int]:
@@ -298,20 +306,19 @@ def test_an_activation_of_ones_own_with_a_kernel() -> None:
 
 
 def _doubled(chain: Any, i: int, a_in: Any, a: Any, w: Any, step: int, activate: Any, start: int, stop: int) -> None:
-    twice = np.empty(a.shape[1], a.dtype)  # memory of its own, which ours never has
+    twice = np.ones(a.shape[1], a.dtype) + w[0]  # arrays of its own, which ours never has
     for row in range(start, stop):
         for j in range(a.shape[1]):
-            twice[j] = a_in[row, j] + a_in[row, j]
-        a[row] = twice * w[row]
+            a[row, j] = a_in[row, a.shape[1] - 1 - j] * twice[j]
 
 
 class Doubled(bl.Layer):
-    """Its kernel makes arrays, and expressions over whole ones."""
+    """Twice what it takes, backwards; its kernel makes arrays."""
 
     kernel = Kernel(_doubled, lambda *arguments: None)
 
     def forward(self, work: Any, i: int, moment: Any) -> None:
-        np.multiply(work.a[i], 2.0, out=work.a[i + 1])
+        np.multiply(work.a[i][:, ::-1], 2.0, out=work.a[i + 1])
 
 
 @pytest.mark.torture

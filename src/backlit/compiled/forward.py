@@ -73,8 +73,8 @@ def _not_finite(numbers: Array) -> int:
 
 
 @functools.cache
-def forward_for(plan: Plan, dtype: np.dtype[Any]) -> Callable[..., int]:
-    """The compiled function for a plan and a type of numbers; of built-in kinds it is kept on disk."""
+def forward_for(plan: Plan, dtype: np.dtype[Any]) -> Any:
+    """The compiled function for a plan and a type of numbers, with one form; of built-in kinds it is kept on disk."""
     activate, layer_forward = activation_of(plan), forward_of([k.inference or k.forward for k in plan.kernels])
 
     def forward(
@@ -116,8 +116,8 @@ def forward_for(plan: Plan, dtype: np.dtype[Any]) -> Callable[..., int]:
         types.Array(types.float64, 2, "C"), vector, vector, types.intp, types.intp,
     )  # fmt: skip
     made: Any = kept(forward, plan)
-    entry: Callable[..., int] = made.compile(arguments)
-    return entry
+    made.compile(arguments)
+    return made
 
 
 @final
@@ -154,7 +154,10 @@ class CompiledForward:
         self._layers[:, ROOM] = begin + room
         self._layers[:, BUFFERS] += net.parameters.size
         self._numbers = begin + room + max(net.layers[place].kernel_room(self._block) for place in places)
-        self._run = forward_for(plan, net.dtype)
+        self._function = forward_for(plan, net.dtype)
+        (form,) = self._function.overloads.values()
+        # called as it is: the types of the arguments are always these, which Numba would look at each time
+        self._run: Callable[..., int] = form.entry_point
         self._local = threading.local()  # each thread has memory of its own
 
     def _memory(self) -> Array:
