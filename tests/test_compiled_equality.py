@@ -155,6 +155,9 @@ def check_equal(case: tuple[Any, ...]) -> None:
     largest = np.abs(one.net.parameters.values).max()
     assert np.abs(one.net.parameters.values - start).max() > 1e-5 * largest  # something has been learnt
     np.testing.assert_allclose(other.net.parameters.values, one.net.parameters.values, rtol=0, atol=tolerance * largest)
+    gradients, found_ones = one.net.parameters.gradients, other.net.parameters.gradients  # of the last step
+    largest_one = max(float(np.abs(gradients).max()), 1.0)
+    np.testing.assert_allclose(found_ones, gradients, rtol=0, atol=10 * tolerance * largest_one)
     buffers, others = one.net.parameters.buffers, other.net.parameters.buffers
     np.testing.assert_allclose(others, buffers, rtol=0, atol=tolerance * max(largest, 1.0))
     np.testing.assert_allclose(found.losses, expected.losses, rtol=tolerance, atol=tolerance)

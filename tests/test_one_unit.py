@@ -157,6 +157,8 @@ def test_whole_passes_are_taken_below_what_is_random_alone(monkeypatch: pytest.M
     for name in ("dense", "dropout"):
         net, work = step_of(name, None, "float64")
         nudged_gradient(net, work, 3, bl.FiniteDifference(), np.empty(net.parameters.size))
+    net, work = step_of("dense", np.zeros(7), "float64")  # no row counts: there is nothing to look for
+    nudged_gradient(net, work, 3, bl.FiniteDifference(), np.empty(net.parameters.size))
     assert nudged == [5 * 5 + 5]  # the first layer of the second network
 
 
