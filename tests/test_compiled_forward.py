@@ -36,7 +36,7 @@ X = rng.normal(size=(300, 5))
 COMPILING = [name for name, activation in ACTIVATIONS.items() if activation.compiles]
 BETWEEN = {
     "Dropout": bl.Dropout(0.3), "BatchNorm": bl.BatchNorm(epsilon=0.1), "LayerNorm": bl.LayerNorm(),
-    "Scale": bl.Scale("scaled_normal"),
+    "Scale": bl.Scale("scaled_normal"), "NumericEmbedding": bl.NumericEmbedding(2, columns=3),
 }  # fmt: skip
 
 

@@ -17,6 +17,7 @@ from matplotlib.colors import to_rgb
 from rich.console import Console
 
 import backlit as bl
+from backlit.checking.one_unit import OneUnit
 from backlit.cli import demo_pages
 from backlit.cli import run as backlit
 from backlit.demos import DEMOS, admissions, digits, digits_page, line, page, picture, planar, slow_start, two_two_one
@@ -212,14 +213,19 @@ def test_a_seed_draws_another_start(
 
 @pytest.mark.parametrize("way", line.WAYS)
 def test_forward_passes_are_counted_right(way: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    """The count on the page, against a count of the calls."""
+    """The count on the page, against a count of the calls, and of the nudges."""
     calls = 0
-    forward_pass = bl.Network.forward_pass
+    forward_pass, losses = bl.Network.forward_pass, OneUnit._losses
 
     def counted(self: bl.Network, *arguments: Any, **more: Any) -> Any:
         nonlocal calls
         calls += 1
         return forward_pass(self, *arguments, **more)
+
+    def nudged(self: OneUnit, index: int, unit: int, steps: np.ndarray, *, central: bool) -> Any:
+        nonlocal calls
+        calls += len(steps) * (2 if central else 1)
+        return losses(self, index, unit, steps, central=central)
 
     def passes(epochs: int) -> tuple[int, int]:
         nonlocal calls
@@ -228,6 +234,7 @@ def test_forward_passes_are_counted_right(way: str, monkeypatch: pytest.MonkeyPa
         return line.learn(way, None, 2).forward_passes, calls
 
     monkeypatch.setattr(bl.Network, "forward_pass", counted)
+    monkeypatch.setattr(OneUnit, "_losses", nudged)
     (fewer_said, fewer_counted), (said, made) = passes(10), passes(30)
     # What is measured before and after training is the same in both.
     assert said - fewer_said == made - fewer_counted > 0

@@ -65,7 +65,8 @@ class Learnt:
     path : ndarray, shape (epochs + 1, 2)
         w and b at the start and after each epoch.
     forward_passes, backward_passes : int
-        Passes of a batch through the network, over all steps.
+        Passes of a batch through the network, over all steps: one for each loss that is found. Of a nudged one only
+        what the nudge changes is computed anew.
     """
 
     name: str
