@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import ctypes
 import math
+import statistics
 import sys
 import threading
 import warnings
@@ -30,8 +31,9 @@ from .vectors import address_of, instruction
 #: for how long, in µs.
 LOOKS, YIELDS, NAP = 300, 200, 50
 
-#: Seconds for which a number of threads is tried, and after which it is tried again whether it is the best.
-TRIAL, SETTLED = 0.01, 1.0
+#: Seconds for which a number of threads is tried, how often, and after which it is tried again whether it is the best.
+#: The first time a core has none of what it works on in its cache yet: the middle one counts.
+TRIAL, TRIALS, SETTLED = 0.01, 3, 1.0
 
 # Places in `Team.signals`, a cache line apart: how many have come, how often all have, and whether nobody is to wait.
 _COME, _ROUND, _END = 0, 8, 16
@@ -232,6 +234,7 @@ class TeamSize:
             self._sizes.append(min(2 * self._sizes[-1], most))
         self._untried = list(self._sizes)
         self._found: list[tuple[float, int]] = []  # seconds of a step, and the number of threads
+        self._tried: list[float] = []  # seconds of a step in the trials of the number at hand
         self._steps, self._seconds, self._step = 0, 0.0, TRIAL
         self._best = 1
 
@@ -249,10 +252,13 @@ class TeamSize:
         if self._seconds < (TRIAL if self._untried else SETTLED):
             return
         if self._untried:
-            self._found.append((self._step, self._untried.pop(0)))
-            if self._found[-1] > min(self._found):  # more threads would be slower still
-                self._untried.clear()
-            self._best = min(self._found)[1]
+            self._tried.append(self._step)
+            if len(self._tried) == TRIALS:
+                self._found.append((statistics.median(self._tried), self._untried.pop(0)))
+                self._tried.clear()
+                if self._found[-1] > min(self._found):  # more threads would be slower still
+                    self._untried.clear()
+                self._best = min(self._found)[1]
         else:
             self._found.clear()
             place = self._sizes.index(self._best)
