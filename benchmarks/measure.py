@@ -7,11 +7,14 @@ import os
 import statistics
 import subprocess
 import sys
+import time
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
 OURS, FLOOR = "Backlit", "products alone"
 CORES = len(os.sched_getaffinity(0))
+#: Seconds before a turn: threads of the library before it look for work a while longer, and keep a core busy.
+PAUSE = 0.3
 
 
 @dataclass(frozen=True)
@@ -63,6 +66,7 @@ def interleaved(libraries: list[str], case: Case, rounds: int, *, processor: boo
     for _ in range(rounds):
         for library, worker in workers.items():
             assert worker.stdin is not None
+            time.sleep(PAUSE)
             worker.stdin.write("\n")
             worker.stdin.flush()
             times[library].append(float(answer(worker)))

@@ -30,7 +30,8 @@ NOTES = {
     "training": """## Training: microseconds of a step
 
 All libraries train the same network with the same arithmetic in float32, each in a process of its own that may use the
-stated number of cores; they take turns, so that what disturbs one disturbs all. A round is three epochs, of which the
+stated number of cores; they take turns, so that what disturbs one disturbs all, with a pause before each, in which the
+threads of the one before find that there is nothing more to do. A round is three epochs, of which the
 median counts (for scikit-learn and Keras the mean); a time is the median of the rounds, with the shortest and the
 longest. What is compiled is compiled before the clock starts. Backlit is `fit(…, engine="compiled")` as it stands, with
 its order of rows and its history; JAX is one jitted `lax.scan` over the epoch; PyTorch is eager, with fused optimisers;
@@ -38,11 +39,10 @@ Keras runs on JAX. "Products alone" are the matrix products of a step through th
 every implementation that calls it. Backlit has products of its own (`compiled/products.py`), and can be faster than
 that.
 
-Where a figure is not reached: 784-128-64-10 on one core is bound by its arithmetic. A step has 58 million
-multiplications and additions; the products alone take all the time that the goals would leave, and JAX's and PyTorch's
-products are as fast. In 20-64-64-2 half of our step is products at four fifths of what the core can do; what is left is
-Adam's root and quotient for every parameter, the order of the rows, and their way from memory. 784-800-10 is nine
-tenths products, in which OpenBLAS and JAX are level: either may be ahead by a few percent.
+Where a figure is not reached: in 784-30-10 and 20-64-64-2 the products alone take nine and six tenths of our step; what
+is left is the optimiser, the order of the rows, and their way from memory. 784-128-64-10 and 784-800-10 are bound by
+their arithmetic, on two cores by what one of them waits for the other and for memory as well: the products alone leave
+no room for the goals there.
 """,
     "growth": """## How the cost grows
 
