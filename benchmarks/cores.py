@@ -28,8 +28,8 @@ from pathlib import Path
 import matplotlib as mpl
 import numpy as np
 from matplotlib import pyplot as plt
+from numba import njit
 
-from backlit.compiled.math import jit
 from backlit.compiled.passes import ROWS
 from backlit.compiled.team import Team, run_together, wait
 from backlit.compiled.update import LINE
@@ -40,14 +40,14 @@ BARRIERS, CORES = 200_000, 2 ** np.arange(7)
 READ = 16_000_000  # numbers of float32 that are read at once: 64 MB
 
 
-@jit(nogil=True)
+@njit(nogil=True)
 def _barriers(team: Team, count: int) -> int:
     for _ in range(count):
         wait(team)
     return 0
 
 
-@jit(nogil=True, fastmath=True)
+@njit(nogil=True, fastmath=True)
 def _sum(x: np.ndarray) -> float:
     total = np.float32(0)
     for i in range(x.size):
@@ -119,7 +119,7 @@ def main() -> None:
     axes.set(xscale="log", yscale="log", xlabel="cores", ylabel="times faster than one core",
              title="A step of the compiled engine, on paper; ×: measured")  # fmt: skip
     axes.set_xticks(CORES, [str(p) for p in CORES])
-    axes.set_yticks([1, 2, 4, 8, 16, 32, 64], ["1", "2", "4", "8", "16", "32", "64"])
+    axes.set_yticks([0.25, 0.5, 1, 2, 4, 8, 16, 32, 64], ["¼", "½", "1", "2", "4", "8", "16", "32", "64"])
     axes.minorticks_off()
     axes.legend(fontsize=8)
     figure.savefig(PICTURE, dpi=130)
