@@ -86,7 +86,7 @@ def fit(
     engine : {"auto", "reference", "compiled"}, default="auto"
         "compiled" needs ``backlit[fast]`` and is as much faster as the network is small; what it cannot run (your own
         activation, loss or optimiser, say) runs on the reference, with a warning. The first time that these kinds of
-        layers, loss and optimiser meet it is compiled, for about four seconds. "auto" takes it where the reference
+        layers, loss and optimiser meet it is compiled, for about five seconds. "auto" takes it where the reference
         would need more than about a second. The two differ in rounding: name one where every bit counts.
     n_threads : int, optional
         Threads that may be used. The compiled engine gives the same bits with any number of them, and takes no more
