@@ -81,7 +81,9 @@ def loaded(net: bl.Network, X: Any, Y: Any, weight: Any, step: int | None) -> An
     X, Y, weight = net.check_data(X, Y, sample_weight=weight)
     work = net.workspace(len(X))
     work.load(X, Y, weight)
-    net.forward_pass(work, step)
+    # Once in many runs a product of finite numbers, with finite results, has NumPy warn of an invalid value.
+    with np.errstate(invalid="ignore"):
+        net.forward_pass(work, step)
     return work
 
 
@@ -99,7 +101,8 @@ def batch_loss(net: bl.Network, X: Any, Y: Any, weight: Any, step: int | None) -
 
 def batch_gradient(net: bl.Network, X: Any, Y: Any, weight: Any, step: int | None) -> np.ndarray:
     work = loaded(net, X, Y, weight, step)
-    net.backward_pass(work)
+    with np.errstate(invalid="ignore"):
+        net.backward_pass(work)
     net.average()
     return net.parameters.gradients.copy()
 
