@@ -372,7 +372,7 @@ class Network:
 
     def predict(self, X: Any) -> Array:
         """The same as `forward`."""
-        return self.forward(X) if self._compiled is None else self._compiled(X)
+        return self.forward(X)
 
     def compile(self, *, n_threads: int | None = None) -> Network:
         """Let `forward` and `predict` run machine code from now on; returns the network itself.

@@ -11,7 +11,7 @@ import hashlib
 import pickle
 import warnings
 import zlib
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any, Final, final
 
@@ -30,26 +30,33 @@ _Files: Any = IndexDataCacheFile
 def kept(function: Callable[..., Any], plan: Plan) -> Callable[..., Any]:
     """Compiled, and kept on disk for the next process where all its kinds are built in."""
     found: Callable[..., Any] = whole(function, _nrt=False)
-    if plan.key is None:
-        return found
-    try:
-        keep_on_disk(found, (plan.key, _fingerprint()))
-    except RuntimeError:  # Numba looks for a folder to write to: beside this file, or the user's own
-        warnings.warn(
-            "the compiled engine compiles anew in every process, as Numba finds no folder to keep its functions in: "
-            "set NUMBA_CACHE_DIR to one that can be written",
-            BacklitWarning,
-            stacklevel=3,
-        )
+    if plan.key is not None:
+        keep_or_say(found, (plan.key, _fingerprint()), "the compiled engine compiles", stacklevel=4)
     return found
 
 
 @functools.cache
 def _fingerprint() -> int:
-    """Of the files that machine code is made of: Numba sees a change in the file of a function alone."""
     here, there = Path(__file__).parent, Path(kinds.__file__).parent
-    files = [*sorted(here.glob("*.py")), *sorted(there.glob("*.py"))]
+    return fingerprint([*sorted(here.glob("*.py")), *sorted(there.glob("*.py"))])
+
+
+def fingerprint(files: Sequence[Path]) -> int:
+    """Of the files that machine code is made of: Numba sees a change in the file of a function alone."""
     return zlib.crc32(b"".join(file.read_bytes() for file in files))
+
+
+def keep_or_say(dispatcher: Any, key: Any, what: str, *, stacklevel: int = 3) -> None:
+    """Keep a function as `keep_on_disk` does; where that cannot be, say what is done in every process."""
+    try:
+        keep_on_disk(dispatcher, key)
+    except RuntimeError:  # Numba looks for a folder to write to: beside this file, or the user's own
+        warnings.warn(
+            f"{what} anew in every process, as Numba finds no folder to keep its functions in: "
+            "set NUMBA_CACHE_DIR to one that can be written",
+            BacklitWarning,
+            stacklevel=stacklevel,
+        )
 
 
 def keep_on_disk(dispatcher: Any, key: Any = None) -> None:

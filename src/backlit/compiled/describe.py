@@ -53,18 +53,14 @@ def _read_only(array: Array) -> Array:
     return view
 
 
-def room_for_batch(net: Network, n: int, *, sparse: bool = False) -> Batch:
-    """Room for n rows, which a step fills."""
-    a = np.empty((n, 0 if sparse else net.inputs), net.dtype)
-    return Batch(a, np.empty((n, net.outputs), net.dtype), np.empty(n, net.dtype))
-
-
 def batch_of(job: Job) -> Batch:
     """Room for a batch; where every step takes all rows, the rows themselves, prepared once."""
     net, n, sparse = job.net, job.batch_size, isinstance(job.X, SparseSource)
+    a = np.empty((n, 0 if sparse else net.inputs), net.dtype)
     if n < job.n or isinstance(job.X, StreamedSource):
-        return room_for_batch(net, n, sparse=sparse)
-    a = np.empty((n, 0), net.dtype) if sparse else load_batch(net, job.data, np.arange(n), epoch=0).a[0]
+        return Batch(a, np.empty((n, net.outputs), net.dtype), np.empty(n, net.dtype))
+    if not sparse:
+        a = load_batch(net, job.data, np.arange(n), epoch=0).a[0]
     weight = np.ones(n, net.dtype) if job.weight is None else job.weight
     return Batch(*(np.require(array, requirements=["C", "A", "W"]) for array in (a, _aimed(net, job.Y), weight)))
 

@@ -6,18 +6,15 @@ operation on fractions stands in the same order as in the NumPy form, in the sam
 
 from __future__ import annotations
 
-import warnings
-import zlib
 from pathlib import Path
 from typing import Any, Final
 
 import numpy as np
 
-from ..exceptions import BacklitWarning
 from ..parameters import Array
 from ..randomness import PURPOSES
 from . import draws
-from .cache import keep_on_disk
+from .cache import fingerprint, keep_or_say
 from .math import compiled, whole
 
 _AUGMENTATION = np.uint64(PURPOSES["augmentation"])
@@ -146,20 +143,7 @@ def _deform(
         _sample(old, source, by_rows, by_columns, amplitude, height, width, out[place])
 
 
-def _fingerprint() -> int:
-    """Of the files that this machine code is made of."""
-    files = [Path(__file__), Path(draws.__file__), Path(__file__).with_name("math.py")]
-    return zlib.crc32(b"".join(file.read_bytes() for file in files))
-
-
 #: The pictures `rows` of X as they are in an epoch, into `out`: see `data.deforming.Deformed` for the rest.
 deform: Any = whole(_deform)
-try:
-    keep_on_disk(deform, ("pictures", _fingerprint()))
-except RuntimeError:
-    warnings.warn(
-        "what deforms pictures is compiled anew in every process, as Numba finds no folder to keep its functions in: "
-        "set NUMBA_CACHE_DIR to one that can be written",
-        BacklitWarning,
-        stacklevel=2,
-    )
+_FILES: Final = [Path(__file__), Path(draws.__file__), Path(__file__).with_name("math.py")]
+keep_or_say(deform, ("pictures", fingerprint(_FILES)), "what deforms pictures is compiled")

@@ -23,7 +23,7 @@ from .plan import Plan
 from .references import refer
 from .stored import Stored
 from .team import Team, share, wait
-from .update import gradients_alone, gradients_and_update, penalties, sum_of_pieces
+from .update import gradients_alone, gradients_and_update, penalised_loss
 from .vectors import read_as
 
 #: Importing these teaches Numba what the kernels call.
@@ -83,17 +83,9 @@ def _take_step(plan: Plan, *, summed: bool = False) -> Any:
         limit: float, keep: bool,
     ) -> Any:  # fmt: skip
         n = a_0.shape[0]
-        pieces = 0
-        if penalises and (chain.l1 > 0.0 or chain.l2 > 0.0):
-            pieces = penalties(chain, team)
-            wait(team)
         loss = loss_sum / weight if weight > 0.0 else 0.0
-        if pieces > 0:
-            penalty = sum_of_pieces(chain, pieces)
-            loss += penalty / weight if chain.divide_penalty and weight > 0.0 else penalty
-            if chain.divide_penalty and weight <= 0.0:
-                loss = 0.0
-            wait(team)  # the gradient's norm takes the same room
+        if penalises and (chain.l1 > 0.0 or chain.l2 > 0.0):
+            loss = penalised_loss(chain, team, loss_sum, weight)
         moves = loss <= limit
         if team.place == 0:
             chain.sums[-2], chain.sums[-1] = loss_sum, weight

@@ -78,6 +78,27 @@ def penalties(chain: Chain, team: Team) -> int:
 
 
 @compiled
+def penalised_loss(chain: Chain, team: Team, loss_sum: float, weight: float) -> float:
+    """The mean loss, penalty included, of rows that weigh so much together, as `Network.mean_loss` has it."""
+    pieces = penalties(chain, team)
+    wait(team)
+    penalty: float = sum_of_pieces(chain, pieces)
+    wait(team)  # the gradient's norm takes the same room
+    if weight > 0.0:
+        return loss_sum / weight + (penalty / weight if chain.divide_penalty else penalty)
+    return 0.0 if chain.divide_penalty else penalty
+
+
+@compiled
+def around(chain: Chain, part: Array, a_0: Array) -> Any:
+    """a_in and delta of the layer that a parameter belongs to."""
+    i, n = part[LAYER], a_0.shape[0]
+    layer = chain.layers[i]
+    a_in = matrix(chain.memory, chain.layers[i - 1, A], n, layer[INPUTS]) if i > 0 else a_0
+    return a_in, matrix(chain.memory, layer[DELTA], n, layer[OUTPUTS])
+
+
+@compiled
 def _norm(chain: Chain, team: Team) -> float:
     """‖gradient‖, once every gradient is there."""
     wait(team)
@@ -117,16 +138,13 @@ def gradients_alone(plan: Plan) -> Any:
     layer_gradient = layer_gradient_for(plan)
 
     def gradients(chain: Chain, a_0: Array) -> None:
-        n = a_0.shape[0]
         for k in range(chain.parts.shape[0]):
             part = chain.parts[k]
             i = part[LAYER]
-            layer = chain.layers[i]
-            a_in = matrix(chain.memory, chain.layers[i - 1, A], n, layer[INPUTS]) if i > 0 else a_0
-            delta = matrix(chain.memory, layer[DELTA], n, layer[OUTPUTS])
+            a_in, delta = around(chain, part, a_0)
             rows = (part[STOP] - part[START]) // part[ROW]
             out = chain.sums[part[START] : part[STOP]]
-            layer_gradient(layer[KERNEL], chain, i, part[PART], a_in, delta, 0, rows, out)
+            layer_gradient(chain.layers[i, KERNEL], chain, i, part[PART], a_in, delta, 0, rows, out)
 
     return compiled(gradients)
 
@@ -150,7 +168,7 @@ def gradients_and_update(plan: Plan, *, summed: bool = False) -> Any:
 
         Gradients that are not to be kept may never leave the cache.
         """
-        n, real = a_0.shape[0], chain.values.dtype.type
+        real = chain.values.dtype.type
         values, sums = chain.values, chain.sums
         penalised, clipped = penalises and (chain.l1 > 0.0 or chain.l2 > 0.0), clips and rule.clip_norm < math.inf
         later = clipped or rule.whole
@@ -164,9 +182,8 @@ def gradients_and_update(plan: Plan, *, summed: bool = False) -> Any:
             part = chain.parts[k]
             i, row, begin = part[LAYER], part[ROW], part[START]
             is_weight = part[IS_WEIGHT] == 1
-            layer = chain.layers[i]
-            a_in = matrix(chain.memory, chain.layers[i - 1, A], n, layer[INPUTS]) if i > 0 else a_0
-            delta = matrix(chain.memory, layer[DELTA], n, layer[OUTPUTS])
+            kernel = chain.layers[i, KERNEL]
+            a_in, delta = around(chain, part, a_0)
             first, stop = share((part[STOP] - begin) // row, max(ROWS, LINE // row), team)
             near = delta.size * delta.itemsize <= SMALL
             height = max((NEAR if near else BLOCK) // row, TALL) // TALL * TALL
@@ -174,7 +191,7 @@ def gradients_and_update(plan: Plan, *, summed: bool = False) -> Any:
             once = i == 0 and are_stored(chain.stored)
             if once:
                 out = sums[begin + first * row : begin + stop * row]
-                layer_gradient(layer[KERNEL], chain, i, part[PART], a_in, delta, first, stop, out)
+                layer_gradient(kernel, chain, i, part[PART], a_in, delta, first, stop, out)
             aside = moves and near and not (summed or keep or later or once or part[LEFT] == 1)
             for top in range(first, stop, height):
                 bottom = min(top + height, stop)
@@ -183,7 +200,7 @@ def gradients_and_update(plan: Plan, *, summed: bool = False) -> Any:
                 if aside and end - start <= GRADIENTS:
                     out = chain.room.gradients[: end - start]
                 if not once:
-                    layer_gradient(layer[KERNEL], chain, i, part[PART], a_in, delta, top, bottom, out)
+                    layer_gradient(kernel, chain, i, part[PART], a_in, delta, top, bottom, out)
                 if weight <= 0.0:  # a batch in which no row counts teaches nothing
                     out[:] = 0
                 if penalised and is_weight:

@@ -14,7 +14,7 @@ from typing import Any, ClassVar, Final, final
 
 import numpy as np
 
-from ..kinds.kernel import DELTA, INPUTS, KERNEL, OUTPUTS, A, matrix
+from ..kinds.kernel import KERNEL
 from ..network import Network
 from ..parameters import Array
 from ..training.job import Data
@@ -28,7 +28,7 @@ from .products import Room, room_for_products
 from .references import refer
 from .step import sums_of_rows_for
 from .team import Team, TeamSize, run_together, share, wait
-from .update import BLOCK, LINE, TALL, layer_gradient_for, penalties, sum_of_pieces
+from .update import BLOCK, LINE, TALL, around, layer_gradient_for, penalised_loss
 
 #: Bytes of what is computed of a block, which a second cache holds, and the fewest rows of one: as many as are worth
 #: another look at all weights.
@@ -115,19 +115,17 @@ def whole_for(plan: Plan) -> Callable[..., float]:
 
     def add_gradients(chain: Chain, team: Team, a_0: Array, total: Array, fresh: bool) -> None:
         """Add the team member's rows of the gradients of a block to those of the blocks before it."""
-        n, sums = a_0.shape[0], chain.sums
+        sums = chain.sums
         for k in range(chain.parts.shape[0]):
             part = chain.parts[k]
             i, row, begin = part[LAYER], part[ROW], part[START]
-            layer = chain.layers[i]
-            a_in = matrix(chain.memory, chain.layers[i - 1, A], n, layer[INPUTS]) if i > 0 else a_0
-            delta = matrix(chain.memory, layer[DELTA], n, layer[OUTPUTS])
+            a_in, delta = around(chain, part, a_0)
             first, stop = share((part[STOP] - begin) // row, max(ROWS, LINE // row), team)
             height = max(BLOCK // row, TALL) // TALL * TALL
             for top in range(first, stop, height):
                 bottom = min(top + height, stop)
                 out = sums[begin + top * row : begin + bottom * row]
-                layer_gradient(layer[KERNEL], chain, i, part[PART], a_in, delta, top, bottom, out)
+                layer_gradient(chain.layers[i, KERNEL], chain, i, part[PART], a_in, delta, top, bottom, out)
                 if fresh:
                     for place in range(begin + top * row, begin + bottom * row):
                         total[place] = sums[place]
@@ -172,13 +170,7 @@ def whole_for(plan: Plan) -> Callable[..., float]:
             wait(team)  # the next block takes the same room
         loss = loss_sum / weight if weight > 0.0 else 0.0
         if chain.l1 > 0.0 or chain.l2 > 0.0:
-            pieces = penalties(chain, team)
-            wait(team)
-            penalty = sum_of_pieces(chain, pieces)
-            if not chain.divide_penalty:
-                loss += penalty
-            elif weight > 0.0:
-                loss += penalty / weight
+            loss = penalised_loss(chain, team, loss_sum, weight)
         finished(chain, team, gradient, weight)
         if team.place == 0:
             chain.sums[-2], chain.sums[-1] = loss_sum, weight

@@ -92,6 +92,7 @@ def _takes_compiled(engine: str, obstacle: Callable[[], str | None], seconds: Ca
 
 
 def warn_of_fallback(reason: str, stacklevel: int = 4) -> None:
+    """Say why the readable code runs where the compiled was asked for, at the line of the user's call."""
     message = f"the reference engine runs instead of the compiled one: {reason}"
     warnings.warn(message, BacklitWarning, stacklevel=stacklevel)
 
