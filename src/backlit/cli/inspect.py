@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from typing import TYPE_CHECKING, Annotated, Any, Literal
+from typing import TYPE_CHECKING, Annotated, Any
 
 import numpy as np
-from cyclopts import Parameter
 
 from ..data.columns import Kind, find_kinds, looks_like_data, parse_numbers, resolve_column
 from ..data.leaving import column_remarks, columns_left_out
-from ..data.model import Reading, TableModel
+from ..data.model import TableModel
 from ..data.survey import ColumnFacts, bars, survey
 from ..data.targets import target_column
 from ..data.values import day_format, moments
@@ -22,7 +21,8 @@ from ..parameters import Array
 from . import show
 from .outputs import check_output
 from .rows import load_model, read_labelled, read_later, read_rows
-from .settings import Flag, separator
+from .settings import Flag
+from .table_options import AS_FOUND, ReadingOptions
 
 if TYPE_CHECKING:
     import polars as pl
@@ -40,12 +40,7 @@ def inspect(
     *,
     target: str | None = None,
     model: str | None = None,
-    no_header: Annotated[bool, Flag] = False,
-    missing: Annotated[list[str] | None, Parameter(negative=())] = None,
-    categorical: Annotated[list[str] | None, Parameter(negative=())] = None,
-    numeric: Annotated[list[str] | None, Parameter(negative=())] = None,
-    delimiter: str | None = None,
-    decimal: Literal[".", ","] | None = None,
+    reading: ReadingOptions = AS_FOUND,
     html: str | None = None,
     json: Annotated[bool, Flag] = False,
 ) -> None:
@@ -60,18 +55,6 @@ def inspect(
     model
         What `backlit train` saved of such a table: also say what each column does to its predictions, on rows that it
         has not learnt from, best. The file is then read as the model's was.
-    no_header
-        The first line is data; the columns are named c0, c1, …
-    missing
-        A text that means a missing value, besides the empty one, NA, NaN, null and ?
-    categorical
-        Take this column as categories, whatever it holds.
-    numeric
-        Take this column as numbers.
-    delimiter
-        The sign between the fields of a text file ("tab" for a tab).
-    decimal
-        The decimal sign of a text file.
     html
         Also write the whole as a page for a browser, into this file.
     json
@@ -79,18 +62,17 @@ def inspect(
     """
     if html is not None:
         check_output("--html", html, inputs={"the file": file, "the model": model or file})
-    texts = tuple(missing or ())
     loaded = None if model is None else _table_model(model)
     if loaded is None:
-        frame = read_rows(file, Reading(not no_header, texts, delimiter=separator(delimiter), decimal=decimal))
+        frame = read_rows(file, reading.reading())
     else:
-        frame = read_later(loaded, file, no_header=no_header)
+        frame = read_later(loaded, file, no_header=reading.no_header)
         target = loaded.target if target is None else target
-    said = {resolve_column(frame.columns, c): "--numeric" for c in numeric or ()}
-    said |= {resolve_column(frame.columns, c): "--categorical" for c in categorical or ()}
-    remarks = [] if no_header else [text for text in [looks_like_data(frame.columns, frame)] if text]
+    said = {resolve_column(frame.columns, c): "--numeric" for c in reading.numeric or ()}
+    said |= {resolve_column(frame.columns, c): "--categorical" for c in reading.categorical or ()}
+    remarks = [] if reading.no_header else [text for text in [looks_like_data(frame.columns, frame)] if text]
     facts = _column_facts(frame, target, said, remarks)
-    effects = None if loaded is None else _effects(loaded, file, no_header=no_header)
+    effects = None if loaded is None else _effects(loaded, file, no_header=reading.no_header)
     pages = [_page(file, frame, facts, remarks), *([] if effects is None else [effects.page()])]
     if html is not None:
         write_bytes(_document(pages).encode(), html)

@@ -21,8 +21,9 @@ from . import show
 from .keeping import Keeping
 from .outputs import check_output, check_picture
 from .processes import Processes
-from .settings import Choice, Flag, Outcome, Settings, TaskOption, separator
+from .settings import Choice, Flag, Outcome, Settings, TaskOption
 from .streamed import files_of
+from .table_options import AS_FOUND, AS_IT_IS, LearningOptions, ReadingOptions
 
 _OPTIMIZER_HELP = f"How a gradient becomes a step: {', '.join(OPTIMIZERS)}. [default: adamw, for images adam]"
 
@@ -50,16 +51,8 @@ def train(
     every: str | None = None,
     resume: str | None = None,
     plot: str | None = None,
-    no_header: Annotated[bool, Flag] = False,
-    missing: Annotated[list[str] | None, Parameter(negative=())] = None,
-    categorical: Annotated[list[str] | None, Parameter(negative=())] = None,
-    numeric: Annotated[list[str] | None, Parameter(negative=())] = None,
-    keep: Annotated[list[str] | None, Parameter(negative=())] = None,
-    drop: Annotated[list[str] | None, Parameter(negative=())] = None,
-    delimiter: str | None = None,
-    decimal: Literal[".", ","] | None = None,
-    class_weight: Literal["balanced"] | None = None,
-    loose_labels: Annotated[bool, Flag] = False,
+    reading: ReadingOptions = AS_FOUND,
+    learning: LearningOptions = AS_IT_IS,
     stream: Annotated[bool, Flag] = False,
     scratch: str | None = None,
     processes: int | None = None,
@@ -121,26 +114,6 @@ def train(
         with --resume added. The run is written into this file again, unless --checkpoint names another.
     plot
         Also draw the learning curve into this picture (.png, .svg, .pdf).
-    no_header
-        The first line is data; the columns are named c0, c1, …
-    missing
-        A text that means a missing value, besides the empty one, NA, NaN, null and ?
-    categorical
-        Take this column as categories, whatever it holds.
-    numeric
-        Take this column as numbers.
-    keep
-        Learn from this column although it looks like an identifier or a count of the rows.
-    drop
-        Leave this column out.
-    delimiter
-        The sign between the fields of a text file; found from its first lines unless given ("tab" for a tab).
-    decimal
-        The decimal sign of a text file; found from its first lines unless given.
-    class_weight
-        balanced: every class weighs the same in training, however many rows it has.
-    loose_labels
-        In a validation file, take labels that differ only by case, blanks or a full stop as the same.
     stream
         Leave the rows on disk: for tables that do not fit into memory. FILE is then a file, a folder of them, or a
         pattern in quotes such as 'part-*.parquet', of .csv, .tsv, .txt, .parquet, .npz, .npy or MNIST's files. One
@@ -197,14 +170,11 @@ def train(
         check_picture(plot)
     keeping.check(inputs=inputs, others={} if plot is None else {"--plot": plot})
     several.start(keeping.checkpoint)
-    texts, numbers, groups = (tuple(names or ()) for names in (missing, numeric, categorical))
-    reading = Reading(not no_header, texts, numbers, groups, separator(delimiter), decimal)
-    balanced = class_weight == "balanced"
-    choice = Choice(target, task, tuple(keep or ()), tuple(drop or ()), balanced, loose_labels)
+    choice, read = learning.choice(target, task), reading.reading()
     if stream:
-        outcome = _streamed(file, choice, reading, settings, scratch or str(Path(out).resolve().parent))
+        outcome = _streamed(file, choice, read, settings, scratch or str(Path(out).resolve().parent))
     else:
-        outcome = _in_memory(file, choice, reading, settings, started)
+        outcome = _in_memory(file, choice, read, settings, started)
     if plot is not None:
         save_curve(outcome.history, plot)
     curve = f", learning curve in {plot}" if plot else ""

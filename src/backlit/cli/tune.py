@@ -7,11 +7,9 @@ from dataclasses import replace
 from typing import Annotated, Any, Final, Literal, final
 
 import numpy as np
-from cyclopts import Parameter
 
 from ..checks import positive_whole
 from ..data.members import Rows
-from ..data.model import Reading
 from ..data.recipe import Preset, Recipe
 from ..data.tuning import Finished, Task, best_recipe, finished_trials, lowest_loss, open_study, own_loss, search
 from ..exceptions import missing_extra
@@ -19,7 +17,8 @@ from ..files import write_picture
 from . import show
 from .keeping import Keeping
 from .outputs import check_output, check_picture
-from .settings import Choice, Flag, Settings, TaskOption, separator
+from .settings import Flag, Settings, TaskOption
+from .table_options import AS_FOUND, AS_IT_IS, LearningOptions, ReadingOptions
 from .tables import balanced_weights, prepared_table, train_prepared
 from .train import show_outcome
 
@@ -42,16 +41,8 @@ def tune(
     engine: Literal["auto", "reference", "compiled"] = "auto",
     out: str = "model.backlit",
     plot: str | None = None,
-    no_header: Annotated[bool, Flag] = False,
-    missing: Annotated[list[str] | None, Parameter(negative=())] = None,
-    categorical: Annotated[list[str] | None, Parameter(negative=())] = None,
-    numeric: Annotated[list[str] | None, Parameter(negative=())] = None,
-    keep: Annotated[list[str] | None, Parameter(negative=())] = None,
-    drop: Annotated[list[str] | None, Parameter(negative=())] = None,
-    delimiter: str | None = None,
-    decimal: Literal[".", ","] | None = None,
-    class_weight: Literal["balanced"] | None = None,
-    loose_labels: Annotated[bool, Flag] = False,
+    reading: ReadingOptions = AS_FOUND,
+    learning: LearningOptions = AS_IT_IS,
     json: Annotated[bool, Flag] = False,
 ) -> None:
     """Try settings out on a table, and train a model with the best of them.
@@ -89,26 +80,6 @@ def tune(
         Where the model is saved.
     plot
         Also draw the trials into this picture (.png, .svg, .pdf).
-    no_header
-        The first line is data; the columns are named c0, c1, …
-    missing
-        A text that means a missing value, besides the usual ones.
-    categorical
-        Take this column as categories.
-    numeric
-        Take this column as numbers.
-    keep
-        Learn from this column although it looks like an identifier.
-    drop
-        Leave this column out.
-    delimiter
-        The sign between the fields of a text file ("tab" for a tab).
-    decimal
-        The decimal sign of a text file.
-    class_weight
-        balanced: every class weighs the same in training.
-    loose_labels
-        In a validation file, take labels that differ only by case, blanks or a full stop as the same.
     json
         Print one JSON object with the final metrics to stdout; everything else goes to stderr.
     """
@@ -128,10 +99,8 @@ def tune(
         others["--plot"] = plot
     keeping.check(inputs=inputs, others={name: path for name, path in others.items() if name != "--out"})
     started = time.perf_counter()
-    texts, numbers, groups = (tuple(names or ()) for names in (missing, numeric, categorical))
-    reading = Reading(not no_header, texts, numbers, groups, separator(delimiter), decimal)
-    choice = Choice(target, task, tuple(keep or ()), tuple(drop or ()), class_weight == "balanced", loose_labels)
-    table = prepared_table(file, choice, reading, settings)
+    choice = learning.choice(target, task)
+    table = prepared_table(file, choice, reading.reading(), settings)
     model = table.model
     weight = balanced_weights(model, table.y) if choice.balanced else None
     rows = Rows(table.X, model.encode(table.y), weight, model.classes is not None)
