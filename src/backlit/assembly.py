@@ -79,8 +79,15 @@ def _is_record(value: Any) -> bool:
         isinstance(value, dict)
         and len(value) <= _ENTRY_LIMIT
         and all(isinstance(name, str) and len(name) <= _NAME_LIMIT for name in value)
-        and all(_is_scalar(setting) for setting in value.values())
+        and all(_is_scalar(setting) or _is_short_list(setting) for setting in value.values())
     )
+
+
+def _is_short_list(value: Any) -> bool:
+    """Whether it is a list of whole numbers, no longer than a network has layers."""
+    if not isinstance(value, list) or len(value) > LAYER_LIMIT:
+        return False
+    return all(type(one) is int and abs(one) < SIZE_LIMIT for one in value)
 
 
 def _is_scalar(value: Any) -> bool:
@@ -162,6 +169,11 @@ def network_shapes(layers: Sequence[Layer], inputs: int) -> tuple[Shapes, Shapes
     shapes: Shapes = {}
     buffers: Shapes = {}
     for index, layer in enumerate(layers):
+        if index and layer.categories:
+            raise ConfigurationError(
+                f"layer {index}, {layer!r}, takes codes of categories, which only the rows themselves hold: make it "
+                "the first layer"
+            )
         shapes |= {f"{index}.{name}": shape for name, shape in layer.build(inputs).items()}
         buffers |= {f"{index}.{name}": shape for name, shape in layer.buffers().items()}
         inputs = layer.outputs

@@ -150,6 +150,11 @@ class Network:
         shapes, buffers = network_shapes(self.layers, self.inputs)
         self.outputs = self.layers[-1].outputs
         check_pair(self.output_layer.activation, self.loss_function)
+        if self.layers[0].categories and self.input_scale != 1.0:
+            raise ConfigurationError(
+                f"{self.layers[0]!r} takes codes of categories, which cannot be scaled, received input_scale="
+                f"{self.input_scale:g}: leave it out"
+            )
         self._bind(ParameterVector(shapes, self.dtype, buffers))
 
     def _bind(self, parameters: ParameterVector) -> None:
@@ -349,6 +354,7 @@ class Network:
             return self._compiled(X)
         if not plain_inputs(X, self.inputs):
             X = check_inputs(X, self.inputs)
+        self.layers[0].check_inputs(X)
         with np.errstate(over="ignore", invalid="ignore"):
             result = self._forward(X)
             total = np.add.reduce(result, axis=None)
@@ -437,11 +443,17 @@ class Network:
 
     def check_data(self, X: Any, y: Any, *, sample_weight: Any = None) -> tuple[Array, Array, Array | None]:
         """X, the target values Y of shape (n, outputs), and the sample weights; all checked."""
-        X = check_inputs(X, self.inputs)
-        check_reach(X, self.dtype, "X", self.input_scale)
+        X = self.check_inputs(X)
         Y, _ = self.encode(y, X.shape[0])
         weight = check_sample_weight(sample_weight, X.shape[0])
         return X, Y, None if weight is None else cast_weight(weight, self.dtype)
+
+    def check_inputs(self, X: Any) -> Array:
+        """X as an array of finite numbers that the network can take, shape (n, inputs)."""
+        X = check_inputs(X, self.inputs)
+        check_reach(X, self.dtype, "X", self.input_scale)
+        self.layers[0].check_inputs(X)
+        return X
 
     def encode(self, y: Any, n: int) -> tuple[Array, Array | None]:
         """The target values Y, shape (n, outputs), and the classes where y holds labels."""

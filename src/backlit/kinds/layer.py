@@ -99,6 +99,8 @@ class Layer:
         Whether in training the rows of a batch depend on each other: batch norm.
     affine : bool
         Whether it is z = a_in W + b and a = f(z), with z in its room: what one parameter changes is then one unit.
+    categories : tuple of int
+        How many categories each of the last features has a code of, where the layer takes codes: it is then the first.
     takes_sparse : bool
         Whether ``work.a[i]`` may be sparse rows, where layer i is the first: see `kinds.products`.
 
@@ -129,6 +131,7 @@ class Layer:
     mixes_rows: ClassVar[bool] = False
     affine: ClassVar[bool] = False
     takes_sparse: ClassVar[bool] = False
+    categories: tuple[int, ...] = ()
     _bound: tuple[str, ...] = ()
 
     # ── assembly ─────────────────────────────────────────────────────────────────────────────────────────
@@ -189,6 +192,14 @@ class Layer:
         Raises
         ------
         ConfigurationError
+        """
+
+    def check_inputs(self, X: Array) -> None:
+        """Refuse rows for the network, finite numbers of shape (n, inputs), that the layer as its first cannot take.
+
+        Raises
+        ------
+        DataError
         """
 
     # ── the passes ───────────────────────────────────────────────────────────────────────────────────────
