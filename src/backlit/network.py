@@ -450,10 +450,10 @@ class Network:
 
     def check_inputs(self, X: Any) -> Array:
         """X as an array of finite numbers that the network can take, shape (n, inputs)."""
-        X = check_inputs(X, self.inputs)
-        check_reach(X, self.dtype, "X", self.input_scale)
-        self.layers[0].check_inputs(X)
-        return X
+        found = check_inputs(X, self.inputs)
+        check_reach(found, self.dtype, "X", self.input_scale)
+        self.layers[0].check_inputs(found)
+        return found
 
     def encode(self, y: Any, n: int) -> tuple[Array, Array | None]:
         """The target values Y, shape (n, outputs), and the classes where y holds labels."""

@@ -189,13 +189,17 @@ class Embedding(Layer):
         return LayerText(title, forward, (f"rows{i}", f"a{i + 1}"), backward, helpers=(_CODES_SOURCE,))
 
     def onnx(self, graph: Any, x: str) -> str:
-        parts = [graph.columns(x, np.arange(self.others))] if self.others else []
+        found = []
         for j, (start, count) in enumerate(zip(self.starts, self.categories, strict=True)):
             # each column looks into its own rows: a code beyond them is an error there too
-            E = graph.constant(self.weight[start : start + count])
-            code = graph.cast(graph.columns(x, np.array(self.others + j)), np.int64)  # (n,)
-            parts.append(graph.op("Gather", E, code, axis=0))
-        return str(graph.op("Concat", *parts, axis=1))
+            code = graph.cast(graph.columns(x, np.array([self.others + j])), np.int64)  # (n, 1)
+            found.append(graph.op("Gather", graph.constant(self.weight[start : start + count]), code, axis=0))
+        e = found[0] if len(found) == 1 else graph.op("Concat", *found, axis=2)  # (n, 1, c · k)
+        flat = np.array([0, len(found) * self.size], np.int64)  # a 0 leaves the number of rows
+        e = graph.op("Reshape", e, graph.constant(flat, numbers=False))
+        if not self.others:
+            return str(e)
+        return str(graph.op("Concat", graph.columns(x, np.arange(self.others)), e, axis=1))
 
     # ── the lens ─────────────────────────────────────────────────────────────────────────────────────────
 
