@@ -14,6 +14,7 @@ from .exceptions import ConfigurationError, RebindingError, ShapeError
 from .kinds import LAYERS, Activation, Dense, Layer, layer_from_spec
 from .kinds.activations import ACTIVATIONS
 from .kinds.loss import Loss
+from .kinds.schedules import is_own_schedule
 from .parameters import Array, ParameterVector
 from .randomness import keyed_generator
 from .typing import Spec
@@ -74,12 +75,20 @@ def _wrong(what: str) -> ConfigurationError:
 
 
 def _is_record(value: Any) -> bool:
-    """Whether it is a few settings by name, each a number or a short text."""
+    """Whether it is a few settings by name, each a number, a short text, a list of numbers, or a record of scalars."""
+    return _has_names(value) and all(
+        _is_scalar(setting)
+        or _is_short_list(setting)
+        or (_has_names(setting) and all(map(_is_scalar, setting.values())))
+        for setting in value.values()
+    )
+
+
+def _has_names(value: Any) -> bool:
     return (
         isinstance(value, dict)
         and len(value) <= _ENTRY_LIMIT
         and all(isinstance(name, str) and len(name) <= _NAME_LIMIT for name in value)
-        and all(_is_scalar(setting) or _is_short_list(setting) for setting in value.values())
     )
 
 
@@ -145,8 +154,10 @@ def copied_layers(layers: Sequence[Layer]) -> Layers:
 
 
 def is_own(layer: Layer) -> bool:
-    """Whether a layer, or its activation, is of the user's own making, which no file can hold."""
-    return not layer.builtin or (layer.activation is not None and not layer.activation.builtin)
+    """Whether a layer, its activation or its schedule is of the user's own making, which no file can hold."""
+    if not layer.builtin or (layer.activation is not None and not layer.activation.builtin):
+        return True
+    return layer.schedule is not None and is_own_schedule(layer.schedule)
 
 
 def check_pair(output: Activation, loss: Loss) -> None:

@@ -16,7 +16,7 @@ import numpy as np
 
 from ..exceptions import ConfigurationError, RebindingError
 from ..parameters import Array, ParameterVector, written
-from ..typing import Spec
+from ..typing import ScheduleFunction, Spec
 from .activation import Activation
 from .kernel import Kernel
 from .script import LayerText
@@ -99,6 +99,8 @@ class Layer:
         Whether in training the rows of a batch depend on each other: batch norm.
     affine : bool
         Whether it is z = a_in W + b and a = f(z), with z in its room: what one parameter changes is then one unit.
+    schedule : callable or None
+        What a rate of the layer follows from epoch to epoch, where it does: see `begin_epoch`.
     categories : tuple of int
         How many categories each of the last features has a code of, where the layer takes codes: it is then the first.
     takes_sparse : bool
@@ -122,6 +124,7 @@ class Layer:
     """
 
     activation: Activation | None = None
+    schedule: ScheduleFunction | None = None
     kernel: ClassVar[Kernel | None] = None
     inputs: int = 0
     outputs: int = 0
@@ -201,6 +204,9 @@ class Layer:
         ------
         DataError
         """
+
+    def begin_epoch(self, epoch: float) -> None:
+        """Set what follows a `schedule`, for an epoch counted from 0."""
 
     # ── the passes ───────────────────────────────────────────────────────────────────────────────────────
 

@@ -141,7 +141,7 @@ def settings_of(net: Network) -> NetworkSettings | None:
     for layer in net.layers[:-1]:
         if isinstance(layer, Dense) and _sayable(layer) and layer.units <= MOST_UNITS:
             hidden.append(HiddenLayer(layer.units, layer.activation.name))
-        elif isinstance(layer, Dropout) and hidden and not hidden[-1].dropout:
+        elif isinstance(layer, Dropout) and layer.schedule is None and hidden and not hidden[-1].dropout:
             hidden[-1] = HiddenLayer(hidden[-1].units, hidden[-1].activation, layer.rate)
         else:
             return None

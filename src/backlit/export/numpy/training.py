@@ -14,7 +14,7 @@ from ...kinds.script import LayerText
 from ...network import Network
 from ...randomness import PURPOSES
 from .layout import listed
-from .passes import differs_in_training, parameters, weights
+from .passes import asks_for_epochs, differs_in_training, parameters, weights
 from .update import Update
 
 
@@ -101,6 +101,7 @@ def generator(texts: Sequence[LayerText]) -> list[str]:
 def train(net: Network, texts: Sequence[LayerText], update: Update) -> list[str]:
     """`train`, the twin of `backlit.fit`."""
     step = ", step=t, seed=seed" if differs_in_training(texts) else ""
+    step += ", epoch=epoch" if asks_for_epochs(texts) else ""
     counts = bool(step) or "t" in update.arguments
     given = {"rate": "learning_rate(epoch + i / steps)", "t": "t"}
     memory = [f"{m}{name}" for name, _ in parameters(net) for m in update.text.memory]
