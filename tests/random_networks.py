@@ -46,6 +46,9 @@ def draw_case(seed: int) -> Case:
     output, loss = _draw_end(rng)
     inputs = int(rng.integers(1, 6))
     layers = [_draw_layer(rng) for _ in range(int(rng.integers(0, 5)))]
+    counts = [int(count) for count in rng.integers(1, 6, rng.integers(0, inputs + 1))] if rng.random() < 0.3 else []
+    if counts:
+        layers.insert(0, bl.Embedding(counts, size=int(rng.integers(1, 4))))
     outputs = int(rng.integers(2 if output.sums_to_one else 1, 5))
     layers.append(bl.Dense(outputs, output.name, bias=bool(rng.random() < 0.8)))
     settings = {
@@ -54,12 +57,13 @@ def draw_case(seed: int) -> Case:
         "l1": float(rng.choice([0.0, 0.02])),
         "l2": float(rng.choice([0.0, 0.05])),
         "divide_penalty": bool(rng.random() < 0.3),
-        "input_scale": float(rng.choice([1.0, 0.25])),
+        "input_scale": 1.0 if counts else float(rng.choice([1.0, 0.25])),
         "seed": seed,
     }
     net = bl.Network(layers, dtype="float64", **settings)
     n = int(np.exp(rng.uniform(0.0, np.log(64.99))))
     X = rng.normal(size=(n, inputs)).astype(np.float32)
+    X[:, inputs - len(counts) :] = rng.integers(0, counts, (n, len(counts)))
     Y = _draw_targets(rng, output, loss, (n, outputs))
     weight = _draw_weight(rng, n) if rng.random() < 0.4 else None
     random = any(layer.random or layer.mixes_rows for layer in net.layers)
@@ -122,7 +126,8 @@ def _draw_end(rng: np.random.Generator) -> tuple[Activation, Loss]:
 
 
 def _draw_layer(rng: np.random.Generator) -> Any:
-    return _made(rng, LAYERS[str(rng.choice(list(LAYERS)))])
+    """One that may stand anywhere."""
+    return _made(rng, LAYERS[str(rng.choice([kind for kind in LAYERS if kind != "Embedding"]))])
 
 
 def _made(rng: np.random.Generator, make: Any) -> Any:

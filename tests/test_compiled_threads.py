@@ -18,6 +18,7 @@ import backlit as bl
 from backlit.exceptions import BacklitWarning, ConfigurationError, DivergenceError
 from backlit.kinds.optimizers import initial_state
 from backlit.training.job import Job
+from backlit.training.reference import ReferenceEngine
 from backlit.training.threads import usable_threads, wanted_threads
 
 pytest.importorskip("numba", reason="the compiled engine needs backlit[fast]")
@@ -29,6 +30,7 @@ from backlit.compiled.update import BLOCK
 pytestmark = pytest.mark.xdist_group("compiled")
 
 ROWS = 67
+CODES = (40, 3, 300)  # categories of the last columns
 
 
 @pytest.fixture(autouse=True)
@@ -49,16 +51,17 @@ def job(dtype: str, rule: str, n_threads: int) -> Job:
     """Every layer that the engine knows, with batches of 20 rows and a last one of 7."""
     optimizer, penalties = RULES[rule]
     layers = [
-        bl.Scale("scaled_normal"), bl.NumericEmbedding(scale=0.5, columns=13), bl.Dense(37, "relu"), bl.Dropout(0.3),
-        bl.BatchNorm(),
+        bl.Embedding(CODES, size=5), bl.Scale("scaled_normal"), bl.NumericEmbedding(scale=0.5, columns=13),
+        bl.Dense(37, "relu"), bl.Dropout(bl.CosineDecay(0.5, epochs=2)), bl.BatchNorm(),
         bl.Dense(21, "tanh", bias=False), bl.LayerNorm(), bl.Dense(3, "softmax"),
     ]  # fmt: skip
     net = bl.Network(layers, inputs=19, loss="cross_entropy", dtype=dtype, seed=3, **penalties)
     rng = np.random.default_rng(0)
     Y = np.eye(3)[rng.integers(0, 3, ROWS)].astype(dtype)
+    X = np.hstack([rng.normal(size=(ROWS, 16)), rng.integers(0, CODES, (ROWS, 3))])
     state = initial_state(optimizer, net.parameters.size, net.dtype)
     return Job(
-        net=net, X=rng.normal(size=(ROWS, 19)), Y=Y, weight=rng.uniform(size=ROWS).astype(dtype), optimizer=optimizer,
+        net=net, X=X, Y=Y, weight=rng.uniform(size=ROWS).astype(dtype), optimizer=optimizer,
         state=state, batch_size=20, n_threads=n_threads,
     )  # fmt: skip
 
@@ -82,6 +85,16 @@ def test_any_number_of_threads_gives_the_bits_of_one(dtype: str, rule: str) -> N
     alone = bits(dtype, rule, 1)
     for n_threads in (2, 3, 4, 8):
         assert bits(dtype, rule, n_threads) == alone, n_threads
+
+
+def test_every_layer_at_once_learns_as_in_the_reference() -> None:
+    found = []
+    for engine in (ReferenceEngine(), CompiledEngine()):
+        one = job("float64", "Adam", 1)
+        for epoch in range(2):
+            engine.run_steps(one, one.order(epoch), epoch, 0, one.steps)
+        found.append(one.net.parameters.state)
+    np.testing.assert_allclose(found[1], found[0], rtol=0, atol=1e-9)
 
 
 def test_threads_do_not_show_in_batches_of_one_row() -> None:

@@ -88,7 +88,7 @@ SETTINGS: dict[str, tuple[Call, str]] = {
     "no layers": (lambda: bl.Network([], inputs=2), "a network needs at least one layer, received none"),
     "not a layer": (
         lambda: bl.Network([30], inputs=2),
-        "a layer is one of Dense, Dropout, BatchNorm, LayerNorm, Scale, NumericEmbedding or your own Layer, "
+        "a layer is one of Dense, Dropout, BatchNorm, LayerNorm, Scale, NumericEmbedding, Embedding or your own Layer, "
         "received 30",
     ),
     "dropout last": (

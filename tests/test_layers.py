@@ -257,6 +257,8 @@ DESCRIBED: list[bl.Layer] = [
     bl.Scale("scaled_normal"),
     bl.NumericEmbedding(2, frequencies=5, scale=0.7, columns=3),
     bl.NumericEmbedding(),
+    bl.Embedding([3, 20], size=2),
+    bl.Embedding(5),
 ]
 
 

@@ -30,6 +30,7 @@ NAMES = [
     "Diagnosis",
     "Dropout",
     "EarlyStopping",
+    "Embedding",
     "EpsilonSweep",
     "ExponentialDecay",
     "FiniteDifference",

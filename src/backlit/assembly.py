@@ -14,6 +14,7 @@ from .exceptions import ConfigurationError, RebindingError, ShapeError
 from .kinds import LAYERS, Activation, Dense, Layer, layer_from_spec
 from .kinds.activations import ACTIVATIONS
 from .kinds.loss import Loss
+from .kinds.schedules import is_own_schedule
 from .parameters import Array, ParameterVector
 from .randomness import keyed_generator
 from .typing import Spec
@@ -74,13 +75,28 @@ def _wrong(what: str) -> ConfigurationError:
 
 
 def _is_record(value: Any) -> bool:
-    """Whether it is a few settings by name, each a number or a short text."""
+    """Whether it is a few settings by name, each a number, a short text, a list of numbers, or a record of scalars."""
+    return _has_names(value) and all(
+        _is_scalar(setting)
+        or _is_short_list(setting)
+        or (_has_names(setting) and all(map(_is_scalar, setting.values())))
+        for setting in value.values()
+    )
+
+
+def _has_names(value: Any) -> bool:
     return (
         isinstance(value, dict)
         and len(value) <= _ENTRY_LIMIT
         and all(isinstance(name, str) and len(name) <= _NAME_LIMIT for name in value)
-        and all(_is_scalar(setting) for setting in value.values())
     )
+
+
+def _is_short_list(value: Any) -> bool:
+    """Whether it is a list of whole numbers, no longer than a network has layers."""
+    if not isinstance(value, list) or len(value) > LAYER_LIMIT:
+        return False
+    return all(type(one) is int and abs(one) < SIZE_LIMIT for one in value)
 
 
 def _is_scalar(value: Any) -> bool:
@@ -138,8 +154,10 @@ def copied_layers(layers: Sequence[Layer]) -> Layers:
 
 
 def is_own(layer: Layer) -> bool:
-    """Whether a layer, or its activation, is of the user's own making, which no file can hold."""
-    return not layer.builtin or (layer.activation is not None and not layer.activation.builtin)
+    """Whether a layer, its activation or its schedule is of the user's own making, which no file can hold."""
+    if not layer.builtin or (layer.activation is not None and not layer.activation.builtin):
+        return True
+    return layer.schedule is not None and is_own_schedule(layer.schedule)
 
 
 def check_pair(output: Activation, loss: Loss) -> None:
@@ -162,6 +180,11 @@ def network_shapes(layers: Sequence[Layer], inputs: int) -> tuple[Shapes, Shapes
     shapes: Shapes = {}
     buffers: Shapes = {}
     for index, layer in enumerate(layers):
+        if index and layer.categories:
+            raise ConfigurationError(
+                f"layer {index}, {layer!r}, takes codes of categories, which only the rows themselves hold: make it "
+                "the first layer"
+            )
         shapes |= {f"{index}.{name}": shape for name, shape in layer.build(inputs).items()}
         buffers |= {f"{index}.{name}": shape for name, shape in layer.buffers().items()}
         inputs = layer.outputs

@@ -97,6 +97,8 @@ class Network:
         ``.values`` and ``.gradients``, 1-D; ``.view("0.weight")`` is one parameter in its shape.
     classes : ndarray or None
         The labels in the order of the outputs, once labels have been seen in training.
+    epoch : float
+        That training is in, or was in last, counted from 0: see `begin_epoch`.
 
     Raises
     ------
@@ -140,6 +142,7 @@ class Network:
         self.seed = check_seed(seed)
         self.input_scale = positive("input_scale", input_scale)
         self.classes: Array | None = None
+        self.epoch = 0.0
         self._build()
         if values is None:
             set_initial_values(self.layers, self.parameters, self.seed)
@@ -150,6 +153,11 @@ class Network:
         shapes, buffers = network_shapes(self.layers, self.inputs)
         self.outputs = self.layers[-1].outputs
         check_pair(self.output_layer.activation, self.loss_function)
+        if self.layers[0].categories and self.input_scale != 1.0:
+            raise ConfigurationError(
+                f"{self.layers[0]!r} takes codes of categories, which cannot be scaled, received input_scale="
+                f"{self.input_scale:g}: leave it out"
+            )
         self._bind(ParameterVector(shapes, self.dtype, buffers))
 
     def _bind(self, parameters: ParameterVector) -> None:
@@ -241,6 +249,12 @@ class Network:
         # Down through the layers: each turns dL/da of what it gave into its gradients, and dL/da of what it took.
         for i in range(len(self.layers) - 1, self.first_learning - 1, -1):
             self.layers[i].backward(work, i, below=i > self.first_learning)
+
+    def begin_epoch(self, epoch: float) -> None:
+        """Take note of the epoch of the next passes of training, counted from 0: rates of dropout may follow it."""
+        self.epoch = epoch
+        for layer in self.layers:
+            layer.begin_epoch(epoch)
 
     def remember(self, work: Workspace) -> None:
         """Update the buffers (running statistics) after a step of training on the batch in `work`."""
@@ -349,6 +363,7 @@ class Network:
             return self._compiled(X)
         if not plain_inputs(X, self.inputs):
             X = check_inputs(X, self.inputs)
+        self.layers[0].check_inputs(X)
         with np.errstate(over="ignore", invalid="ignore"):
             result = self._forward(X)
             total = np.add.reduce(result, axis=None)
@@ -437,11 +452,17 @@ class Network:
 
     def check_data(self, X: Any, y: Any, *, sample_weight: Any = None) -> tuple[Array, Array, Array | None]:
         """X, the target values Y of shape (n, outputs), and the sample weights; all checked."""
-        X = check_inputs(X, self.inputs)
-        check_reach(X, self.dtype, "X", self.input_scale)
+        X = self.check_inputs(X)
         Y, _ = self.encode(y, X.shape[0])
         weight = check_sample_weight(sample_weight, X.shape[0])
         return X, Y, None if weight is None else cast_weight(weight, self.dtype)
+
+    def check_inputs(self, X: Any) -> Array:
+        """X as an array of finite numbers that the network can take, shape (n, inputs)."""
+        found = check_inputs(X, self.inputs)
+        check_reach(found, self.dtype, "X", self.input_scale)
+        self.layers[0].check_inputs(found)
+        return found
 
     def encode(self, y: Any, n: int) -> tuple[Array, Array | None]:
         """The target values Y, shape (n, outputs), and the classes where y holds labels."""
@@ -538,7 +559,11 @@ class Network:
     # Views do not survive copying, pickling or joblib: what is kept is the description and the values,
     # and the views are bound again.
     def __getstate__(self) -> dict[str, Any]:
-        state: dict[str, Any] = {"spec": self.spec(), "values": self.parameters.state.copy()}
+        state: dict[str, Any] = {
+            "spec": self.spec(),
+            "values": self.parameters.state.copy(),
+            "epoch": self.epoch,
+        }
         if self.has_own():
             own = {i: layer for i, layer in enumerate(self.layers) if is_own(layer)}
             state["own"] = {"layers": own, "loss": self.loss_function}
@@ -556,6 +581,7 @@ class Network:
         check_spec(spec)
         values = check_values(state["values"], number_of_values(parameter_shapes(spec)))
         self.__dict__.update(Network.from_spec(spec, values).__dict__)
+        self.begin_epoch(state.get("epoch", 0.0))
 
     def page(self) -> Page:
         """The layers, with their shapes and numbers of parameters."""

@@ -15,7 +15,7 @@ from ..data.measures import baseline_measures, model_measures
 from ..data.members import Running, watched_rows
 from ..data.merging import merged
 from ..data.model import Reading, TableModel
-from ..data.recipe import Recipe
+from ..data.recipe import CODED, Recipe
 from ..data.split import split_rows
 from ..data.targets import target_column
 from ..exceptions import ConfigurationError, TableError
@@ -214,6 +214,9 @@ def _facts(model: TableModel, learnt: Learnt, rows_val: int, recipe: Recipe, *, 
     if learnt.members > 1:
         layers = "-".join(map(str, recipe.hidden))
         found["members"] = f"{learnt.members} networks of {layers} hidden units that predict together, as one network"
-    if isinstance(model.network.layers[0], NumericEmbedding):
+    if codes := model.preparation.codes:
+        known = " and ".join(f"{count - 1:,}" for count in codes)
+        found["categories"] = f"{known} of columns with many, each with {CODED} numbers that are learnt (Embedding)"
+    if any(isinstance(layer, NumericEmbedding) for layer in model.network.layers):
         found["numbers"] = "with cosines beside them (NumericEmbedding), which was better on rows not learnt from"
     return found

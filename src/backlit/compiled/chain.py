@@ -96,6 +96,13 @@ def described(net: Network, plan: Plan, places: Sequence[int]) -> tuple[Array, A
     return layers, settings
 
 
+def renew_settings(net: Network, chain: Chain) -> None:
+    """Write the settings of layers that follow a schedule anew: it is another epoch."""
+    for i, layer in enumerate(net.layers):
+        if layer.schedule is not None:
+            chain.settings[i, : len(layer.kernel_settings())] = layer.kernel_settings()
+
+
 def place_among(kinds: Sequence[Any], kind: Any) -> int:
     return next(place for place, known in enumerate(kinds) if known is kind)
 

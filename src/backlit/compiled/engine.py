@@ -18,7 +18,7 @@ from ..training.communicators import SerialCommunicator
 from ..training.job import Job, StepResults
 from ..typing import StreamedSource
 from . import step
-from .chain import Batch, Chain, Data, Rule
+from .chain import Batch, Chain, Data, Rule, renew_settings
 from .describe import LEAST_WORK, batch_of, chain_of, check_own_loss, data_of, most_threads, rule_of
 from .plan import plan_of
 from .products import Room, room_for_products
@@ -65,6 +65,8 @@ class CompiledEngine:
                 self._size = TeamSize(most)
             else:  # other processes have the other cores
                 self._shared = SharedSteps(plan, data_of(job.net, job.X, job.Y, job.weight), *self._described)
+        job.net.begin_epoch(epoch)
+        renew_settings(job.net, self._described[1])
         if self._shared is not None:
             return self._shared.run(job, order, epoch, first, last)
         results = StepResults([], [])

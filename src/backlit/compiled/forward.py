@@ -139,6 +139,7 @@ class CompiledForward:
         wanted_threads(n_threads)  # which is to be a number
         self._n_threads = n_threads
         self._inputs, self._outputs, self._dtype = net.inputs, net.outputs, net.dtype
+        self._takes_codes, self._check_codes = bool(net.layers[0].categories), net.layers[0].check_inputs
         self._scale, self._state, self._work = net.input_scale, net.parameters.state, net.parameters.size
         width, size = max(layer.outputs for layer in net.layers), net.dtype.itemsize
         self._block = max(FEWEST, min(BLOCK // width, MOST))
@@ -175,6 +176,8 @@ class CompiledForward:
             X = check_inputs(X, self._inputs)
             as_it_is = self._readable(X)
         n = X.shape[0]
+        if self._takes_codes:
+            self._check_codes(X)
         result = np.empty((n, self._outputs), self._dtype)
         if n <= self._rows_at_once:
             found = self._fill(X if as_it_is else self._converted(X), result)

@@ -62,6 +62,7 @@ def describe(model: TableModel) -> tuple[str, dict[str, Array]]:
                 "rare_column": c.rare_column,
                 "missing": c.missing,
                 "all_known": c.all_known,
+                "coded": c.coded,
             }
             for c in preparation.categories
         ],
@@ -105,6 +106,11 @@ def described(text: str, arrays: dict[str, Array], network: Network) -> TableMod
         raise ModelFileError(
             f"the description of the table has {model.preparation.width} inputs, the network {network.inputs}"
         )
+    if model.preparation.codes != network.layers[0].categories:
+        raise ModelFileError(
+            f"the description of the table has codes of {list(model.preparation.codes)} categories, the network of "
+            f"{list(network.layers[0].categories)}"
+        )
     return model
 
 
@@ -127,6 +133,7 @@ def _model(found: dict[str, Any], arrays: dict[str, Array], network: Network) ->
             bool(column["rare_column"]),
             bool(column["missing"]),
             bool(column["all_known"]),
+            bool(column.get("coded", False)),  # earlier files have no codes
         )
         for column in found["categories"]
     ]

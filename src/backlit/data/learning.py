@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final, final
 
 import numpy as np
 
 from ..exceptions import TableError
-from ..kinds import Dense, Dropout, Layer, NumericEmbedding
+from ..kinds import Dense, Dropout, Embedding, Layer, NumericEmbedding
 from ..network import Network
 from ..parameters import Array
 from .columns import Kind
@@ -17,7 +17,7 @@ from .members import Rows, Running, Trained, temperature, train_members
 from .merging import with_output
 from .model import TableModel
 from .preparation import Preparation
-from .recipe import SPREAD, WAVES, Recipe
+from .recipe import CODED, SPREAD, WAVES, Recipe
 
 if TYPE_CHECKING:
     import polars as pl
@@ -83,10 +83,10 @@ def learn_table(
         raise TableError(f"the rows to train on hold only one class, {y[:1].tolist()[0]!r}: at least two are needed")
     targets = model.encode(y)
     rows, outputs = Rows(X, targets, weight, classes is not None), 1 if classes is None else len(classes)
-    make = network_maker(X.shape[1], outputs, recipe, classes=rows.classes)
-    columns, tried = model.preparation.numbers_width, None
+    codes, columns, tried = model.preparation.codes, model.preparation.numbers_width, None
+    make = network_maker(X.shape[1], outputs, recipe, classes=rows.classes, codes=codes)
     if recipe.embedded and columns:
-        tried = network_maker(X.shape[1], outputs, recipe, classes=rows.classes, columns=columns)
+        tried = network_maker(X.shape[1], outputs, recipe, classes=rows.classes, codes=codes, columns=columns)
     trained = train_members(make, rows, recipe, seed, running, tried=tried)
     seen = ~trained.watched
     model.network, model.history = trained.network, trained.history
@@ -129,7 +129,7 @@ def new_model(
     rows : ndarray of int, optional
         The rows to learn from, all of them unless given.
     """
-    preparation = Preparation.learn(features, kinds, rows)
+    preparation = Preparation.learn(features, kinds, rows, coded=True)
     net = Network([Dense(1)], inputs=preparation.width)
     model = TableModel(net, preparation, target, classes)
     if classes is None:
@@ -139,13 +139,14 @@ def new_model(
 
 
 def network_maker(
-    inputs: int, outputs: int, recipe: Recipe, *, classes: bool, columns: int = 0
+    inputs: int, outputs: int, recipe: Recipe, *, classes: bool, codes: Sequence[int] = (), columns: int = 0
 ) -> Callable[[int], Network]:
     """New networks by their seeds: hidden layers as the recipe has them, and a softmax or one linear output.
 
-    The first `columns` of the inputs are embedded.
+    The last of the inputs are `codes` of so many categories each, the last of which stands for all that are not known:
+    it begins at 0 and, where no row has it, stays there. The first `columns` of the inputs are embedded.
     """
-    layers: list[Layer] = []
+    layers: list[Layer] = [Embedding(codes, CODED)] if codes else []
     if columns:
         layers.append(NumericEmbedding(recipe.embedded, frequencies=WAVES, scale=SPREAD, columns=columns))
     for units in recipe.hidden:
@@ -154,7 +155,14 @@ def network_maker(
             layers.append(Dropout(recipe.dropout))
     layers.append(Dense(outputs, "softmax" if classes else "identity"))
     loss = "cross_entropy" if classes else "squared_error"
-    return lambda seed: Network(layers, inputs=inputs, loss=loss, seed=seed)
+
+    def make(seed: int) -> Network:
+        net = Network(layers, inputs=inputs, loss=loss, seed=seed)
+        if codes:
+            net.parameters.view("0.weight")[np.cumsum(codes) - 1] = 0.0
+        return net
+
+    return make
 
 
 def _calibrated(model: TableModel, trained: Trained, y: Array, weight: Array | None) -> Array:

@@ -6,17 +6,18 @@ kind: hidden layers side by side, and the output layers, each divided by the num
     z = 1/k Σ_j (a_j V_j + c_j) = [a_1 … a_k] [V_1; …; V_k]/k + mean(c_j)
 
 Between two hidden layers stand the weights of each network as a block, and zeros elsewhere: no network sees another.
-An embedding of numbers has the waves of all networks, and each network reads the numbers made of its own.
+An embedding has what all networks have learnt beside each other, and each network reads the numbers made of its own.
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Any
 
 import numpy as np
 
 from ..exceptions import ConfigurationError
-from ..kinds import Dense, Layer, NumericEmbedding
+from ..kinds import Dense, Embedding, Layer, NumericEmbedding
 from ..network import Network
 from ..parameters import Array
 
@@ -27,8 +28,8 @@ def merged(networks: Sequence[Network]) -> Network:
     Parameters
     ----------
     networks : sequence of Network
-        Made of `Dense`, of layers that have no parameters, and of a `NumericEmbedding` where it is the first; all with
-        the same layers.
+        Made of `Dense` and of layers that have no parameters; before them there may be an `Embedding`, and then a
+        `NumericEmbedding` of features that all networks share. All with the same layers.
 
     Raises
     ------
@@ -48,19 +49,19 @@ def merged(networks: Sequence[Network]) -> Network:
     first, k = networks[0], len(networks)
     if k == 1:
         return first
-    last = len(first.layers) - 1
-    layers = [_together(first, i, k) for i in range(len(first.layers))]
+    last, front = len(first.layers) - 1, _embeddings(first)
+    layers = [_together(first, i, k, front) for i in range(len(first.layers))]
     net = Network(layers, inputs=first.inputs, loss=first.loss_function, dtype=first.dtype, seed=first.seed)
     dense = [i for i, layer in enumerate(layers) if isinstance(layer, Dense)]
-    embedding = first.layers[0] if isinstance(first.layers[0], NumericEmbedding) else None
-    if embedding is not None:
-        _embed(net, networks, embedding)
+    places = [np.arange(first.inputs)] * k  # of what a network's first dense layer takes, among what all of them take
+    for i in range(front):
+        places = _embed(net, networks, i, places)
     for i in dense:
         weights = [member.parameters.view(f"{i}.weight") for member in networks]  # k of (inputs, units)
         biases = np.stack([member.parameters.view(f"{i}.bias") for member in networks])  # (k, units)
         W, b = net.parameters.view(f"{i}.weight"), net.parameters.view(f"{i}.bias")
-        if i == dense[0] and embedding is not None:
-            weights = [_on_own_numbers(weight, j, k, embedding) for j, weight in enumerate(weights)]
+        if i == dense[0]:
+            weights = [_at(own, weight, len(W)) for own, weight in zip(places, weights, strict=True)]
         if i == dense[0] == last:
             W[...] = np.mean(weights, axis=0)
         elif i == dense[0]:
@@ -73,12 +74,26 @@ def merged(networks: Sequence[Network]) -> Network:
     return net
 
 
-def _together(net: Network, i: int, k: int) -> Layer:
+def _embeddings(net: Network) -> int:
+    """How many embeddings the layers begin with."""
+    front = int(isinstance(net.layers[0], Embedding))
+    return front + isinstance(net.layers[front], NumericEmbedding)
+
+
+def _together(net: Network, i: int, k: int, front: int) -> Layer:
     """Layer i of k networks, side by side."""
     layer = net.layers[i]
     if isinstance(layer, Dense):
         return Dense(layer.units * (k if i != len(net.layers) - 1 else 1), layer.activation)
-    if isinstance(layer, NumericEmbedding) and not i:
+    if isinstance(layer, Embedding):
+        return Embedding(layer.categories, k * layer.size)
+    if isinstance(layer, NumericEmbedding) and i < front:
+        before = net.layers[0]
+        if isinstance(before, Embedding) and layer.embedded > before.others:
+            raise ConfigurationError(
+                f"networks become one where {layer!r} embeds features that all of them share, and behind {before!r} "
+                f"there are {before.others}: give columns={before.others} or fewer"
+            )
         return NumericEmbedding(
             k * layer.size, frequencies=k * layer.frequencies, scale=layer.scale, columns=layer.embedded
         )
@@ -89,25 +104,38 @@ def _together(net: Network, i: int, k: int) -> Layer:
     return layer
 
 
-def _embed(net: Network, networks: Sequence[Network], layer: NumericEmbedding) -> None:
-    """The waves of all networks side by side; of each feature their weights as blocks, its numbers by network."""
-    columns, size, m, k = layer.embedded, layer.size, layer.frequencies, len(networks)
-    for name in ("0.frequency", "0.phase"):
-        net.parameters.view(name)[...] = np.hstack([member.parameters.view(name) for member in networks])
-    V = net.parameters.view("0.weight").reshape(columns, k, size, k, m)
-    c = net.parameters.view("0.shift").reshape(columns, k, size)
-    V[...] = 0.0
-    for j, member in enumerate(networks):
-        V[:, j, :, j, :] = member.parameters.view("0.weight").reshape(columns, size, m)
-        c[:, j] = member.parameters.view("0.shift").reshape(columns, size)
+def _embed(net: Network, networks: Sequence[Network], i: int, places: Sequence[Array]) -> list[Array]:
+    """Write what embedding i of all networks has learnt; where each network's numbers then are, from where they were.
+
+    Of a feature, or of a column of categories, the numbers of all networks stand side by side, network by network.
+    """
+    layer: Any = networks[0].layers[i]
+    k, size = len(networks), layer.size
+    if isinstance(layer, Embedding):
+        columns, kept = len(layer.categories), layer.others
+        E = net.parameters.view(f"{i}.weight").reshape(-1, k, size)
+        for j, member in enumerate(networks):
+            E[:, j] = member.parameters.view(f"{i}.weight")
+    else:
+        columns, kept, m = layer.embedded, layer.inputs, layer.frequencies
+        for name in (f"{i}.frequency", f"{i}.phase"):
+            net.parameters.view(name)[...] = np.hstack([member.parameters.view(name) for member in networks])
+        V = net.parameters.view(f"{i}.weight").reshape(columns, k, size, k, m)
+        c = net.parameters.view(f"{i}.shift").reshape(columns, k, size)
+        V[...] = 0.0
+        for j, member in enumerate(networks):
+            V[:, j, :, j, :] = member.parameters.view(f"{i}.weight").reshape(columns, size, m)
+            c[:, j] = member.parameters.view(f"{i}.shift").reshape(columns, size)
+    outputs = net.layers[i].outputs
+    made = np.arange(outputs - columns * k * size, outputs).reshape(columns, k, size)
+    return [np.concatenate([own[:kept], made[:, j].ravel()]) for j, own in enumerate(places)]
 
 
-def _on_own_numbers(weight: Array, j: int, k: int, layer: NumericEmbedding) -> Array:
-    """The weights of network j behind the embedding of all k networks: zeros on the others' numbers."""
-    inputs, units = layer.inputs, weight.shape[1]
-    found = np.zeros((layer.embedded, k, layer.size, units), dtype=weight.dtype)
-    found[:, j] = weight[inputs:].reshape(layer.embedded, layer.size, units)
-    return np.vstack([weight[:inputs], found.reshape(-1, units)])
+def _at(places: Array, weight: Array, inputs: int) -> Array:
+    """The weights of one network's inputs at these places among all inputs, and zeros at the others."""
+    found = np.zeros((inputs, weight.shape[1]), dtype=weight.dtype)
+    found[places] = weight
+    return found
 
 
 def block_diagonal(blocks: Sequence[Array]) -> Array:

@@ -4,9 +4,10 @@
                numbers nearly as they are and keeps outliers within ±3. Holzmüller, Grinsztajn & Steinwart (2024)
     date       year, month, day of the week, sine and cosine of the day of the year, days since the first; and of the
                time of day, where there is one: each then a number as above
-    category   one column for each frequent value, one for all rare ones, one for a missing value
+    category   one column for each frequent value, one for all rare ones, one for a missing value; or, where there are
+               many and it is asked for, one column of codes, for an `Embedding`
 
-Column by column, into one matrix: numbers first, then dates, then categories.
+Column by column, into one matrix: numbers first, then dates, then categories, those as codes at the end.
 """
 
 from __future__ import annotations
@@ -25,8 +26,11 @@ from .values import canonical, day_format, moments
 if TYPE_CHECKING:
     import polars as pl
 
-#: Categories of a column beyond the most frequent ones share one column: a name would fill the memory.
+#: Categories of a column beyond the most frequent ones share one column, or the whole column becomes codes: a name
+#: would fill the memory.
 MOST_CATEGORIES: Final = 100
+#: Of a column of codes the most frequent ones have a code each, where more than one row has them.
+MOST_CODES: Final = 10_000
 #: Rare categories that are remembered, to tell them from values never seen.
 MOST_RARE: Final = 10_000
 #: Standardised numbers stay within ± this.
@@ -66,7 +70,10 @@ class Dates:
 @final
 @dataclass
 class Categories:
-    """A column of categories: those with a column of their own, the rare ones, and whether values were missing."""
+    """A column of categories: those with a column, or code, of their own, the rare ones, and whether some were missing.
+
+    With `coded` it is one column of whole numbers: those of the frequent ones, of a missing value, and of all others.
+    """
 
     name: str
     frequent: list[str]
@@ -74,10 +81,17 @@ class Categories:
     rare_column: bool = False
     missing: bool = False
     all_known: bool = True  # false where there were too many rare ones to remember
+    coded: bool = False
+
+    @property
+    def count(self) -> int:
+        """How many values are told apart."""
+        return len(self.frequent) + self.missing + self.rare_column
 
     @property
     def width(self) -> int:
-        return len(self.frequent) + self.missing + self.rare_column
+        """Columns of the matrix."""
+        return 1 if self.coded else self.count
 
 
 @final
@@ -112,13 +126,26 @@ class Preparation:
         self.categories = list(categories)
 
     @classmethod
-    def learn(cls, frame: pl.DataFrame, kinds: Mapping[str, Kind], rows: Array | None = None) -> Preparation:
-        """What the rows of a table say about its columns; `rows` are their numbers, all of them unless given."""
+    def learn(
+        cls, frame: pl.DataFrame, kinds: Mapping[str, Kind], rows: Array | None = None, *, coded: bool = False
+    ) -> Preparation:
+        """What the rows of a table say about its columns.
+
+        Parameters
+        ----------
+        frame : polars.DataFrame
+        kinds : mapping
+        rows : ndarray of int, optional
+            The numbers of the rows to learn from, all of them unless given.
+        coded : bool
+            Whether columns of more than `MOST_CATEGORIES` become codes.
+        """
         kinds = {name: kind for name, kind in kinds.items() if kind != "empty"}
         table = typed(frame, kinds)
         numbers = _learn_numbers(_blocks(table, _of(kinds, "numeric"), rows), _of(kinds, "numeric"))
         dates = [_learn_dates(_take(table.get_column(name), rows)) for name in _of(kinds, "date")]
-        found = [_learn_categories(_take(table.get_column(name), rows)) for name in _of(kinds, "categorical")]
+        texts = [_take(table.get_column(name), rows) for name in _of(kinds, "categorical")]
+        found = [_learn_categories(column, coded=coded) for column in texts]
         return cls(kinds, numbers, dates, found)
 
     @property
@@ -132,11 +159,24 @@ class Preparation:
         """Columns of the matrix that are numbers and parts of dates: the first ones."""
         return self.width - sum(column.width for column in self.categories)
 
+    @property
+    def codes(self) -> tuple[int, ...]:
+        """How many categories each of the matrix's last columns has a code of."""
+        return tuple(column.count for column in self.categories if column.coded)
+
+    @property
+    def in_order(self) -> list[Categories]:
+        """The categories in the order of the matrix: codes last."""
+        return sorted(self.categories, key=lambda column: column.coded)
+
     def names(self) -> list[str]:
         """Names of the matrix's columns, no two alike: "age", "born_year", "town_Rome"."""
         names = list(self.numbers.names)
         names += [name for date in self.dates for name in date.parts.names]
-        for column in self.categories:
+        for column in self.in_order:
+            if column.coded:
+                names.append(column.name)
+                continue
             names += [f"{column.name}_{value}" for value in column.frequent]
             names += [f"{column.name}_missing"] * column.missing + [f"{column.name}_rare"] * column.rare_column
         return _told_apart(names)
@@ -144,7 +184,7 @@ class Preparation:
     def sources(self) -> list[str]:
         """The column of the table that each column of the matrix comes from: "age", "born", "town"."""
         found = [*self.numbers.names, *(date.name for date in self.dates for _ in date.parts.names)]
-        return found + [column.name for column in self.categories for _ in range(column.width)]
+        return found + [column.name for column in self.in_order for _ in range(column.width)]
 
     def apply(
         self, frame: pl.DataFrame, rows: Array | None = None, dtype: Any = np.float64, *, first: int = 0
@@ -173,12 +213,15 @@ class Preparation:
         height = table.height if rows is None else len(rows)
         matrix = np.empty((height, self.width), dtype=dtype)  # (n_rows, width)
         place = self._fill_numbers(table, rows, matrix, first)
-        for found in self.categories:
-            part = matrix[:, place : place + found.width]
-            part[...] = 0.0
+        for found in self.in_order:
             index = _category_index(_take(table.get_column(found.name), rows), found)  # (n_rows,)
-            known = index >= 0
-            part[np.flatnonzero(known), index[known]] = 1.0
+            if found.coded:
+                matrix[:, place] = index
+            else:
+                part = matrix[:, place : place + found.width]
+                part[...] = 0.0
+                known = index >= 0
+                part[np.flatnonzero(known), index[known]] = 1.0
             place += found.width
         return matrix
 
@@ -345,10 +388,29 @@ def date_parts(column: pl.Series, form: str, first: int, clock: bool, *, before:
 # ── categories ───────────────────────────────────────────────────────────────────────────────────────────────
 
 
-def _learn_categories(column: pl.Series) -> Categories:
+def _learn_categories(column: pl.Series, *, coded: bool) -> Categories:
     """The values of a column: the most frequent in the order of their texts, the others rare."""
-    counts = column.alias("value").drop_nulls().value_counts(name="count")
-    return categories_of(column.name, dict(counts.rows()), missing=bool(column.null_count()))
+    counts = dict(column.alias("value").drop_nulls().value_counts(name="count").rows())
+    missing = bool(column.null_count())
+    if coded and len(counts) + missing > MOST_CATEGORIES:
+        return _coded(column.name, counts, missing=missing)
+    return categories_of(column.name, counts, missing=missing)
+
+
+def _coded(name: str, counts: Mapping[str, int], *, missing: bool) -> Categories:
+    """Values with a code each where more than one row has them: those of one row teach what the unknown ones are."""
+    values = sorted((-count, value) for value, count in counts.items())
+    frequent = [value for count, value in values if count < -1][:MOST_CODES]
+    rare = [value for _, value in values[len(frequent) :]]
+    return Categories(
+        name,
+        sorted(frequent),
+        rare[:MOST_RARE],
+        rare_column=True,
+        missing=missing,
+        all_known=len(rare) <= MOST_RARE,
+        coded=True,
+    )
 
 
 def categories_of(name: str, counts: Mapping[str, int], *, missing: bool) -> Categories:
@@ -372,7 +434,7 @@ def _category_index(column: pl.Series, learnt: Categories) -> Array:
     """The column of each value among those of its category, −1 for none; what was never seen is rare."""
     import polars as pl
 
-    last = learnt.width - 1
+    last = learnt.count - 1
     other = last if learnt.rare_column else -1
     places = pl.Series(range(len(learnt.frequent)), dtype=pl.Int64)
     if learnt.frequent:

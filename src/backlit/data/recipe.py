@@ -22,6 +22,9 @@ EMBEDDED: Final = 2
 WAVES: Final = 16
 SPREAD: Final = 2.0
 
+#: How many numbers each category learns of a column that became codes.
+CODED: Final = 8
+
 #: A run is planned to take no more than these seconds, on one core of a server.
 _SECONDS: Final[dict[Preset, float]] = {"fast": 10.0, "default": 20.0, "best": 120.0}
 _MEMBERS: Final[dict[Preset, int]] = {"fast": 1, "default": 5, "best": 24}

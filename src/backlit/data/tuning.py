@@ -46,6 +46,8 @@ class Task:
         What the trials vary.
     seed : int
     engine : str
+    codes : tuple of int
+        Of how many categories the last columns of the rows are codes.
     """
 
     rows: Rows
@@ -53,6 +55,7 @@ class Task:
     recipe: Recipe
     seed: int
     engine: str = "auto"
+    codes: tuple[int, ...] = ()
 
     @property
     def folds(self) -> int:
@@ -61,7 +64,7 @@ class Task:
 
     def sign(self) -> str:
         """A digest of rows and settings: losses of other ones cannot be compared."""
-        digest = hashlib.sha256(repr((self.recipe, self.seed, self.rows.X.shape, self.outputs)).encode())
+        digest = hashlib.sha256(repr((self.recipe, self.seed, self.rows.X.shape, self.outputs, *self.codes)).encode())
         for array in (self.rows.X, self.rows.y, self.rows.weight):
             if array is not None:
                 digest.update(np.ascontiguousarray(array).data)
@@ -72,7 +75,8 @@ def fold_loss(task: Task, recipe: Recipe, fold: int) -> float:
     """The best validation loss of the network that does not learn from this fold; inf where training diverged."""
     rows = task.rows
     held = folds_of(rows.y, task.recipe, task.seed, classes=rows.classes) == fold
-    net = network_maker(rows.X.shape[1], task.outputs, recipe, classes=rows.classes)(member_seed(task.seed, fold))
+    make = network_maker(rows.X.shape[1], task.outputs, recipe, classes=rows.classes, codes=task.codes)
+    net = make(member_seed(task.seed, fold))
     try:
         with warnings.catch_warnings():
             warnings.filterwarnings("ignore", message="training was interrupted")

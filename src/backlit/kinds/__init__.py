@@ -11,6 +11,7 @@ from .activations import ACTIVATIONS, get_activation
 from .batch_norm import BatchNorm
 from .dense import Dense
 from .dropout import Dropout
+from .embedding import Embedding
 from .layer import Layer
 from .layer_norm import LayerNorm
 from .numeric_embedding import NumericEmbedding
@@ -23,6 +24,7 @@ __all__ = [
     "BatchNorm",
     "Dense",
     "Dropout",
+    "Embedding",
     "Layer",
     "LayerNorm",
     "NumericEmbedding",
@@ -33,7 +35,7 @@ __all__ = [
 
 #: The layers by the name that their description has in a file: a closed list, never an import path.
 LAYERS: Final[dict[str, type[Any]]] = {
-    layer.__name__: layer for layer in (Dense, Dropout, BatchNorm, LayerNorm, Scale, NumericEmbedding)
+    layer.__name__: layer for layer in (Dense, Dropout, BatchNorm, LayerNorm, Scale, NumericEmbedding, Embedding)
 }
 
 

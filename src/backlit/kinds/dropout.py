@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any, ClassVar, Final, final
 
 import numpy as np
 
 from ..checks import fraction
+from ..exceptions import ConfigurationError
 from ..parameters import Array
 from ..randomness import keyed_generator
-from ..typing import Spec
+from ..typing import ScheduleFunction, Spec
 from .kernel import OUTPUTS, ROOM, Kernel, draw_uniform_factors, flat, matrix, multiply_elements
 from .layer import Computation, Layer, Moment, axes
+from .schedules import is_own_schedule, schedule_from_spec, schedule_script, schedule_spec
 from .script import LayerText, number
 
 _MASK_SOURCE: Final = '''
@@ -36,24 +39,57 @@ class Dropout(Layer):
 
     Parameters
     ----------
+    rate : float or schedule
+        Probability of zero, at least 0 and below 1. A schedule, or any function of the epoch, gives that of each epoch:
+        the first one has what it gives for 0.0, and so on. RealMLP (Holzmüller, Grinsztajn & Steinwart, 2024) has
+        ``FlatCosine(0.15, epochs=256)``.
+
+    Attributes
+    ----------
     rate : float
-        Probability of zero, at least 0 and below 1.
+        That of the epoch at work, or of the last one.
+
+    Raises
+    ------
+    ConfigurationError
+        For a rate outside of its bounds; of a schedule, when the epoch comes.
 
     Examples
     --------
     >>> Dropout(0.2)
     Dropout(0.2)
+    >>> from backlit import FlatCosine
+    >>> layer = Dropout(FlatCosine(0.2, epochs=8))
+    >>> layer.begin_epoch(6)
+    >>> round(layer.rate, 6)
+    0.1
     """
 
     builtin: ClassVar[bool] = True
     same_in_inference: ClassVar[bool] = True
     random: ClassVar[bool] = True
 
-    def __init__(self, rate: float) -> None:
-        self.rate = fraction("the dropout rate", rate)
+    def __init__(self, rate: float | ScheduleFunction | Mapping[str, Any]) -> None:
+        given = schedule_from_spec(rate) if isinstance(rate, Mapping) else rate  # from a file
+        self.schedule = given if callable(given) else None
+        self.rate = 0.0 if callable(given) else fraction("the dropout rate", given)
+        self.begin_epoch(0.0)
+
+    def begin_epoch(self, epoch: float) -> None:
+        if self.schedule is None:
+            return
+        rate = float(self.schedule(float(epoch)))
+        if not 0.0 <= rate < 1.0:
+            raise ConfigurationError(
+                f"the schedule gave the dropout rate {rate:g} at epoch {epoch:g}: it must be at least 0 and below 1"
+            )
+        self.rate = rate
 
     def describe(self) -> Spec:
-        return {"kind": "Dropout", "rate": self.rate}
+        if self.schedule is None:
+            return {"kind": "Dropout", "rate": self.rate}
+        own = is_own_schedule(self.schedule)
+        return {"kind": "Dropout", "rate": repr(self.schedule) if own else schedule_spec(self.schedule)}
 
     def room(self, n: int, dtype: np.dtype[Any], training: bool) -> dict[str, Array]:
         """The mask m; and room for random numbers, float32 for every dtype, so that all draw the same mask."""
@@ -104,8 +140,15 @@ class Dropout(Layer):
 
     def script(self, i: int, *, below: bool, given_delta: bool) -> LayerText:
         shape, rate = f"(n, {self.outputs})", number(self.rate)
+        helpers: tuple[str, ...] = (_MASK_SOURCE,)
+        told = rate
+        if self.schedule is not None:
+            about, body = schedule_script(self.schedule, "dropout rate")
+            told, rate = f"that follows the epoch, {about}", f"dropout_rate{i}(epoch)"
+            lines = [f"def dropout_rate{i}(epoch):", f'    """{about}; epochs count from 0."""']
+            helpers = ("\n".join([*lines, *(f"    {line}" for line in body)]), _MASK_SOURCE)
         return LayerText(
-            f"Dropout, each of a{i} set to zero with probability {rate}",
+            f"Dropout, each of a{i} set to zero with probability {told}",
             [
                 (f"m{i} = dropout_mask(a{i}.shape, {rate}, {i}, step, seed)", shape),
                 (f"a{i + 1} = a{i} * m{i}", f"{shape} ⊙ {shape}"),
@@ -117,8 +160,9 @@ class Dropout(Layer):
             ]
             if below
             else [],
-            helpers=(_MASK_SOURCE,),
+            helpers=helpers,
             training=True,
+            epochs=self.schedule is not None,
         )
 
     def onnx(self, graph: Any, x: str) -> str:
@@ -146,7 +190,7 @@ class Dropout(Layer):
         return "m", room["mask"]
 
     def __repr__(self) -> str:
-        return f"Dropout({self.rate})"
+        return f"Dropout({self.rate if self.schedule is None else self.schedule!r})"
 
 
 def _forward(

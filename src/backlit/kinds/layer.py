@@ -16,7 +16,7 @@ import numpy as np
 
 from ..exceptions import ConfigurationError, RebindingError
 from ..parameters import Array, ParameterVector, written
-from ..typing import Spec
+from ..typing import ScheduleFunction, Spec
 from .activation import Activation
 from .kernel import Kernel
 from .script import LayerText
@@ -99,6 +99,10 @@ class Layer:
         Whether in training the rows of a batch depend on each other: batch norm.
     affine : bool
         Whether it is z = a_in W + b and a = f(z), with z in its room: what one parameter changes is then one unit.
+    schedule : callable or None
+        What a rate of the layer follows from epoch to epoch, where it does: see `begin_epoch`.
+    categories : tuple of int
+        How many categories each of the last features has a code of, where the layer takes codes: it is then the first.
     takes_sparse : bool
         Whether ``work.a[i]`` may be sparse rows, where layer i is the first: see `kinds.products`.
 
@@ -120,6 +124,7 @@ class Layer:
     """
 
     activation: Activation | None = None
+    schedule: ScheduleFunction | None = None
     kernel: ClassVar[Kernel | None] = None
     inputs: int = 0
     outputs: int = 0
@@ -129,6 +134,7 @@ class Layer:
     mixes_rows: ClassVar[bool] = False
     affine: ClassVar[bool] = False
     takes_sparse: ClassVar[bool] = False
+    categories: tuple[int, ...] = ()
     _bound: tuple[str, ...] = ()
 
     # ── assembly ─────────────────────────────────────────────────────────────────────────────────────────
@@ -190,6 +196,17 @@ class Layer:
         ------
         ConfigurationError
         """
+
+    def check_inputs(self, X: Array) -> None:
+        """Refuse rows for the network, finite numbers of shape (n, inputs), that the layer as its first cannot take.
+
+        Raises
+        ------
+        DataError
+        """
+
+    def begin_epoch(self, epoch: float) -> None:
+        """Set what follows a `schedule`, for an epoch counted from 0."""
 
     # ── the passes ───────────────────────────────────────────────────────────────────────────────────────
 

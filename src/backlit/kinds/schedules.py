@@ -1,21 +1,23 @@
-"""Learning rates that change during training.
+"""Learning rates, and rates of dropout, that change during training.
 
 A schedule is a function of time in epochs: 0.0 is the start, 2.5 the middle of the third epoch. Every optimiser takes
-one in place of its number; so it takes any function of yours that accepts a float and returns one.
+one in place of its number; so it takes any function of yours that accepts a float and returns one. `Dropout` takes one
+as well, and has its rate at the beginning of an epoch throughout it.
 (PyTorch and optax count steps instead; counting epochs leaves a schedule right when the batch size changes.)
 """
 
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
-from typing import Final, final
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass
+from typing import Any, Final, final
 
 import numpy as np
 
 from ..checks import not_negative, positive, positive_whole
-from ..exceptions import ConfigurationError
-from ..typing import ScheduleFunction
+from ..exceptions import ConfigurationError, nearest
+from ..typing import ScheduleFunction, Spec
 from .script import number
 
 #: What `learning_rate` takes.
@@ -243,6 +245,64 @@ class CosineCycles:
 
 #: All of them.
 SCHEDULES: Final = (StepDecay, ExponentialDecay, InverseDecay, CosineDecay, FlatCosine, CosineCycles)
+
+
+_NAMED: Final[dict[str, Any]] = {schedule.__name__: schedule for schedule in SCHEDULES}
+
+
+def is_own_schedule(schedule: Any) -> bool:
+    """Whether a schedule is a function of the user's own making, which no file can hold."""
+    return _NAMED.get(type(schedule).__name__) is not type(schedule)
+
+
+def schedule_spec(schedule: Any) -> Spec:
+    """The description of one of Backlit's, in values that JSON can hold.
+
+    Examples
+    --------
+    >>> schedule_spec(ExponentialDecay(0.5, rate=0.9))
+    {'name': 'ExponentialDecay', 'initial': 0.5, 'rate': 0.9}
+    """
+    return {"name": type(schedule).__name__, **asdict(schedule)}
+
+
+def schedule_from_spec(spec: Mapping[str, Any]) -> Any:
+    """The schedule of a description that came from a file.
+
+    Raises
+    ------
+    ConfigurationError
+
+    Examples
+    --------
+    >>> schedule_from_spec({"name": "ExponentialDecay", "initial": 0.5, "rate": 0.9})
+    ExponentialDecay(initial=0.5, rate=0.9)
+    """
+    settings = dict(spec)
+    name = str(settings.pop("name", None))
+    if name not in _NAMED:
+        raise ConfigurationError(f"there is no schedule {name!r}: {nearest(name, _NAMED)}")
+    try:
+        return _NAMED[name](**settings)
+    except TypeError as error:
+        raise ConfigurationError(f"a {name} cannot be made of {settings!r}: {error}") from error
+
+
+def schedule_script(schedule: Any, what: str) -> tuple[str, list[str]]:
+    """What a schedule is, and the body of a function of the epoch, for an exported script.
+
+    Raises
+    ------
+    ConfigurationError
+        For a function of the user's own; the sentence says `what` it is of.
+    """
+    if not hasattr(schedule, "script"):
+        raise ConfigurationError(
+            f"the {what} {schedule!r} is a function of your own, whose source no script can be made of: give a number "
+            f"or one of {', '.join(_NAMED)}"
+        )
+    about, body = schedule.script()
+    return about, body
 
 
 def check_learning_rate(learning_rate: LearningRate) -> LearningRate:

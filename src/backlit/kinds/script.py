@@ -135,6 +135,8 @@ class LayerText:
         Sources of functions that these call.
     training : bool
         Whether `forward` differs in training: it then asks `step is None`, which is inference.
+    epochs : bool
+        Whether `forward` then asks for the `epoch` too, counted from 0.
     """
 
     title: str
@@ -144,3 +146,4 @@ class LayerText:
     update: tuple[str, ...] = ()
     helpers: tuple[str, ...] = ()
     training: bool = False
+    epochs: bool = False

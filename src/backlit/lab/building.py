@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import MISSING, fields, replace
 from typing import Any, Final
 
-from ..kinds import ACTIVATIONS, Dense, Dropout, Layer
+from ..kinds import ACTIVATIONS, Dense, Dropout, Embedding, Layer
 from ..kinds.losses import get_loss
 from ..kinds.optimizers import Optimizer
 from ..kinds.schedules import LearningRate
@@ -47,7 +47,8 @@ def build_network(settings: Settings, material: Material) -> Network:
     Network(2 → Dense(4, 'tanh') → Dense(1, 'sigmoid'), loss='cross_entropy', 17 parameters in float64)
     """
     chosen = settings.network
-    layers: list[Layer] = []
+    codes = () if material.table is None else material.table.preparation.codes
+    layers: list[Layer] = [Embedding(codes)] if codes else []
     for hidden in chosen.hidden:
         layers.append(Dense(hidden.units, hidden.activation, weight_init=chosen.init))
         if hidden.dropout:
@@ -140,7 +141,7 @@ def settings_of(net: Network) -> NetworkSettings | None:
     for layer in net.layers[:-1]:
         if isinstance(layer, Dense) and _sayable(layer) and layer.units <= MOST_UNITS:
             hidden.append(HiddenLayer(layer.units, layer.activation.name))
-        elif isinstance(layer, Dropout) and hidden and not hidden[-1].dropout:
+        elif isinstance(layer, Dropout) and layer.schedule is None and hidden and not hidden[-1].dropout:
             hidden[-1] = HiddenLayer(hidden[-1].units, hidden[-1].activation, layer.rate)
         else:
             return None

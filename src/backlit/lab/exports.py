@@ -96,7 +96,10 @@ def _about_columns(material: Material) -> str:
     names = [" ".join(name.split()) for name in material.input_names]
     if len(names) > _MOST_NAMED:
         return f"# X has {len(names)} columns, {names[0]} to {names[-1]}.\n"
-    made = " (standardised, categories one-hot)" if material.table is not None else ""
+    made = ""
+    if material.table is not None:
+        coded = ", the last ones codes" if material.table.preparation.codes else ""
+        made = f" (standardised, categories one-hot{coded})"
     lines = filled(names, _WIDTH)
     lines[0] = f"Columns of X{made}: {lines[0]}"
     return "".join(f"# {line}\n" for line in [*lines[:-1], f"{lines[-1].removesuffix(',')}."])

@@ -17,7 +17,6 @@ from ..data.split import split_rows
 from ..exceptions import ConfigurationError, ShapeError, TableError
 from ..network import Network
 from ..parameters import Array
-from ..targets import check_inputs
 from ..training.predicted import predicted_index, predicted_index_of_targets
 from .crossing import crossed
 from .settings import FILE, DataSettings, Settings
@@ -292,7 +291,7 @@ def from_arrays(net: Network, X: Any, y: Any, names: Sequence[str] | None = None
     >>> from_arrays(net, [[0, 0, 1], [1, 1, 0]], ["no", "yes"]).classes
     ('no', 'yes')
     """
-    X = check_inputs(X, net.inputs)
+    X = net.check_inputs(X)
     Y, classes = net.encode(y, len(X))
     if names is not None and len(names) != net.inputs:
         raise ShapeError(f"names must be {net.inputs}, one for each column of X, received {len(names)} of them")

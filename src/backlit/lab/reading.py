@@ -167,9 +167,11 @@ def _given_model(model: Any, name: str) -> Given:
 
 
 def _made_up(net: Network) -> tuple[Array, Array]:
-    """Inputs from the standard normal distribution; classes as the network finds them, or values near its own."""
+    """Inputs from the standard normal distribution, or codes; classes as the network finds them, or values near it."""
     rng = keyed_generator(net.seed, "data")
     X = rng.standard_normal((_MADE_UP, net.inputs)) / net.input_scale
+    if counts := net.layers[0].categories:
+        X[:, -len(counts) :] = rng.integers(0, counts, (_MADE_UP, len(counts)))
     outputs = net.forward(X).astype(np.float64)
     if net.output_layer.activation.probabilities or net.loss_function.targets == "classes":
         return X, predicted_index(net, outputs)

@@ -55,7 +55,8 @@ def plane(net: Network, X: Any, y: Any, size: int = 200) -> Plane:
     Raises
     ------
     ConfigurationError
-        For a network that has not two inputs, several outputs that are no classes, or rows of several classes.
+        For a network that has not two inputs, or takes codes, several outputs that are no classes, or rows of several
+        classes.
 
     Examples
     --------
@@ -104,6 +105,10 @@ def encoded_plane(net: Network, X: Array, Y: Array, classes: Array | None, size:
 def _check_inputs(net: Network) -> None:
     if net.inputs != 2:
         raise ConfigurationError(f"a boundary is drawn over two inputs, and the network has {net.inputs}")
+    if net.layers[0].categories:
+        raise ConfigurationError(
+            f"a boundary is drawn over two numbers, and {net.layers[0]!r} takes codes, between which there is nothing"
+        )
 
 
 def _side(values: Array, size: int) -> Array:

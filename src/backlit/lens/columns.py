@@ -12,7 +12,7 @@ from ..checks import positive_whole
 from ..data.measures import model_measures
 from ..data.model import TableModel
 from ..exceptions import TableError
-from ..kinds import Scale
+from ..kinds import Embedding, Scale
 from ..network import Network
 from ..pages import Cell, Page, Table, Words, number, shown
 from ..parameters import Array
@@ -35,7 +35,8 @@ class ColumnEffect:
         their standard deviation. About 0, or below: the model does not need the column.
     gradient : float
         How far an answer moves, at first order, when the column moves by its spread over the rows: the mean over the
-        rows of √Σ (∂s/∂x s_x)², over the inputs x that the column became, s_x being their standard deviation.
+        rows of √Σ (∂s/∂x s_x)², over the inputs x that the column became, s_x being their standard deviation. A column
+        that became codes became the numbers that an `Embedding` has for each category.
     """
 
     name: str
@@ -143,7 +144,8 @@ def column_effects(model: TableModel, table: Any, y: Any, *, repeats: int = 5, s
     sources = np.array(model.preparation.sources())
     measure = "rmse" if model.classes is None else "loss"
     before = _measured(model, X, y)
-    moves = np.abs(input_gradients(model, X)) * X.std(axis=0)
+    behind = behind_codes(model, X)
+    moves = np.abs(input_gradients(model, X)) * behind.X.std(axis=0)
     columns = []
     for name in model.preparation.kinds:
         inputs = np.flatnonzero(sources == name)
@@ -154,7 +156,7 @@ def column_effects(model: TableModel, table: Any, y: Any, *, repeats: int = 5, s
             X[:, inputs] = kept[keyed_generator(seed, "sampling", repeat).permutation(len(X))]
             rises.append(_measured(model, X, y) - before)
         X[:, inputs] = kept
-        gradient = float(np.sqrt((moves[:, inputs] ** 2).sum(axis=1)).mean())
+        gradient = float(np.sqrt((moves[:, behind.sources == name] ** 2).sum(axis=1)).mean())
         columns.append(ColumnEffect(name, float(np.mean(rises)), float(np.std(rises)), gradient))
     return ColumnEffects(measure, before, len(X), columns, _answer(model))
 
@@ -167,14 +169,51 @@ def _answer(model: TableModel) -> str:
     return "the value predicted" if model.classes is None else "the logarithm of the probability of the class predicted"
 
 
+@final
+@dataclass(frozen=True)
+class Behind:
+    """A network without the `Embedding` that it begins with, if it does: a code has no derivative, its numbers have.
+
+    Attributes
+    ----------
+    net : Network
+    X : ndarray, shape (n, inputs)
+        What it takes for the same rows: numbers in the place of codes.
+    sources : ndarray of str, shape (inputs,)
+        The column of the table that each of these comes from.
+    """
+
+    net: Network
+    X: Array
+    sources: Array
+
+
+def behind_codes(model: TableModel, X: Array) -> Behind:
+    """A model's network, and what it takes, behind the codes of categories."""
+    net, sources = model.network, np.array(model.preparation.sources())
+    first = net.layers[0]
+    if not isinstance(first, Embedding):
+        return Behind(net, X, sources)
+    e = first.weight[first.rows_of(X)]  # (n, c, k)
+    rest = Network(
+        net.layers[1:], inputs=first.outputs, loss=net.loss_function, dtype=net.dtype,
+        values=net.parameters.state[first.weight.size :],
+    )  # fmt: skip
+    numbers, codes = sources[: first.others], sources[first.others :]
+    return Behind(
+        rest, np.hstack([X[:, : first.others], e.reshape(len(X), -1)]), np.append(numbers, codes.repeat(first.size))
+    )
+
+
 def input_gradients(model: TableModel, X: Array) -> Array:
-    """∂s/∂x for each input x of each row, shape (n, inputs).
+    """∂s/∂x for each input x of each row, shape (n, inputs): of codes, for each of the numbers of their category.
 
     s is the logarithm of the probability of the class predicted, or the value predicted in the target's own units. By
     the network's own backward pass: −log p is its loss where the class predicted is the target, and ½(a − y)² has the
     slope 1 in a where the target y is a − 1.
     """
-    given = model.network
+    behind = behind_codes(model, X)
+    given, X = behind.net, behind.X
     # behind a layer that hands its input on, dL/da of what it gives is dL/dx
     state = np.concatenate([np.ones(given.inputs), given.parameters.state])
     net = Network(
@@ -233,9 +272,9 @@ class RowEffects:
             for name, product, size in ordered[:_MOST_SHOWN]
         ]
         words = (
-            f"Of {self.told}. An input is 0 where a number is the mean, or a category absent: gradient × input says "
-            "what the column's being otherwise contributes at first order (Shrikumar et al., 2016); gradient is how "
-            "steep the answer is there."
+            f"Of {self.told}. An input is 0 where a number is the mean, or a category absent; where a category has "
+            "learnt numbers of its own, they are the inputs. gradient × input says what the column's being otherwise "
+            "contributes at first order (Shrikumar et al., 2016); gradient is how steep the answer is there."
         )
         return Page(
             "What each column does here",
@@ -261,9 +300,9 @@ def row_effects(model: TableModel, x: Array) -> RowEffects:
     ('a', True)
     """
     g = input_gradients(model, x[None, :])[0]  # (inputs,)
-    sources = np.array(model.preparation.sources())
+    behind = behind_codes(model, x[None, :])
     found = []
     for name in model.preparation.kinds:
-        inputs = sources == name
-        found.append((name, float(g[inputs] @ x[inputs]), float(np.linalg.norm(g[inputs]))))
+        inputs = behind.sources == name
+        found.append((name, float(g[inputs] @ behind.X[0, inputs]), float(np.linalg.norm(g[inputs]))))
     return RowEffects(_answer(model), found)

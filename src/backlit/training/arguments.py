@@ -7,11 +7,11 @@ from collections.abc import Sequence
 from typing import Any, Final
 
 from ..checking.gradcheck import FiniteDifference
-from ..checks import cast_weight, check_reach, one_of
+from ..checks import cast_weight, one_of
 from ..exceptions import ConfigurationError, DataError, ShapeError
 from ..kinds.optimizers import Optimizer, OptimizerState, initial_state
 from ..network import Network
-from ..targets import check_inputs, check_sample_weight
+from ..targets import check_sample_weight
 from ..typing import RowStream
 from .callbacks import Callback
 from .checkpoint import Checkpoint
@@ -75,8 +75,7 @@ def checked_data(net: Network, X: Any, y: Any, *, sample_weight: Any = None) -> 
         if columns != net.inputs:
             raise ShapeError(f"X must have {net.inputs} columns, one for each input, received shape {X.shape}")
     else:
-        X = check_inputs(X, net.inputs)
-        check_reach(X, net.dtype, "X", net.input_scale)
+        X = net.check_inputs(X)
         n = X.shape[0]
     Y, classes = net.encode(y, n)
     if net.classes is None:

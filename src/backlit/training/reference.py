@@ -24,6 +24,7 @@ class ReferenceEngine:
     def run_steps(self, job: Job, order: Array, epoch: int, first: int, last: int) -> StepResults:
         """Take the steps `first` to `last` − 1 of an epoch (all counted from 0) over the rows in `order`."""
         results = StepResults([], [])
+        job.net.begin_epoch(epoch)
         # Overflow is not silenced but watched: a loss that leaves the finite numbers ends the run below.
         with np.errstate(over="ignore", invalid="ignore", divide="ignore"):
             for i in range(first, last):

@@ -52,6 +52,11 @@ def differs_in_training(texts: Sequence[LayerText]) -> bool:
     return any(text.training for text in texts)
 
 
+def asks_for_epochs(texts: Sequence[LayerText]) -> bool:
+    """Whether they take the number of the epoch too."""
+    return any(text.epochs for text in texts)
+
+
 def script_name(name: str) -> str:
     """``0.weight`` as the script calls it.
 
@@ -76,7 +81,8 @@ def weights(net: Network) -> list[str]:
 
 def _more(texts: Sequence[LayerText]) -> str:
     """What the passes take besides the data."""
-    return ", step=None, seed=SEED" if differs_in_training(texts) else ""
+    step = ", step=None, seed=SEED" if differs_in_training(texts) else ""
+    return step + (", epoch=0" if asks_for_epochs(texts) else "")
 
 
 def _results(texts: Sequence[LayerText]) -> list[str]:
@@ -148,7 +154,7 @@ def gradients(net: Network, texts: Sequence[LayerText]) -> list[str]:
     last = len(net.layers) - 1
     text = network_loss(net)
     names = {"z": f"z{last}", "a": f"a{last + 1}"}
-    more = ", step, seed" if differs_in_training(texts) else ""
+    more = (", step, seed" if differs_in_training(texts) else "") + (", epoch" if asks_for_epochs(texts) else "")
     lines: list[Line] = []
     if net.paired:
         lines.append(("", f"layer {last}, the output: {text.slope}"))

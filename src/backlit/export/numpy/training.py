@@ -14,7 +14,7 @@ from ...kinds.script import LayerText
 from ...network import Network
 from ...randomness import PURPOSES
 from .layout import listed
-from .passes import differs_in_training, parameters, weights
+from .passes import asks_for_epochs, differs_in_training, parameters, weights
 from .update import Update
 
 
@@ -101,6 +101,7 @@ def generator(texts: Sequence[LayerText]) -> list[str]:
 def train(net: Network, texts: Sequence[LayerText], update: Update) -> list[str]:
     """`train`, the twin of `backlit.fit`."""
     step = ", step=t, seed=seed" if differs_in_training(texts) else ""
+    step += ", epoch=epoch" if asks_for_epochs(texts) else ""
     counts = bool(step) or "t" in update.arguments
     given = {"rate": "learning_rate(epoch + i / steps)", "t": "t"}
     memory = [f"{m}{name}" for name, _ in parameters(net) for m in update.text.memory]
@@ -134,11 +135,12 @@ def train(net: Network, texts: Sequence[LayerText], update: Update) -> list[str]
 def first_run(net: Network) -> list[str]:
     """What the script does when it is run by itself."""
     scaled, first = net.input_scale != 1.0, _first_weight(net)
+    made_up = [*_made_up_codes(net), *_made_up_targets(net, "X * INPUT_SCALE" if scaled else "X")]
     return _filled_in(
         _FIRST_RUN,
         inputs=net.inputs,
         unscaled=" / INPUT_SCALE" if scaled else "",
-        targets="\n".join(f"    {line}" for line in _made_up_targets(net, "X * INPUT_SCALE" if scaled else "X")),
+        targets="\n".join(f"    {line}" for line in made_up),
         W=first,
         place=[name for name, _ in parameters(net)].index(first),
     )
@@ -146,6 +148,13 @@ def first_run(net: Network) -> list[str]:
 
 def _first_weight(net: Network) -> str:
     return next(name for name, shape in parameters(net) if name in weights(net) and len(shape) == 2)
+
+
+def _made_up_codes(net: Network) -> list[str]:
+    """A statement that makes codes of the last inputs, where the network takes some."""
+    counts = net.layers[0].categories
+    last = f"X[:, -{len(counts)}:] = rng.integers(0, {list(counts)}, (n, {len(counts)}))"
+    return [f"{last}  # codes of categories"] if counts else []
 
 
 def _made_up_targets(net: Network, inputs: str) -> list[str]:

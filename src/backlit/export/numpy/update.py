@@ -7,7 +7,7 @@ from typing import Any, final
 
 from ...exceptions import ConfigurationError
 from ...kinds.optimizers import OPTIMIZERS, ScriptedOptimizer
-from ...kinds.schedules import SCHEDULES
+from ...kinds.schedules import schedule_script
 from ...kinds.script import Line, UpdateText, number
 from ...network import Network
 from .layout import block, listed
@@ -104,12 +104,7 @@ def _update(text: UpdateText, rate: str, arguments: list[str], net: Network, *, 
 
 
 def _schedule(schedule: Any) -> list[str]:
-    if not hasattr(schedule, "script"):
-        raise ConfigurationError(
-            f"the learning rate {schedule!r} is a function of your own, whose source no script can be made of: "
-            f"give a number or one of {', '.join(kind.__name__ for kind in SCHEDULES)}"
-        )
-    about, body = schedule.script()
+    about, body = schedule_script(schedule, "learning rate")
     return [
         "def learning_rate(epoch):",
         f'    """η: {about}; epochs count from 0.0."""',

@@ -173,6 +173,9 @@ def _inputs(graph: Graph, steps: list[Any], estimator: Any) -> tuple[Inputs, Tab
         return Inputs(columns, framed=True), Table(tensors, columns)
     width = first.inputs if isinstance(first, Network) else int(first.n_features_in_)
     columns = [Column(f"column {j}") for j in range(width)]
+    counts = first.layers[0].categories if isinstance(first, Network) else ()
+    for column, most in zip(columns[width - len(counts) :], counts, strict=True):
+        column.choose_from(np.unique(np.linspace(0, most - 1, ROWS).astype(np.int64)).tolist())  # codes
     x = graph.numbers_input("X", width)
     tensors = [graph.columns(x, np.array([j])) for j in range(width)] if steps else [x]
     return Inputs(columns, framed=False), Table(tensors, columns)

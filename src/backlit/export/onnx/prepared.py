@@ -59,7 +59,7 @@ def _matrix(graph: Graph, preparation: Preparation) -> str:
         if learnt.clipped:
             x = _clipped(graph, x)
         parts.append(graph.cast(x))
-    parts += [_one_hot(graph, inputs[column.name], column) for column in preparation.categories]
+    parts += [_category(graph, inputs[column.name], column) for column in preparation.in_order]
     return parts[0] if len(parts) == 1 else graph.op("Concat", *parts, axis=1)
 
 
@@ -71,13 +71,17 @@ def _clipped(graph: Graph, s: str) -> str:
     return graph.op("Div", s, graph.op("Sqrt", graph.op("Add", square, _wide(graph, 1.0))))
 
 
-def _one_hot(graph: Graph, tensor: str, learnt: Categories) -> str:
-    """A column for each frequent value, one for "" where values were missing, one for all others."""
+def _category(graph: Graph, tensor: str, learnt: Categories) -> str:
+    """A column for each frequent value, one for "" where values were missing, one for all others; or their code."""
     known = [*learnt.frequent, *([""] if learnt.missing else [])]
     if not known:
         size = graph.op("Equal", tensor, graph.constant([[""]], numbers=False))
         return graph.cast(graph.op("Or", size, graph.op("Not", size)))
     matches = graph.cast(graph.op("Equal", tensor, graph.constant([known], numbers=False)))  # (n, known)
+    if learnt.coded:  # the last code is that of all others
+        last = len(known)
+        fewer = graph.op("MatMul", matches, graph.constant(np.arange(last)[:, None] - last))
+        return graph.op("Add", fewer, graph.constant(float(last)))
     if not learnt.rare_column:
         return matches
     found = graph.op("MatMul", matches, graph.constant(np.ones((len(known), 1))))

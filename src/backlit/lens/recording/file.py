@@ -12,7 +12,6 @@ and schedules come from closed lists. What is read is validated before it is tru
 
 from __future__ import annotations
 
-import dataclasses
 import inspect
 import json
 import math
@@ -37,7 +36,7 @@ from ...files import (
     write_bytes,
 )
 from ...kinds.optimizers import OPTIMIZERS, Optimizer
-from ...kinds.schedules import SCHEDULES
+from ...kinds.schedules import SCHEDULES, is_own_schedule, schedule_from_spec, schedule_spec
 from ...network import Network
 from ...pages import plain
 from ...parameters import Array
@@ -50,7 +49,6 @@ if TYPE_CHECKING:  # a recording reads and writes its file: it stands above
 FORMAT: Final = "backlit recording"
 
 _OPTIMIZERS: Final[dict[str, Any]] = {kind.__name__: kind for kind in OPTIMIZERS.values()}
-_SCHEDULES: Final[dict[str, Any]] = {kind.__name__: kind for kind in SCHEDULES}
 _ROW_LIMIT: Final = 2**25  # of a run whose rows are not in the file: the order of all of them is worked out again
 _WHOLE: Final = ("n", "batch_size", "first_step", "first_epoch", "interval")
 
@@ -226,13 +224,12 @@ def optimizer_spec(optimizer: Optimizer) -> Spec:
     settings: Spec = {name: getattr(optimizer, name) for name in inspect.signature(kind).parameters}
     rate = settings["learning_rate"]
     if callable(rate):
-        schedule = type(rate)
-        if _SCHEDULES.get(schedule.__name__) is not schedule:
+        if is_own_schedule(rate):
             raise ConfigurationError(
                 f"the learning rate {rate!r} is a function of your own, which no file can hold: "
-                f"{', '.join(_SCHEDULES)} can be saved"
+                f"{', '.join(schedule.__name__ for schedule in SCHEDULES)} can be saved"
             )
-        settings["learning_rate"] = {"name": schedule.__name__, **dataclasses.asdict(rate)}
+        settings["learning_rate"] = schedule_spec(rate)
     return {"name": kind.__name__, **settings}
 
 
@@ -248,8 +245,7 @@ def optimizer_from_spec(spec: Spec) -> Optimizer:
     kind = _OPTIMIZERS[settings.pop("name")]
     rate = settings.get("learning_rate")
     if isinstance(rate, Mapping):
-        rate = dict(rate)
-        settings["learning_rate"] = _SCHEDULES[rate.pop("name")](**rate)
+        settings["learning_rate"] = schedule_from_spec(rate)
     optimizer: Optimizer = kind(**settings)
     return optimizer
 

@@ -250,6 +250,9 @@ def _scene(recording: Recording, stages: list[Stage], step: int) -> Scene:
     X, Y, weight = recording.batch_of(step)
     in_training = any(layer.random or layer.mixes_rows for layer in net.layers)
     labels = [str(row) for row in recording.rows_of(step)]
-    trace = trace_batch(net, X, Y, sample_weight=weight, row_labels=labels, step=step if in_training else None)
+    trace = trace_batch(
+        net, X, Y, sample_weight=weight, row_labels=labels, step=step if in_training else None,
+        epoch=recording.epoch_of(step)[0] - 1,
+    )  # fmt: skip
     taken = take_traced_step(trace, recording.optimizer, state, recording.time_of(step))
     return Scene(recording, step, trace, taken, stages)

@@ -252,6 +252,7 @@ class Recording:
                 if data is None:
                     data, rows = self.batch_of(at), np.arange(rows.size)
                 work = load_batch(net, data, rows, epoch - 1)
+                net.begin_epoch(epoch - 1)
                 net.forward_pass(work, at)
                 net.backward_pass(work)
                 net.average()

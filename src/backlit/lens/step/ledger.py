@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from dataclasses import asdict
 from functools import cached_property
@@ -202,7 +203,7 @@ def explain(
         Explain the pass of that training step (from 0): dropout has the mask of that step, batch norm takes mean and
         spread of these rows. Without, it is the pass of inference: no dropout, and running statistics.
     epoch : float, default=0
-        For a learning rate that follows a schedule.
+        For a learning rate, or a rate of dropout, that follows a schedule.
 
     Returns
     -------
@@ -222,8 +223,11 @@ def explain(
     Ledger(1 row, SGD(0.1), loss 4.5 → 0.0...)
     """
     optimizer = SGD(0.01) if optimizer is None else optimizer
-    trace = trace_batch(net, X, y, sample_weight=sample_weight, row_labels=row_labels, step=check_step(step))
-    return Ledger(trace, take_traced_step(trace, optimizer, state, not_negative("epoch", epoch)), optimizer)
+    epoch = not_negative("epoch", epoch)
+    trace = trace_batch(
+        net, X, y, sample_weight=sample_weight, row_labels=row_labels, step=check_step(step), epoch=math.floor(epoch)
+    )
+    return Ledger(trace, take_traced_step(trace, optimizer, state, epoch), optimizer)
 
 
 def loss_account(

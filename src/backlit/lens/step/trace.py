@@ -202,9 +202,15 @@ def trace_batch(
     sample_weight: Any = None,
     row_labels: Sequence[Any] | None = None,
     step: int | None = None,
+    epoch: float | None = None,
 ) -> Trace:
-    """Run one batch forwards and backwards through a copy of the network, and keep every number."""
+    """Run one batch forwards and backwards through a copy of the network, and keep every number.
+
+    Rates that follow a schedule are those of the `epoch`; of that which the network was in, unless given.
+    """
     net = net.astype(net.dtype)
+    if epoch is not None:
+        net.begin_epoch(epoch)
     X, Y, weight = net.check_data(X, y, sample_weight=sample_weight)
     data = (X.copy(), Y.copy(), None if weight is None else weight.copy())
     labels = _labels(row_labels, X.shape[0])
