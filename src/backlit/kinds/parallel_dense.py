@@ -1,0 +1,484 @@
+"""Parallel dense: several small networks as one chain, with one weight for all and factors of their own."""
+
+from __future__ import annotations
+
+from typing import Any, ClassVar, final
+
+import numpy as np
+
+from ..checks import positive_whole
+from ..exceptions import ConfigurationError
+from ..parameters import Array
+from ..typing import Spec
+from .activation import Activation
+from .activations import ActivationLike, get_activation
+from .initializers import Initializer, check_initializer, initial_values
+from .kernel import (
+    ACTIVATION,
+    INPUTS,
+    OUTPUTS,
+    PARAMETERS,
+    ROOM,
+    Kernel,
+    add_products,
+    add_rows,
+    flat,
+    matrix,
+    multiply,
+    multiply_left_transposed,
+    multiply_right_transposed,
+)
+from .layer import Computation, Factors, Layer, Moment, axes
+from .script import LayerText, Line
+
+
+@final
+class ParallelDense(Layer):
+    """The dense layers of k members, which share W and differ by factors and biases of their own.
+
+        c_m = a_in ⊙ r_m                (n, p)        member m, of m = 1 … k; p features for each
+        q_m = c_m W                     (n, units)    one W for all
+        z_m = q_m ⊙ s_m + b_m           (n, units)
+        a_m = f(z_m),  a = [a_1 … a_k]  (n, k · units)
+
+        delta_m = dL/dz_m = dL/da_m ⊙ f′(z_m)
+        dL/ds_m = Σ_rows delta_m ⊙ q_m,           dL/db_m = Σ_rows delta_m
+        g_m     = dL/dq_m = delta_m ⊙ s_m
+        dL/dW   = Σ_m c_mᵀ g_m                    summed over members and rows
+        t_m     = dL/dc_m = g_m Wᵀ
+        dL/dr_m = Σ_rows a_in ⊙ t_m
+        dL/da_in = Σ_m t_m ⊙ r_m                  where the members share their inputs; else each t_m ⊙ r_m
+
+    The first such layer gives the same features to all members; those behind it take k · p features, member after
+    member, so that no member sees another. A `Dense` layer behind the last one has weights of its own for each member,
+    and adds up what they say: of a mean, the parts. What is trained is then the loss of the members' sum; `OneMember`
+    before it trains each member by its own loss.
+
+    Source: the rank-one factors of BatchEnsemble, Wen, Tran & Ba (2020), which divides the rows of a batch among the
+    members; for tables TabM, Gorishniy, Kotelnikov & Babenko (2025). W has penalties and weight decay; r, s and b have
+    not.
+
+    Parameters
+    ----------
+    units : int
+        Of each member.
+    activation : str, pair of functions or Activation, default="identity"
+        f; see `Dense`. Softmax is over the units of a member.
+    members : int
+        k.
+    shared : bool, default=True
+        Whether all members take the same features. Else the layer takes k times as many, each member its own.
+    weight_init, bias_init : str, float or ("constant", float)
+        Initial values of W, with the inputs and units of a member, and of b, each member drawing its own. As in TabM r
+        is +1 or −1 at random where the members share their inputs, so that they begin apart, and 1 elsewhere; s is 1.
+
+    Attributes
+    ----------
+    weight : ndarray, shape (p, units)
+        W, a view into the network's parameter vector.
+    input_factor : ndarray, shape (k, p)
+        r.
+    unit_factor, bias : ndarray, shape (k · units,)
+        s and b, member after member as in a.
+
+    Raises
+    ------
+    ConfigurationError
+        For numbers that are not above 0, and for inputs that cannot be divided among the members.
+
+    Examples
+    --------
+    Four networks of two hidden layers, and the mean of what they say.
+
+    >>> import backlit as bl
+    >>> net = bl.Network(
+    ...     [ParallelDense(8, "relu", members=4), ParallelDense(8, "relu", members=4, shared=False), bl.Dense(1)],
+    ...     inputs=3, dtype="float64",
+    ... )
+    >>> net.layers[0].outputs, net.layers[1].weight.shape
+    (32, (8, 8))
+    >>> bl.check_gradients(net, [[0.5, 1.0, 2.0], [-1.5, 0.0, 1.0]], [1.0, 0.0]).ok
+    True
+    """
+
+    builtin: ClassVar[bool] = True
+    activation: Activation
+    weight: Array
+    weight_gradient: Array
+    input_factor: Array
+    input_factor_gradient: Array
+    unit_factor: Array
+    unit_factor_gradient: Array
+    bias: Array
+    bias_gradient: Array
+
+    def __init__(
+        self,
+        units: int,
+        activation: ActivationLike = "identity",
+        *,
+        members: int,
+        shared: bool = True,
+        weight_init: Initializer = "glorot_uniform",
+        bias_init: Initializer = "zeros",
+    ) -> None:
+        self.units = positive_whole("units", units)
+        self.activation = get_activation(activation)
+        self.members = positive_whole("members", members)
+        if self.activation.sums_to_one and self.units == 1:
+            raise ConfigurationError(f"{self.activation.name} over 1 unit of a member is always 1: use 2 units or more")
+        self.shared = bool(shared)
+        self.weight_init = check_initializer(weight_init)
+        self.bias_init = check_initializer(bias_init)
+        self.outputs = self.members * self.units
+        self.features = 0  # p
+
+    def build(self, inputs: int) -> dict[str, tuple[int, ...]]:
+        if not self.shared and inputs % self.members:
+            raise ConfigurationError(
+                f"{self!r} takes as many features for each of {self.members} members, and {inputs} cannot be divided "
+                f"by {self.members}: put it behind a layer of {self.members} members, or let them share their inputs"
+            )
+        self.inputs = inputs
+        self.features = inputs if self.shared else inputs // self.members
+        return {
+            "weight": (self.features, self.units),
+            "input_factor": (self.members, self.features),
+            "unit_factor": (self.outputs,),
+            "bias": (self.outputs,),
+        }
+
+    def initial_value(self, name: str, shape: tuple[int, ...], rng: np.random.Generator) -> Array | float:
+        if name == "input_factor":
+            return np.where(rng.random(shape) < 0.5, -1.0, 1.0) if self.shared else 1.0
+        if name == "unit_factor":
+            return 1.0
+        init = self.weight_init if name == "weight" else self.bias_init
+        return initial_values(init, rng, shape, self.features, self.units)
+
+    def describe(self) -> Spec:
+        return {
+            "kind": "ParallelDense",
+            "units": self.units,
+            "activation": self.activation.name,
+            "members": self.members,
+            "shared": self.shared,
+            "weight_init": self.weight_init,
+            "bias_init": self.bias_init,
+        }
+
+    # ── the lesson ───────────────────────────────────────────────────────────────────────────────────────
+
+    def room(self, n: int, dtype: np.dtype[Any], training: bool) -> dict[str, Array]:
+        """c, q and z, and f′(z), g and t on the way back; rows of a sample, in them member after member."""
+        taken, given = (n, self.members * self.features), (n, self.outputs)
+        nothing = (0, 0)
+        return {
+            "c": np.empty(taken, dtype),
+            "q": np.empty(given, dtype),
+            "z": np.empty(given, dtype),
+            "slope": np.empty(given if training else nothing, dtype),
+            "g": np.empty(given if training else nothing, dtype),
+            "t": np.empty(taken if training else nothing, dtype),
+        }
+
+    def by_member(self, array: Array, width: int) -> Array:
+        """An array of (n, …) with a row for each member of a sample, (n · k, width): a view."""
+        return array.reshape(len(array) * self.members, width)
+
+    def taken(self, a_in: Array) -> Array:
+        """What the members take, (n, k, p), or (n, 1, p) where it is the same for all: a view."""
+        return a_in.reshape(len(a_in), -1, self.features)
+
+    def forward(self, work: Any, i: int, moment: Moment | None) -> None:
+        a_in, a, room = work.a[i], work.a[i + 1], work.room[i]  # (n, inputs), (n, k · units)
+        c, q, z = self.by_member(room["c"], self.features), self.by_member(room["q"], self.units), room["z"]
+        # c_m = a_in ⊙ r_m               (n, 1 or k, p) (k, p)
+        np.multiply(self.taken(a_in), self.input_factor, out=c.reshape(len(a_in), self.members, self.features))
+        # q_m = c_m W                    (n · k, p) (p, units)
+        np.dot(c, self.weight, out=q)
+        # z_m = q_m ⊙ s_m + b_m          (n, k · units)
+        np.multiply(room["q"], self.unit_factor, out=z)
+        z += self.bias
+        # a_m = f(z_m)                   (n · k, units)
+        self.activation.f(self.by_member(z, self.units), self.by_member(a, self.units))
+
+    def backward(self, work: Any, i: int, below: bool) -> None:
+        a_in, a, delta, room = work.a[i], work.a[i + 1], work.delta[i], work.room[i]  # delta (n, k · units)
+        c, q, g, t = room["c"], room["q"], room["g"], room["t"]
+        # delta_m = dL/da_m ⊙ f′(z_m)
+        z, a, delta_rows, slope, scratch = (
+            self.by_member(array, self.units) for array in (room["z"], a, delta, room["slope"], work.scratch[i])
+        )
+        self.activation.times_slope(z, a, delta_rows, slope, scratch)
+        # dL/ds = Σ_rows delta ⊙ q, dL/db = Σ_rows delta          (n,) (n, k · units)
+        np.multiply(delta, q, out=g)
+        np.dot(work.ones, g, out=self.unit_factor_gradient)
+        np.dot(work.ones, delta, out=self.bias_gradient)
+        # g = delta ⊙ s
+        np.multiply(delta, self.unit_factor, out=g)
+        # dL/dW = Σ_m c_mᵀ g_m           (p, n · k) (n · k, units)
+        g_rows = self.by_member(g, self.units)
+        np.dot(self.by_member(c, self.features).T, g_rows, out=self.weight_gradient)
+        # t_m = g_m Wᵀ                   (n · k, units) (units, p)
+        np.dot(g_rows, self.weight.T, out=self.by_member(t, self.features))
+        # dL/dr_m = Σ_rows a_in ⊙ t_m
+        taken, t = self.taken(a_in), t.reshape(len(t), self.members, self.features)
+        alike = "nkp,nkp->kp" if not self.shared else "nop,nkp->kp"
+        np.einsum(alike, taken, t, out=self.input_factor_gradient)
+        # dL/da_in = Σ_m t_m ⊙ r_m, or each by itself
+        if below and self.shared:
+            np.einsum("nkp,kp->np", t, self.input_factor, out=work.delta[i - 1])
+        elif below:
+            np.multiply(t, self.input_factor, out=work.delta[i - 1].reshape(t.shape))
+
+    # ── the compiled engine ──────────────────────────────────────────────────────────────────────────────
+
+    def kernel_settings(self) -> tuple[float, ...]:
+        return (float(self.members), float(self.shared))
+
+    def kernel_room(self, n: int) -> int:
+        return 2 * n * self.members * (self.units + self.features)  # z, and g in its place; q; c; t
+
+    # ── other programs ───────────────────────────────────────────────────────────────────────────────────
+
+    def script(self, i: int, *, below: bool, given_delta: bool) -> LayerText:
+        text, k, p, units = self.activation.script, self.members, self.features, self.units
+        if text is None:
+            raise ConfigurationError(
+                f"the activation {self.activation.name!r} of layer {i} is a function of your own, whose source no "
+                "script can be made of: use one of Backlit's"
+            )
+        taken = f"a{i}[:, None, :]" if self.shared else f"a{i}.reshape(-1, {k}, {p})"
+        rows, each, size = f"(n · {k}, {units})", f"(n · {k}, {p})", k * units
+        forward: list[Line] = [
+            (f"c{i} = ({taken} * input_factor{i}).reshape(-1, {p})", f"{each}, a row for each member"),
+            (f"q{i} = c{i} @ W{i}", f"{each} ({p}, {units}) = {rows}"),
+            (f"z{i} = (q{i}.reshape(-1, {size}) * unit_factor{i} + b{i}).reshape(-1, {units})", rows),
+            (f"f{i} = {text.value.format(z=f'z{i}')}", rows),
+            (f"a{i + 1} = f{i}.reshape(-1, {size})", f"(n, {size})"),
+        ]
+        delta = text.delta.format(z=f"z{i}", a=f"f{i}", da=f"df{i}")
+        backward: list[Line] = [
+            ("", f"layer {i}, {k} members, {self.activation.name}: {text.slope}; a row for each member"),
+            (f"df{i} = da{i + 1}.reshape(-1, {units})", rows),
+            (f"delta{i} = {delta}", rows),
+            (f"g{i} = (delta{i}.reshape(-1, {size}) * unit_factor{i}).reshape(-1, {units})", f"{rows}, dL/dq"),
+            (f"dW{i} = c{i}.T @ g{i} / n", f"({p}, n · {k}) {rows} = ({p}, {units}), like W{i}"),
+            (f"t{i} = (g{i} @ W{i}.T).reshape(-1, {k}, {p})", f"(n, {k}, {p}), dL/dc"),
+            (f"dinput_factor{i} = ({taken} * t{i}).sum(axis=0) / n", f"({k}, {p}), like input_factor{i}"),
+            (
+                f"dunit_factor{i} = (delta{i} * q{i}).reshape(-1, {size}).sum(axis=0) / n",
+                f"({size},), like unit_factor{i}",
+            ),
+            (f"db{i} = delta{i}.reshape(-1, {size}).sum(axis=0) / n", f"({size},), like b{i}"),
+        ]
+        if below:
+            added = f".sum(axis=1)" if self.shared else f".reshape(-1, {k * p})"
+            backward.append((f"da{i} = (t{i} * input_factor{i}){added}", f"(n, {self.inputs}), like a{i}"))
+        title = f"ParallelDense, {k} members, each {p} → {units}, {self.activation.name}: {text.formula}"
+        return LayerText(
+            title, forward, (f"c{i}", f"q{i}", f"z{i}", f"f{i}", f"a{i + 1}"), backward, helpers=text.helpers
+        )
+
+    def onnx(self, graph: Any, x: str) -> str:
+        if self.activation.onnx is None:
+            raise ConfigurationError(
+                f"the activation {self.activation.name!r} is your own function, which ONNX cannot hold: use a named one"
+            )
+
+        def shaped(tensor: str, *sizes: int) -> str:
+            return str(graph.op("Reshape", tensor, graph.constant(np.array(sizes, np.int64), numbers=False)))
+
+        # (n, 1 or k, p) ⊙ (k, p), then (n, k, p) (p, units), each row of a member by itself; a −1 leaves the rows
+        c = graph.op("Mul", shaped(x, -1, 1 if self.shared else self.members, self.features),
+                     graph.constant(self.input_factor))  # fmt: skip
+        q = shaped(graph.op("MatMul", c, graph.constant(self.weight)), -1, self.outputs)
+        z = graph.op("Add", graph.op("Mul", q, graph.constant(self.unit_factor)), graph.constant(self.bias))
+        return shaped(self.activation.onnx(graph, shaped(z, -1, self.units)), -1, self.outputs)
+
+    # ── the lens ─────────────────────────────────────────────────────────────────────────────────────────
+
+    @property
+    def title(self) -> str:
+        return f"{self.members} × {self.units} {self.activation.name}"
+
+    def forward_steps(self, n: int) -> list[Computation]:
+        rows, members, features, units = self._axes(n)
+        (a_in, a), c, q = axes(n, self), (rows, members, features), (rows, members, units)
+        own = "Each member has factors of its own, the same in every row."
+        one = "Every member meets the same W, as a row of its own; no member meets another."
+        cost = n * self.members * self.features * self.units
+        reason = "Every number by itself: the shape stays."
+        if self.activation.slope is None:
+            reason = "Along the units of each member: they share 1 between them; members and samples do not mix."
+        return [
+            Computation("c = a_in ⊙ r", (a_in, (members, features)), c, "", own),
+            Computation("q = c W", (c, (features, units)), q, "features", one, cost),
+            Computation("z = q ⊙ s + b", (q, (members, units)), q, "", own),
+            Computation(f"a = f(z), {self.activation.name}", (q,), a, "", reason),
+        ]
+
+    def backward_steps(self, n: int, *, below: bool, pair: str) -> list[Computation]:
+        rows, members, features, units = self._axes(n)
+        (a_in, a), c, q, cost = axes(n, self), (rows, members, features), (rows, members, units), n * self.outputs
+        equation, reason = "delta = dL/da ⊙ f′(z)", "Element by element, because f was."
+        if self.activation.slope is None:
+            equation = "delta = a ⊙ (dL/da − Σ_k a_k dL/da_k)"
+            reason = f"{self.activation.name} mixes the units of a member, so its Jacobian does too."
+        learnt = "A member's own number is met by every sample: what each would change is added up."
+        every = "W is met by every member of every sample: all of them add to each of its numbers."
+        back = "W is transposed so that units meet units: each member's features collect from its own units."
+        cost *= self.features
+        found = [
+            Computation(equation, (a, a), q, "", reason),
+            Computation("dL/ds = Σ_rows delta ⊙ q", (q, q), (members, units), "samples", learnt),
+            Computation("dL/db = Σ_rows delta", (q,), (members, units), "samples", learnt),
+            Computation("g = delta ⊙ s", (q, (members, units)), q, "", "Backwards through the same factors."),
+            Computation("dL/dW = Σ_m c_mᵀ g_m", (c, q), (features, units), "samples", every, cost),
+            Computation("t = g Wᵀ", (q, (units, features)), c, "units", back, cost),
+            Computation("dL/dr = Σ_rows a_in ⊙ t", (a_in, c), (members, features), "samples", learnt),
+        ]
+        if below and self.shared:
+            reason = "What all members take collects from all of them."
+            found.append(
+                Computation("dL/da_in = Σ_m t_m ⊙ r_m", (c, (members, features)), a_in, "members", reason)
+            )
+        elif below:
+            reason = "Backwards through the same factors, each member to its own features."
+            found.append(Computation("dL/da_in = t ⊙ r", (c, (members, features)), a_in, "", reason))
+        return found
+
+    def _axes(self, n: int) -> tuple[tuple[int, str], ...]:
+        return (n, "samples"), (self.members, "members"), (self.features, "features"), (self.units, "units")
+
+    def through(self, room: dict[str, Array]) -> tuple[str, Array | None]:
+        return "through the members' W", None
+
+    def columns(self, room: dict[str, Array], a_in: Array, a: Array, delta: Array | None) -> dict[str, Array]:
+        found = {"q": room["q"], "z": room["z"], "a": a}
+        if self.activation.slope is not None:
+            found["f′(z)"] = room["slope"]
+        return found if delta is None else {**found, "delta": delta}
+
+    def gradient_factors(
+        self, name: str, index: tuple[int, ...], room: dict[str, Array], a_in: Array, delta: Array
+    ) -> Factors:
+        ones = np.ones(len(delta))
+        if name == "weight":
+            # a row has as many products as there are members
+            i, j = index
+            c, g = room["c"][:, i :: self.features], room["g"][:, j :: self.units]  # (n, k) each
+            return Factors(ones, np.vecdot(c, g), "", f"Σ_m c_m,{i} g_m,{j}")
+        if name == "input_factor":
+            m, i = index
+            taken = i if self.shared else m * self.features + i
+            return Factors(a_in[:, taken], room["t"][:, m * self.features + i], f"a_{taken}", f"t_{m},{i}")
+        unit = index[0]
+        if name == "bias":
+            return Factors(ones, delta[:, unit], "", f"delta_{unit}")
+        return Factors(room["q"][:, unit], delta[:, unit], f"q_{unit}", f"delta_{unit}")
+
+    def __repr__(self) -> str:
+        shared = "" if self.shared else ", shared=False"
+        return f"ParallelDense({self.units}, {self.activation.name!r}, members={self.members}{shared})"
+
+
+def _sizes(chain: Any, i: int) -> Any:
+    """k, whether the inputs are shared, p and the units of a member."""
+    k, shared = int(chain.settings[i, 0]), chain.settings[i, 1] != 0.0
+    inputs, outputs = chain.layers[i, INPUTS], chain.layers[i, OUTPUTS]
+    return k, shared, inputs if shared else inputs // k, outputs // k
+
+
+def _forward(
+    chain: Any, i: int, a_in: Array, a: Array, w: Array, step: int, activate: Any, start: int, stop: int
+) -> None:
+    k, shared, p, units = _sizes(chain, i)
+    n, some, outputs = a.shape[0], (stop - start) * k, k * units
+    place, room = chain.layers[i, PARAMETERS], chain.layers[i, ROOM]
+    W, r = matrix(chain.values, place, p, units), matrix(chain.values, place + p * units, k, p)
+    after = place + p * units + k * p
+    s, b = chain.values[after : after + outputs], chain.values[after + outputs : after + 2 * outputs]
+    z = matrix(chain.memory, room + start * outputs, some, units)
+    q = matrix(chain.memory, room + (n + start) * outputs, some, units)
+    c = matrix(chain.memory, room + 2 * n * outputs + start * k * p, some, p)
+    # c_m = a_in ⊙ r_m
+    for row in range(start, stop):
+        for m in range(k):
+            begin = 0 if shared else m * p
+            x, r_m, c_m = a_in[row][begin : begin + p], r[m], c[(row - start) * k + m]
+            for j in range(p):
+                c_m[j] = x[j] * r_m[j]
+    # q_m = c_m W, z_m = q_m ⊙ s_m + b_m, a_m = f(z_m)
+    multiply(c, W, q, chain)
+    for row in range(some):
+        begin = row % k * units
+        z_m, q_m, s_m, b_m = z[row], q[row], s[begin : begin + units], b[begin : begin + units]
+        for j in range(units):
+            z_m[j] = q_m[j] * s_m[j] + b_m[j]
+    activate(chain.layers[i, ACTIVATION], z, matrix(flat(a), start * outputs, some, units))
+
+
+def _backward(
+    chain: Any, i: int, a: Array, delta: Array, delta_in: Array, w: Array, below: bool, slopes: bool,
+    times_slope: Any, start: int, stop: int,
+) -> None:  # fmt: skip
+    k, shared, p, units = _sizes(chain, i)
+    n, some, outputs = a.shape[0], (stop - start) * k, k * units
+    place, room = chain.layers[i, PARAMETERS], chain.layers[i, ROOM]
+    W, r = matrix(chain.values, place, p, units), matrix(chain.values, place + p * units, k, p)
+    after = place + p * units + k * p
+    s = chain.values[after : after + outputs]
+    g = matrix(chain.memory, room + start * outputs, some, units)  # where z was
+    t = matrix(chain.memory, room + n * (2 * outputs + k * p) + start * k * p, some, p)
+    own = matrix(flat(delta), start * outputs, some, units)
+    # delta_m = dL/da_m ⊙ f′(z_m)
+    if slopes:
+        times_slope(chain.layers[i, ACTIVATION], g, matrix(flat(a), start * outputs, some, units), own)
+    # g_m = delta_m ⊙ s_m, t_m = g_m Wᵀ
+    for row in range(some):
+        begin = row % k * units
+        g_m, delta_m, s_m = g[row], own[row], s[begin : begin + units]
+        for j in range(units):
+            g_m[j] = delta_m[j] * s_m[j]
+    multiply_right_transposed(g, W, t, chain)
+    # dL/da_in = Σ_m t_m ⊙ r_m, or each by itself
+    if below:
+        for row in range(start, stop):
+            for m in range(k):
+                begin = 0 if shared else m * p
+                d, r_m, t_m = delta_in[row][begin : begin + p], r[m], t[(row - start) * k + m]
+                if m == 0 or not shared:
+                    for j in range(p):
+                        d[j] = t_m[j] * r_m[j]
+                else:
+                    for j in range(p):
+                        d[j] += t_m[j] * r_m[j]
+
+
+def _gradient(chain: Any, i: int, part: int, a_in: Array, delta: Array, start: int, stop: int, out: Array) -> None:
+    k, shared, p, units = _sizes(chain, i)
+    n, outputs, room = delta.shape[0], k * units, chain.layers[i, ROOM]
+    # dL/dW = Σ_m c_mᵀ g_m, dL/dr_m = Σ_rows a_in ⊙ t_m, dL/ds = Σ_rows delta ⊙ q, dL/db = Σ_rows delta
+    if part == 0:
+        g = matrix(chain.memory, room, n * k, units)
+        c = matrix(chain.memory, room + 2 * n * outputs, n * k, p)
+        multiply_left_transposed(c, start, g, matrix(out, 0, stop - start, units), chain)
+    elif part == 1:
+        t = matrix(chain.memory, room + n * (2 * outputs + k * p), n * k, p)
+        for j in range(out.size):
+            out[j] = 0
+        for row in range(n):
+            for m in range(start, stop):
+                begin, place = 0 if shared else m * p, (m - start) * p
+                total, x, t_m = out[place : place + p], a_in[row][begin : begin + p], t[row * k + m]
+                for j in range(p):
+                    total[j] += x[j] * t_m[j]
+    elif part == 2:
+        add_products(delta, matrix(chain.memory, room + n * outputs, n, outputs), start, out)
+    else:
+        add_rows(delta, start, out)
+
+
+ParallelDense.kernel = Kernel(_forward, _backward, _gradient)
