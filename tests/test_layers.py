@@ -257,6 +257,8 @@ DESCRIBED: list[bl.Layer] = [
     bl.Scale("scaled_normal"),
     bl.NumericEmbedding(2, frequencies=5, scale=0.7, columns=3),
     bl.NumericEmbedding(),
+    bl.ParallelDense(4, 3, "tanh", weight_init="he_normal", bias_init=0.5),
+    bl.ParallelDense(2, 1, shared=False),
 ]
 
 

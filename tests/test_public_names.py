@@ -52,6 +52,7 @@ NAMES = [
     "Network",
     "NumericEmbedding",
     "OnnxReport",
+    "ParallelDense",
     "ParameterVector",
     "RMSprop",
     "Recorder",

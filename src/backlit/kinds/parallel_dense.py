@@ -62,10 +62,10 @@ class ParallelDense(Layer):
     ----------
     units : int
         Of each member.
-    activation : str, pair of functions or Activation, default="identity"
-        f; see `Dense`. Softmax is over the units of a member.
     members : int
         k.
+    activation : str, pair of functions or Activation, default="identity"
+        f; see `Dense`. Softmax is over the units of a member.
     shared : bool, default=True
         Whether all members take the same features. Else the layer takes k times as many, each member its own.
     weight_init, bias_init : str, float or ("constant", float)
@@ -92,7 +92,7 @@ class ParallelDense(Layer):
 
     >>> import backlit as bl
     >>> net = bl.Network(
-    ...     [ParallelDense(8, "relu", members=4), ParallelDense(8, "relu", members=4, shared=False), bl.Dense(1)],
+    ...     [ParallelDense(8, 4, "relu"), ParallelDense(8, 4, "relu", shared=False), bl.Dense(1)],
     ...     inputs=3, dtype="float64",
     ... )
     >>> net.layers[0].outputs, net.layers[1].weight.shape
@@ -115,16 +115,16 @@ class ParallelDense(Layer):
     def __init__(
         self,
         units: int,
+        members: int,
         activation: ActivationLike = "identity",
         *,
-        members: int,
         shared: bool = True,
         weight_init: Initializer = "glorot_uniform",
         bias_init: Initializer = "zeros",
     ) -> None:
         self.units = positive_whole("units", units)
-        self.activation = get_activation(activation)
         self.members = positive_whole("members", members)
+        self.activation = get_activation(activation)
         if self.activation.sums_to_one and self.units == 1:
             raise ConfigurationError(f"{self.activation.name} over 1 unit of a member is always 1: use 2 units or more")
         self.shared = bool(shared)
@@ -160,8 +160,8 @@ class ParallelDense(Layer):
         return {
             "kind": "ParallelDense",
             "units": self.units,
-            "activation": self.activation.name,
             "members": self.members,
+            "activation": self.activation.name,
             "shared": self.shared,
             "weight_init": self.weight_init,
             "bias_init": self.bias_init,
@@ -274,7 +274,7 @@ class ParallelDense(Layer):
             (f"db{i} = delta{i}.reshape(-1, {size}).sum(axis=0) / n", f"({size},), like b{i}"),
         ]
         if below:
-            added = f".sum(axis=1)" if self.shared else f".reshape(-1, {k * p})"
+            added = ".sum(axis=1)" if self.shared else f".reshape(-1, {k * p})"
             backward.append((f"da{i} = (t{i} * input_factor{i}){added}", f"(n, {self.inputs}), like a{i}"))
         title = f"ParallelDense, {k} members, each {p} → {units}, {self.activation.name}: {text.formula}"
         return LayerText(
@@ -381,7 +381,7 @@ class ParallelDense(Layer):
 
     def __repr__(self) -> str:
         shared = "" if self.shared else ", shared=False"
-        return f"ParallelDense({self.units}, {self.activation.name!r}, members={self.members}{shared})"
+        return f"ParallelDense({self.units}, {self.members}, {self.activation.name!r}{shared})"
 
 
 def _sizes(chain: Any, i: int) -> Any:
