@@ -13,22 +13,9 @@ from ..typing import Spec
 from .activation import Activation
 from .activations import ActivationLike, get_activation
 from .initializers import Initializer, check_initializer, initial_values
-from .kernel import (
-    ACTIVATION,
-    INPUTS,
-    OUTPUTS,
-    PARAMETERS,
-    ROOM,
-    Kernel,
-    add_products,
-    add_rows,
-    flat,
-    matrix,
-    multiply,
-    multiply_left_transposed,
-    multiply_right_transposed,
-)
+from .kernel import Kernel
 from .layer import Computation, Factors, Layer, Moment, axes
+from .parallel_kernel import PARALLEL_KERNEL
 from .script import LayerText, Line
 
 
@@ -49,14 +36,16 @@ class ParallelDense(Layer):
         dL/dr_m = Σ_rows a_in ⊙ t_m
         dL/da_in = Σ_m t_m ⊙ r_m                  where the members share their inputs; else each t_m ⊙ r_m
 
-    The first such layer gives the same features to all members; those behind it take k · p features, member after
-    member, so that no member sees another. A `Dense` layer behind the last one has weights of its own for each member,
-    and adds up what they say: of a mean, the parts. What is trained is then the loss of the members' sum; `OneMember`
-    before it trains each member by its own loss.
+    The first such layer gives the same features to all members. Those behind it take k · p features, member after
+    member, so that no member sees another: k networks are trained in one chain, at the price of k in arithmetic and of
+    one in memory. W has penalties and weight decay; r, s and b have not.
 
-    Source: the rank-one factors of BatchEnsemble, Wen, Tran & Ba (2020), which divides the rows of a batch among the
-    members; for tables TabM, Gorishniy, Kotelnikov & Babenko (2025). W has penalties and weight decay; r, s and b have
-    not.
+    A `Dense` layer behind them has weights for each member, and its z adds up what the members say, as a mean does. So
+    they learn by the loss of what they say together. TabM trains each by a loss of its own, (1/k) Σ_m ℓ(a_m, y),
+    and predicts with the mean: that its members do not lean on each other is what it owes its results to.
+
+    Source: the factors of BatchEnsemble, Wen, Tran & Ba (2020), who divide the rows of a batch among the members, in
+    the form that Gorishniy, Kotelnikov & Babenko, "TabM" (2025), have for tables.
 
     Parameters
     ----------
@@ -76,9 +65,9 @@ class ParallelDense(Layer):
     ----------
     weight : ndarray, shape (p, units)
         W, a view into the network's parameter vector.
-    input_factor : ndarray, shape (k, p)
+    factor : ndarray, shape (k, p)
         r.
-    unit_factor, bias : ndarray, shape (k · units,)
+    scale, bias : ndarray, shape (k · units,)
         s and b, member after member as in a.
 
     Raises
@@ -102,13 +91,14 @@ class ParallelDense(Layer):
     """
 
     builtin: ClassVar[bool] = True
+    kernel: ClassVar[Kernel | None] = PARALLEL_KERNEL
     activation: Activation
     weight: Array
     weight_gradient: Array
-    input_factor: Array
-    input_factor_gradient: Array
-    unit_factor: Array
-    unit_factor_gradient: Array
+    factor: Array
+    factor_gradient: Array
+    scale: Array
+    scale_gradient: Array
     bias: Array
     bias_gradient: Array
 
@@ -143,15 +133,15 @@ class ParallelDense(Layer):
         self.features = inputs if self.shared else inputs // self.members
         return {
             "weight": (self.features, self.units),
-            "input_factor": (self.members, self.features),
-            "unit_factor": (self.outputs,),
+            "factor": (self.members, self.features),
+            "scale": (self.outputs,),
             "bias": (self.outputs,),
         }
 
     def initial_value(self, name: str, shape: tuple[int, ...], rng: np.random.Generator) -> Array | float:
-        if name == "input_factor":
+        if name == "factor":
             return np.where(rng.random(shape) < 0.5, -1.0, 1.0) if self.shared else 1.0
-        if name == "unit_factor":
+        if name == "scale":
             return 1.0
         init = self.weight_init if name == "weight" else self.bias_init
         return initial_values(init, rng, shape, self.features, self.units)
@@ -194,11 +184,11 @@ class ParallelDense(Layer):
         a_in, a, room = work.a[i], work.a[i + 1], work.room[i]  # (n, inputs), (n, k · units)
         c, q, z = self.by_member(room["c"], self.features), self.by_member(room["q"], self.units), room["z"]
         # c_m = a_in ⊙ r_m               (n, 1 or k, p) (k, p)
-        np.multiply(self.taken(a_in), self.input_factor, out=c.reshape(len(a_in), self.members, self.features))
+        np.multiply(self.taken(a_in), self.factor, out=c.reshape(len(a_in), self.members, self.features))
         # q_m = c_m W                    (n · k, p) (p, units)
         np.dot(c, self.weight, out=q)
         # z_m = q_m ⊙ s_m + b_m          (n, k · units)
-        np.multiply(room["q"], self.unit_factor, out=z)
+        np.multiply(room["q"], self.scale, out=z)
         z += self.bias
         # a_m = f(z_m)                   (n · k, units)
         self.activation.f(self.by_member(z, self.units), self.by_member(a, self.units))
@@ -213,10 +203,10 @@ class ParallelDense(Layer):
         self.activation.times_slope(z, a, delta_rows, slope, scratch)
         # dL/ds = Σ_rows delta ⊙ q, dL/db = Σ_rows delta          (n,) (n, k · units)
         np.multiply(delta, q, out=g)
-        np.dot(work.ones, g, out=self.unit_factor_gradient)
+        np.dot(work.ones, g, out=self.scale_gradient)
         np.dot(work.ones, delta, out=self.bias_gradient)
         # g = delta ⊙ s
-        np.multiply(delta, self.unit_factor, out=g)
+        np.multiply(delta, self.scale, out=g)
         # dL/dW = Σ_m c_mᵀ g_m           (p, n · k) (n · k, units)
         g_rows = self.by_member(g, self.units)
         np.dot(self.by_member(c, self.features).T, g_rows, out=self.weight_gradient)
@@ -224,13 +214,12 @@ class ParallelDense(Layer):
         np.dot(g_rows, self.weight.T, out=self.by_member(t, self.features))
         # dL/dr_m = Σ_rows a_in ⊙ t_m
         taken, t = self.taken(a_in), t.reshape(len(t), self.members, self.features)
-        alike = "nkp,nkp->kp" if not self.shared else "nop,nkp->kp"
-        np.einsum(alike, taken, t, out=self.input_factor_gradient)
+        np.einsum("nop,nkp->kp" if self.shared else "nkp,nkp->kp", taken, t, out=self.factor_gradient)
         # dL/da_in = Σ_m t_m ⊙ r_m, or each by itself
         if below and self.shared:
-            np.einsum("nkp,kp->np", t, self.input_factor, out=work.delta[i - 1])
+            np.einsum("nkp,kp->np", t, self.factor, out=work.delta[i - 1])
         elif below:
-            np.multiply(t, self.input_factor, out=work.delta[i - 1].reshape(t.shape))
+            np.multiply(t, self.factor, out=work.delta[i - 1].reshape(t.shape))
 
     # ── the compiled engine ──────────────────────────────────────────────────────────────────────────────
 
@@ -252,9 +241,9 @@ class ParallelDense(Layer):
         taken = f"a{i}[:, None, :]" if self.shared else f"a{i}.reshape(-1, {k}, {p})"
         rows, each, size = f"(n · {k}, {units})", f"(n · {k}, {p})", k * units
         forward: list[Line] = [
-            (f"c{i} = ({taken} * input_factor{i}).reshape(-1, {p})", f"{each}, a row for each member"),
+            (f"c{i} = ({taken} * factor{i}).reshape(-1, {p})", f"{each}, a row for each member"),
             (f"q{i} = c{i} @ W{i}", f"{each} ({p}, {units}) = {rows}"),
-            (f"z{i} = (q{i}.reshape(-1, {size}) * unit_factor{i} + b{i}).reshape(-1, {units})", rows),
+            (f"z{i} = (q{i}.reshape(-1, {size}) * scale{i} + b{i}).reshape(-1, {units})", rows),
             (f"f{i} = {text.value.format(z=f'z{i}')}", rows),
             (f"a{i + 1} = f{i}.reshape(-1, {size})", f"(n, {size})"),
         ]
@@ -263,19 +252,19 @@ class ParallelDense(Layer):
             ("", f"layer {i}, {k} members, {self.activation.name}: {text.slope}; a row for each member"),
             (f"df{i} = da{i + 1}.reshape(-1, {units})", rows),
             (f"delta{i} = {delta}", rows),
-            (f"g{i} = (delta{i}.reshape(-1, {size}) * unit_factor{i}).reshape(-1, {units})", f"{rows}, dL/dq"),
+            (f"g{i} = (delta{i}.reshape(-1, {size}) * scale{i}).reshape(-1, {units})", f"{rows}, dL/dq"),
             (f"dW{i} = c{i}.T @ g{i} / n", f"({p}, n · {k}) {rows} = ({p}, {units}), like W{i}"),
             (f"t{i} = (g{i} @ W{i}.T).reshape(-1, {k}, {p})", f"(n, {k}, {p}), dL/dc"),
-            (f"dinput_factor{i} = ({taken} * t{i}).sum(axis=0) / n", f"({k}, {p}), like input_factor{i}"),
+            (f"dfactor{i} = ({taken} * t{i}).sum(axis=0) / n", f"({k}, {p}), like factor{i}"),
             (
-                f"dunit_factor{i} = (delta{i} * q{i}).reshape(-1, {size}).sum(axis=0) / n",
-                f"({size},), like unit_factor{i}",
+                f"dscale{i} = (delta{i} * q{i}).reshape(-1, {size}).sum(axis=0) / n",
+                f"({size},), like scale{i}",
             ),
             (f"db{i} = delta{i}.reshape(-1, {size}).sum(axis=0) / n", f"({size},), like b{i}"),
         ]
         if below:
             added = ".sum(axis=1)" if self.shared else f".reshape(-1, {k * p})"
-            backward.append((f"da{i} = (t{i} * input_factor{i}){added}", f"(n, {self.inputs}), like a{i}"))
+            backward.append((f"da{i} = (t{i} * factor{i}){added}", f"(n, {self.inputs}), like a{i}"))
         title = f"ParallelDense, {k} members, each {p} → {units}, {self.activation.name}: {text.formula}"
         return LayerText(
             title, forward, (f"c{i}", f"q{i}", f"z{i}", f"f{i}", f"a{i + 1}"), backward, helpers=text.helpers
@@ -292,9 +281,9 @@ class ParallelDense(Layer):
 
         # (n, 1 or k, p) ⊙ (k, p), then (n, k, p) (p, units), each row of a member by itself; a −1 leaves the rows
         c = graph.op("Mul", shaped(x, -1, 1 if self.shared else self.members, self.features),
-                     graph.constant(self.input_factor))  # fmt: skip
+                     graph.constant(self.factor))  # fmt: skip
         q = shaped(graph.op("MatMul", c, graph.constant(self.weight)), -1, self.outputs)
-        z = graph.op("Add", graph.op("Mul", q, graph.constant(self.unit_factor)), graph.constant(self.bias))
+        z = graph.op("Add", graph.op("Mul", q, graph.constant(self.scale)), graph.constant(self.bias))
         return shaped(self.activation.onnx(graph, shaped(z, -1, self.units)), -1, self.outputs)
 
     # ── the lens ─────────────────────────────────────────────────────────────────────────────────────────
@@ -306,47 +295,45 @@ class ParallelDense(Layer):
     def forward_steps(self, n: int) -> list[Computation]:
         rows, members, features, units = self._axes(n)
         (a_in, a), c, q = axes(n, self), (rows, members, features), (rows, members, units)
-        own = "Each member has factors of its own, the same in every row."
-        one = "Every member meets the same W, as a row of its own; no member meets another."
-        cost = n * self.members * self.features * self.units
+        own = "Each member has numbers of its own, the same in every row."
+        one = "Every member meets the same W, in a row of its own: no member meets another."
         reason = "Every number by itself: the shape stays."
         if self.activation.slope is None:
-            reason = "Along the units of each member: they share 1 between them; members and samples do not mix."
+            reason = "Along the units of each member, which share 1 between them; members and samples do not mix."
+        cost = n * self.features * self.outputs
         return [
             Computation("c = a_in ⊙ r", (a_in, (members, features)), c, "", own),
             Computation("q = c W", (c, (features, units)), q, "features", one, cost),
-            Computation("z = q ⊙ s + b", (q, (members, units)), q, "", own),
+            Computation("z = q ⊙ s + b", (q, (members, units), (members, units)), q, "", own),
             Computation(f"a = f(z), {self.activation.name}", (q,), a, "", reason),
         ]
 
     def backward_steps(self, n: int, *, below: bool, pair: str) -> list[Computation]:
         rows, members, features, units = self._axes(n)
-        (a_in, a), c, q, cost = axes(n, self), (rows, members, features), (rows, members, units), n * self.outputs
+        (a_in, a), c, q, W = axes(n, self), (rows, members, features), (rows, members, units), (features, units)
+        r, s, cost = (members, features), (members, units), n * self.features * self.outputs
         equation, reason = "delta = dL/da ⊙ f′(z)", "Element by element, because f was."
         if self.activation.slope is None:
             equation = "delta = a ⊙ (dL/da − Σ_k a_k dL/da_k)"
             reason = f"{self.activation.name} mixes the units of a member, so its Jacobian does too."
-        learnt = "A member's own number is met by every sample: what each would change is added up."
-        every = "W is met by every member of every sample: all of them add to each of its numbers."
-        back = "W is transposed so that units meet units: each member's features collect from its own units."
-        cost *= self.features
+        own = "A number of a member's own is met by every sample: what each would change is added up."
+        every = "W is met by every member of every sample: all of them are added up."
+        back = "W is transposed so that units meet units: a member's features collect from its own units."
+        through = "Backwards through the same factors."
         found = [
             Computation(equation, (a, a), q, "", reason),
-            Computation("dL/ds = Σ_rows delta ⊙ q", (q, q), (members, units), "samples", learnt),
-            Computation("dL/db = Σ_rows delta", (q,), (members, units), "samples", learnt),
-            Computation("g = delta ⊙ s", (q, (members, units)), q, "", "Backwards through the same factors."),
-            Computation("dL/dW = Σ_m c_mᵀ g_m", (c, q), (features, units), "samples", every, cost),
-            Computation("t = g Wᵀ", (q, (units, features)), c, "units", back, cost),
-            Computation("dL/dr = Σ_rows a_in ⊙ t", (a_in, c), (members, features), "samples", learnt),
+            Computation("dL/ds = Σ_rows delta ⊙ q", (q, q), s, "samples", own),
+            Computation("dL/db = Σ_rows delta", (q,), s, "samples", own),
+            Computation("g = delta ⊙ s", (q, s), q, "", through),
+            Computation("dL/dW = Σ_m c_mᵀ g_m", (c, q), W, "samples", every, cost),
+            Computation("t = g Wᵀ", (q, W[::-1]), c, "units", back, cost),
+            Computation("dL/dr = Σ_rows a_in ⊙ t", (a_in, c), r, "samples", own),
         ]
         if below and self.shared:
             reason = "What all members take collects from all of them."
-            found.append(
-                Computation("dL/da_in = Σ_m t_m ⊙ r_m", (c, (members, features)), a_in, "members", reason)
-            )
+            found.append(Computation("dL/da_in = Σ_m t_m ⊙ r_m", (c, r), a_in, "members", reason))
         elif below:
-            reason = "Backwards through the same factors, each member to its own features."
-            found.append(Computation("dL/da_in = t ⊙ r", (c, (members, features)), a_in, "", reason))
+            found.append(Computation("dL/da_in = t ⊙ r", (c, r), a_in, "", through))
         return found
 
     def _axes(self, n: int) -> tuple[tuple[int, str], ...]:
@@ -370,7 +357,7 @@ class ParallelDense(Layer):
             i, j = index
             c, g = room["c"][:, i :: self.features], room["g"][:, j :: self.units]  # (n, k) each
             return Factors(ones, np.vecdot(c, g), "", f"Σ_m c_m,{i} g_m,{j}")
-        if name == "input_factor":
+        if name == "factor":
             m, i = index
             taken = i if self.shared else m * self.features + i
             return Factors(a_in[:, taken], room["t"][:, m * self.features + i], f"a_{taken}", f"t_{m},{i}")
@@ -382,103 +369,3 @@ class ParallelDense(Layer):
     def __repr__(self) -> str:
         shared = "" if self.shared else ", shared=False"
         return f"ParallelDense({self.units}, {self.members}, {self.activation.name!r}{shared})"
-
-
-def _sizes(chain: Any, i: int) -> Any:
-    """k, whether the inputs are shared, p and the units of a member."""
-    k, shared = int(chain.settings[i, 0]), chain.settings[i, 1] != 0.0
-    inputs, outputs = chain.layers[i, INPUTS], chain.layers[i, OUTPUTS]
-    return k, shared, inputs if shared else inputs // k, outputs // k
-
-
-def _forward(
-    chain: Any, i: int, a_in: Array, a: Array, w: Array, step: int, activate: Any, start: int, stop: int
-) -> None:
-    k, shared, p, units = _sizes(chain, i)
-    n, some, outputs = a.shape[0], (stop - start) * k, k * units
-    place, room = chain.layers[i, PARAMETERS], chain.layers[i, ROOM]
-    W, r = matrix(chain.values, place, p, units), matrix(chain.values, place + p * units, k, p)
-    after = place + p * units + k * p
-    s, b = chain.values[after : after + outputs], chain.values[after + outputs : after + 2 * outputs]
-    z = matrix(chain.memory, room + start * outputs, some, units)
-    q = matrix(chain.memory, room + (n + start) * outputs, some, units)
-    c = matrix(chain.memory, room + 2 * n * outputs + start * k * p, some, p)
-    # c_m = a_in ⊙ r_m
-    for row in range(start, stop):
-        for m in range(k):
-            begin = 0 if shared else m * p
-            x, r_m, c_m = a_in[row][begin : begin + p], r[m], c[(row - start) * k + m]
-            for j in range(p):
-                c_m[j] = x[j] * r_m[j]
-    # q_m = c_m W, z_m = q_m ⊙ s_m + b_m, a_m = f(z_m)
-    multiply(c, W, q, chain)
-    for row in range(some):
-        begin = row % k * units
-        z_m, q_m, s_m, b_m = z[row], q[row], s[begin : begin + units], b[begin : begin + units]
-        for j in range(units):
-            z_m[j] = q_m[j] * s_m[j] + b_m[j]
-    activate(chain.layers[i, ACTIVATION], z, matrix(flat(a), start * outputs, some, units))
-
-
-def _backward(
-    chain: Any, i: int, a: Array, delta: Array, delta_in: Array, w: Array, below: bool, slopes: bool,
-    times_slope: Any, start: int, stop: int,
-) -> None:  # fmt: skip
-    k, shared, p, units = _sizes(chain, i)
-    n, some, outputs = a.shape[0], (stop - start) * k, k * units
-    place, room = chain.layers[i, PARAMETERS], chain.layers[i, ROOM]
-    W, r = matrix(chain.values, place, p, units), matrix(chain.values, place + p * units, k, p)
-    after = place + p * units + k * p
-    s = chain.values[after : after + outputs]
-    g = matrix(chain.memory, room + start * outputs, some, units)  # where z was
-    t = matrix(chain.memory, room + n * (2 * outputs + k * p) + start * k * p, some, p)
-    own = matrix(flat(delta), start * outputs, some, units)
-    # delta_m = dL/da_m ⊙ f′(z_m)
-    if slopes:
-        times_slope(chain.layers[i, ACTIVATION], g, matrix(flat(a), start * outputs, some, units), own)
-    # g_m = delta_m ⊙ s_m, t_m = g_m Wᵀ
-    for row in range(some):
-        begin = row % k * units
-        g_m, delta_m, s_m = g[row], own[row], s[begin : begin + units]
-        for j in range(units):
-            g_m[j] = delta_m[j] * s_m[j]
-    multiply_right_transposed(g, W, t, chain)
-    # dL/da_in = Σ_m t_m ⊙ r_m, or each by itself
-    if below:
-        for row in range(start, stop):
-            for m in range(k):
-                begin = 0 if shared else m * p
-                d, r_m, t_m = delta_in[row][begin : begin + p], r[m], t[(row - start) * k + m]
-                if m == 0 or not shared:
-                    for j in range(p):
-                        d[j] = t_m[j] * r_m[j]
-                else:
-                    for j in range(p):
-                        d[j] += t_m[j] * r_m[j]
-
-
-def _gradient(chain: Any, i: int, part: int, a_in: Array, delta: Array, start: int, stop: int, out: Array) -> None:
-    k, shared, p, units = _sizes(chain, i)
-    n, outputs, room = delta.shape[0], k * units, chain.layers[i, ROOM]
-    # dL/dW = Σ_m c_mᵀ g_m, dL/dr_m = Σ_rows a_in ⊙ t_m, dL/ds = Σ_rows delta ⊙ q, dL/db = Σ_rows delta
-    if part == 0:
-        g = matrix(chain.memory, room, n * k, units)
-        c = matrix(chain.memory, room + 2 * n * outputs, n * k, p)
-        multiply_left_transposed(c, start, g, matrix(out, 0, stop - start, units), chain)
-    elif part == 1:
-        t = matrix(chain.memory, room + n * (2 * outputs + k * p), n * k, p)
-        for j in range(out.size):
-            out[j] = 0
-        for row in range(n):
-            for m in range(start, stop):
-                begin, place = 0 if shared else m * p, (m - start) * p
-                total, x, t_m = out[place : place + p], a_in[row][begin : begin + p], t[row * k + m]
-                for j in range(p):
-                    total[j] += x[j] * t_m[j]
-    elif part == 2:
-        add_products(delta, matrix(chain.memory, room + n * outputs, n, outputs), start, out)
-    else:
-        add_rows(delta, start, out)
-
-
-ParallelDense.kernel = Kernel(_forward, _backward, _gradient)
