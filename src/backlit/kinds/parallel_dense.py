@@ -37,12 +37,12 @@ class ParallelDense(Layer):
         dL/da_in = Σ_m t_m ⊙ r_m                  where the members share their inputs; else each t_m ⊙ r_m
 
     The first such layer gives the same features to all members. Those behind it take k · p features, member after
-    member, so that no member sees another: k networks are trained in one chain, at the price of k in arithmetic and of
-    one in memory. W has penalties and weight decay; r, s and b have not.
+    member, so that no member sees another: k networks are trained in one chain, with the weights of one and k times its
+    arithmetic. W has penalties and weight decay; r, s and b have not.
 
-    A `Dense` layer behind them has weights for each member, and its z adds up what the members say, as a mean does. So
-    they learn by the loss of what they say together. TabM trains each by a loss of its own, (1/k) Σ_m ℓ(a_m, y),
-    and predicts with the mean: that its members do not lean on each other is what it owes its results to.
+    A `Dense` layer behind them has weights for each member, and its z adds up what the members say, as a mean does: they
+    learn by the loss of what they say together, and one may lean on the others. TabM trains each by a loss of its own,
+    (1/k) Σ_m ℓ(a_m, y), and predicts with the mean, which its authors hold to be essential.
 
     Source: the factors of BatchEnsemble, Wen, Tran & Ba (2020), who divide the rows of a batch among the members, in
     the form that Gorishniy, Kotelnikov & Babenko, "TabM" (2025), have for tables.
