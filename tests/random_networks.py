@@ -157,6 +157,8 @@ _DRAWS: dict[str, Any] = {
     "frequencies": lambda rng: int(rng.integers(1, 9)),
     "scale": lambda rng: float(rng.uniform(0.05, 1.0)),
     "columns": lambda rng: 1 if rng.random() < 0.3 else None,
+    "members": lambda rng: int(rng.integers(1, 4)),
+    "shared": lambda rng: True,  # what is left over cannot be divided
     "epsilon": lambda rng: float(10.0 ** rng.uniform(-5, -1)),
     "delta": lambda rng: float(rng.uniform(0.1, 2.0)),
     "q": lambda rng: float(rng.uniform(0.05, 0.95)),

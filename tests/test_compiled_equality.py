@@ -52,6 +52,7 @@ LAYERS = {
     "LayerNorm": bl.LayerNorm(epsilon=0.1),
     "Scale": bl.Scale("scaled_normal"),
     "NumericEmbedding": bl.NumericEmbedding(2, frequencies=5, scale=0.7, columns=3),
+    "ParallelDense": bl.ParallelDense(4, 3, "softmax", bias_init="scaled_normal"),
 }
 PENALTIES: dict[str, dict[str, Any]] = {
     "none": {},

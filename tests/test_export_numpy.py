@@ -204,7 +204,10 @@ def test_every_optimiser(optimizer: Any, bare: Callable[..., str], tmp_path: Pat
 
 
 #: What layers cannot be made without.
-ARGUMENTS: dict[str, tuple[Any, ...]] = {"Dense": (6, "tanh"), "Dropout": (0.3,)}
+ARGUMENTS: dict[str, tuple[Any, ...]] = {
+    "Dense": (6, "tanh"), "Dropout": (0.3,),
+    "ParallelDense": (3, 2, "softmax"),
+}  # fmt: skip
 
 
 @pytest.mark.parametrize(

@@ -63,7 +63,11 @@ def test_losses_keep_their_settings(tmp_path: Path, loss: Any) -> None:
     "name", [name for name in LAYERS if name != "Embedding"]
 )  # the one that must be first: tests/test_embedding.py
 def test_every_layer_comes_back(name: str, tmp_path: Path) -> None:
-    made = {"Dense": bl.Dense(3, "relu", bias=False), "Dropout": bl.Dropout(0.25)}.get(name) or LAYERS[name]()
+    known: dict[str, Any] = {
+        "Dense": bl.Dense(3, "relu", bias=False), "Dropout": bl.Dropout(0.25),
+        "ParallelDense": bl.ParallelDense(3, 2, "relu"),
+    }  # fmt: skip
+    made = known.get(name) or LAYERS[name]()
     net = bl.Network([bl.Dense(4, "tanh"), made, bl.Dense(2)], inputs=2, seed=5)
     net.parameters.state[:] += np.linspace(0.1, 0.4, net.parameters.state.size)  # buffers too
     bl.save(net, tmp_path / "n")

@@ -272,7 +272,10 @@ def test_an_answer_is_not_trusted(dtype: str, shape: tuple[int, ...], packed: bo
 
 RNG = np.random.default_rng(0)
 X = RNG.standard_normal((9, 3))
-OWN = {"Dropout": (0.3,), "Dense": (4, "gelu")}
+OWN: dict[str, tuple[Any, ...]] = {
+    "Dropout": (0.3,), "Dense": (4, "gelu"),
+    "ParallelDense": (3, 2, "gelu"),
+}  # fmt: skip
 
 
 def traced(*layers: Any, y: Any = None, step: int | None = 3, **settings: Any) -> Trace:

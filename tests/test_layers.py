@@ -259,6 +259,8 @@ DESCRIBED: list[bl.Layer] = [
     bl.NumericEmbedding(),
     bl.Embedding([3, 20], size=2),
     bl.Embedding(5),
+    bl.ParallelDense(4, 3, "tanh", weight_init="he_normal", bias_init=0.5),
+    bl.ParallelDense(2, 1, shared=False),
 ]
 
 

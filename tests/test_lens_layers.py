@@ -397,7 +397,10 @@ def test_what_counts_as_a_layer_with_weights() -> None:
 
 # ── any place ──────────────────────────────────────────────────────────────────────────────────────────────
 
-ARGUMENTS: dict[str, tuple[float, ...]] = {"Scale": (1.2,), "Dropout": (0.3,)}
+ARGUMENTS: dict[str, tuple[Any, ...]] = {
+    "Scale": (1.2,), "Dropout": (0.3,),
+    "ParallelDense": (3, 2, "tanh"),
+}  # fmt: skip
 LAYERS: list[Callable[[], Layer]] = [
     *(partial(kind, *ARGUMENTS.get(name, ())) for name, kind in kinds.LAYERS.items()
       if name not in ("Dense", "Embedding")), Twice, Gain,

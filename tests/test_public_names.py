@@ -53,6 +53,7 @@ NAMES = [
     "Network",
     "NumericEmbedding",
     "OnnxReport",
+    "ParallelDense",
     "ParameterVector",
     "RMSprop",
     "Recorder",

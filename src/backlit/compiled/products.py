@@ -272,7 +272,7 @@ def _kernel_multiply_input_transposed(chain: Any, i: Any, a_in: Array, first: An
 
 
 def _kernel_multiply_right_transposed(A: Array, B: Array, C: Array, chain: Any) -> None:
-    if not chain.single_rows:
+    if not chain.single_rows or A.shape[0] > 1:  # a layer may have several rows for one of the batch
         multiply_right_transposed(A, B, C, chain)
     elif C.size:
         row_times_transposed(A, B, C)
@@ -282,4 +282,6 @@ teach(kernel.matrix, matrix)
 teach(kernel.flat, flat)
 teach(kernel.multiply_input, _kernel_multiply_input)
 teach(kernel.multiply_input_transposed, _kernel_multiply_input_transposed)
+teach(kernel.multiply, multiply)
+teach(kernel.multiply_left_transposed, multiply_left_transposed)
 teach(kernel.multiply_right_transposed, _kernel_multiply_right_transposed)

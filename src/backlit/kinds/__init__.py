@@ -15,6 +15,7 @@ from .embedding import Embedding
 from .layer import Layer
 from .layer_norm import LayerNorm
 from .numeric_embedding import NumericEmbedding
+from .parallel_dense import ParallelDense
 from .scale import Scale
 
 __all__ = [
@@ -28,6 +29,7 @@ __all__ = [
     "Layer",
     "LayerNorm",
     "NumericEmbedding",
+    "ParallelDense",
     "Scale",
     "get_activation",
     "layer_from_spec",
@@ -35,7 +37,8 @@ __all__ = [
 
 #: The layers by the name that their description has in a file: a closed list, never an import path.
 LAYERS: Final[dict[str, type[Any]]] = {
-    layer.__name__: layer for layer in (Dense, Dropout, BatchNorm, LayerNorm, Scale, NumericEmbedding, Embedding)
+    layer.__name__: layer
+    for layer in (Dense, Dropout, BatchNorm, LayerNorm, Scale, NumericEmbedding, Embedding, ParallelDense)
 }
 
 

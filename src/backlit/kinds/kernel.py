@@ -95,6 +95,16 @@ def multiply_input_transposed(chain: Any, i: Any, a_in: Array, first: Any, B: Ar
     np.dot(a_in[:, first : first + C.shape[0]].T, B, out=C)
 
 
+def multiply(A: Array, B: Array, C: Array, chain: Any) -> None:
+    """C ← A B, of arrays of the layer's own."""
+    np.dot(A, B, out=C)
+
+
+def multiply_left_transposed(A: Array, first: Any, B: Array, C: Array, chain: Any) -> None:
+    """C ← Aᵀ B, of arrays of the layer's own: as many columns of A, from the `first` on, as C has rows."""
+    np.dot(A[:, first : first + C.shape[0]].T, B, out=C)
+
+
 def multiply_right_transposed(A: Array, B: Array, C: Array, chain: Any) -> None:
     """C ← A Bᵀ."""
     np.dot(A, B.T, out=C)
