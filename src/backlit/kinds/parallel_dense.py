@@ -40,9 +40,9 @@ class ParallelDense(Layer):
     member, so that no member sees another: k networks are trained in one chain, with the weights of one and k times its
     arithmetic. W has penalties and weight decay; r, s and b have not.
 
-    A `Dense` layer behind them has weights for each member, and its z adds up what the members say, as a mean does: they
-    learn by the loss of what they say together, and one may lean on the others. TabM trains each by a loss of its own,
-    (1/k) Σ_m ℓ(a_m, y), and predicts with the mean, which its authors hold to be essential.
+    A `Dense` layer behind them has weights for each member, and its z adds up what the members say, as a mean does. So
+    they learn by the loss of what they say together, and one may lean on the others. TabM trains each by a loss of its
+    own, (1/k) Σ_m ℓ(a_m, y), and predicts with the mean, which its authors hold to be essential.
 
     Source: the factors of BatchEnsemble, Wen, Tran & Ba (2020), who divide the rows of a batch among the members, in
     the form that Gorishniy, Kotelnikov & Babenko, "TabM" (2025), have for tables.
