@@ -12,10 +12,11 @@ import pytest
 
 import backlit as bl
 from backlit.cli import run
+from backlit.data import preparation
 from backlit.data.description import describe, described
 from backlit.data.learning import learn_table, network_maker, new_model
 from backlit.data.members import Rows, Running
-from backlit.data.preparation import MOST_CATEGORIES, Preparation
+from backlit.data.preparation import ENOUGH_RARE, MOST_CATEGORIES, Preparation
 from backlit.data.recipe import recipe_for
 from backlit.data.tuning import Task, fold_loss
 from backlit.exceptions import ModelFileError
@@ -32,7 +33,7 @@ TABLE = pl.DataFrame(
         "side": RNG.choice(["left", "right"], ROWS),
     }
 )
-VALUES = 100.0 * (3.0 * GAIN[WHICH] + TABLE["a"].to_numpy())
+VALUES = 3.0 * GAIN[WHICH] + TABLE["a"].to_numpy()
 KINDS: Any = {"town": "categorical", "a": "numeric", "side": "categorical"}
 
 
@@ -61,21 +62,40 @@ def test_more_than_a_hundred_categories_become_codes_where_it_is_asked_for(
     found = Preparation.learn(frame, {"v": "categorical", "w": "categorical"}, coded=coded)
     assert [column.coded for column in found.categories] == [coded and more == 1, False]
     assert found.width == (2 if coded and more else MOST_CATEGORIES + 1)
-    assert found.codes == ((MOST_CATEGORIES + 1,) if coded and more else ())
+    assert found.codes == ((MOST_CATEGORIES + 2,) if coded and more else ())
 
 
 def test_what_the_codes_are() -> None:
-    """The frequent ones in the order of their texts, then a missing value, then what came once or never."""
+    """The values in the order of their texts, then a missing one, then what has never come."""
     frame = many(MOST_CATEGORIES + 20, missing=True)
     found = Preparation.learn(frame, {"v": "categorical", "w": "categorical"}, coded=True)
     last = MOST_CATEGORIES + 20
-    assert found.codes == (last + 1,)
+    assert found.codes == (last + 2,)
     rows = pl.DataFrame({"v": ["v0001", "v0119", None, "v0000", "never"], "w": ["x"] * 5})
-    assert found.apply(rows).tolist() == [[1.0, code] for code in (0, last - 2, last - 1, last, last)]
+    assert found.apply(rows).tolist() == [[1.0, code] for code in (1, last - 1, last, 0, last + 1)]
     assert found.names() == ["w_x", "v"]
     assert found.sources() == ["w", "v"]
-    assert found.categories[0].rare == ["v0000"]
     assert found.numbers_width == 0
+
+
+@pytest.mark.parametrize(("single", "grouped"), [(ENOUGH_RARE - 1, False), (ENOUGH_RARE, True)])
+def test_many_values_of_one_row_each_teach_what_others_are(single: int, grouped: bool) -> None:
+    twice = [f"t{k}" for k in range(20)]
+    once = [f"o{k}" for k in range(single)]
+    frame = pl.DataFrame({"v": [*twice, *twice, *once]})
+    found = Preparation.learn(frame, {"v": "categorical"}, coded=True)
+    assert found.codes == (21 if grouped else 21 + single,)
+    assert found.categories[0].rare == (sorted(once) if grouped else [])
+    assert found.apply(pl.DataFrame({"v": ["o5", "never"]}))[:, 0].tolist()[1] == found.codes[0] - 1
+    assert (found.apply(pl.DataFrame({"v": ["o5"]}))[0, 0] == found.codes[0] - 1) == grouped
+
+
+def test_the_most_frequent_have_a_code(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(preparation, "MOST_CODES", 5)
+    values = [f"v{k:03}" for k in range(150) for _ in range(5 if k < 4 else 3 if k == 77 else 2)]
+    found = Preparation.learn(pl.DataFrame({"v": values}), {"v": "categorical"}, coded=True)
+    assert found.categories[0].frequent == ["v000", "v001", "v002", "v003", "v077"]
+    assert found.codes == (6,)
 
 
 def test_what_is_not_known_begins_at_nothing() -> None:
