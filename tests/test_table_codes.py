@@ -19,7 +19,7 @@ from backlit.data.members import Rows, Running
 from backlit.data.preparation import ENOUGH_RARE, MOST_CATEGORIES, Preparation
 from backlit.data.recipe import recipe_for
 from backlit.data.tuning import Task, fold_loss
-from backlit.exceptions import ModelFileError
+from backlit.exceptions import ConfigurationError, ModelFileError
 from backlit.lens.columns import behind_codes, column_effects, input_gradients, row_effects
 
 RNG = np.random.default_rng(4)
@@ -170,13 +170,33 @@ def test_trials_of_tuning_know_the_codes() -> None:
     assert task.sign() != plain.sign()
 
 
+def test_tune_hands_the_codes_on(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    pytest.importorskip("optuna", reason="a search for settings needs backlit[tune]")
+    seen: list[Task] = []
+
+    def look(task: Task, path: Any) -> None:
+        seen.append(task)
+        raise ConfigurationError("it has been looked at")
+
+    monkeypatch.setattr("backlit.cli.tune.open_study", look)
+    TABLE.with_columns(pl.Series("y", VALUES)).write_csv(tmp_path / "towns.csv")
+    files = [str(tmp_path / "towns.csv"), "--out", str(tmp_path / "model")]
+    assert run(["tune", *files, "--target", "y", "--trials", "1"]) == 2
+    (count,) = seen[0].codes
+    assert count > 140
+
+
 def test_the_lab_goes_on_with_the_codes(model: Any) -> None:
     from backlit.lab.building import build_network
+    from backlit.lab.exports import _about_columns
     from backlit.lab.reading import _given_model
     from backlit.lab.settings import Settings
 
-    net = build_network(Settings(), _given_model(model, "model").material)
-    assert net.layers[0].categories == model.preparation.codes
+    material = _given_model(model, "model").material
+    assert build_network(Settings(), material).layers[0].categories == model.preparation.codes
+    assert _about_columns(material) == (
+        "# Columns of X (standardised, categories one-hot, the last ones codes): a, side_left, side_right, town.\n"
+    )
 
 
 def test_train_says_so(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
