@@ -146,6 +146,14 @@ def test_a_code_that_no_category_has(ask: Callable[..., Any], value: float) -> N
     )
 
 
+@pytest.mark.parametrize("row", [65_535, 65_536, 69_999])
+def test_the_row_is_named_among_many(row: int) -> None:
+    rows = np.zeros((70_000, 4), np.float32)
+    rows[row, 3] = 3.0
+    with pytest.raises(DataError, match=f"X has 3 in row {row}, column 3"):
+        network().predict(rows)
+
+
 def test_rows_that_are_made_when_asked_are_looked_at_as_they_come() -> None:
     class Source:
         shape = X.shape

@@ -12,13 +12,14 @@ import pytest
 
 import backlit as bl
 from backlit.cli import run
+from backlit.data import preparation
 from backlit.data.description import describe, described
 from backlit.data.learning import learn_table, network_maker, new_model
 from backlit.data.members import Rows, Running
-from backlit.data.preparation import MOST_CATEGORIES, Preparation
+from backlit.data.preparation import ENOUGH_RARE, MOST_CATEGORIES, Preparation
 from backlit.data.recipe import recipe_for
 from backlit.data.tuning import Task, fold_loss
-from backlit.exceptions import ModelFileError
+from backlit.exceptions import ConfigurationError, ModelFileError
 from backlit.lens.columns import behind_codes, column_effects, input_gradients, row_effects
 
 RNG = np.random.default_rng(4)
@@ -32,7 +33,7 @@ TABLE = pl.DataFrame(
         "side": RNG.choice(["left", "right"], ROWS),
     }
 )
-VALUES = 100.0 * (3.0 * GAIN[WHICH] + TABLE["a"].to_numpy())
+VALUES = 3.0 * GAIN[WHICH] + TABLE["a"].to_numpy()
 KINDS: Any = {"town": "categorical", "a": "numeric", "side": "categorical"}
 
 
@@ -61,21 +62,40 @@ def test_more_than_a_hundred_categories_become_codes_where_it_is_asked_for(
     found = Preparation.learn(frame, {"v": "categorical", "w": "categorical"}, coded=coded)
     assert [column.coded for column in found.categories] == [coded and more == 1, False]
     assert found.width == (2 if coded and more else MOST_CATEGORIES + 1)
-    assert found.codes == ((MOST_CATEGORIES + 1,) if coded and more else ())
+    assert found.codes == ((MOST_CATEGORIES + 2,) if coded and more else ())
 
 
 def test_what_the_codes_are() -> None:
-    """The frequent ones in the order of their texts, then a missing value, then what came once or never."""
+    """The values in the order of their texts, then a missing one, then what has never come."""
     frame = many(MOST_CATEGORIES + 20, missing=True)
     found = Preparation.learn(frame, {"v": "categorical", "w": "categorical"}, coded=True)
     last = MOST_CATEGORIES + 20
-    assert found.codes == (last + 1,)
+    assert found.codes == (last + 2,)
     rows = pl.DataFrame({"v": ["v0001", "v0119", None, "v0000", "never"], "w": ["x"] * 5})
-    assert found.apply(rows).tolist() == [[1.0, code] for code in (0, last - 2, last - 1, last, last)]
+    assert found.apply(rows).tolist() == [[1.0, code] for code in (1, last - 1, last, 0, last + 1)]
     assert found.names() == ["w_x", "v"]
     assert found.sources() == ["w", "v"]
-    assert found.categories[0].rare == ["v0000"]
     assert found.numbers_width == 0
+
+
+@pytest.mark.parametrize(("single", "grouped"), [(ENOUGH_RARE - 1, False), (ENOUGH_RARE, True)])
+def test_many_values_of_one_row_each_teach_what_others_are(single: int, grouped: bool) -> None:
+    twice = [f"t{k}" for k in range(20)]
+    once = [f"o{k}" for k in range(single)]
+    frame = pl.DataFrame({"v": [*twice, *twice, *once]})
+    found = Preparation.learn(frame, {"v": "categorical"}, coded=True)
+    assert found.codes == (21 if grouped else 21 + single,)
+    assert found.categories[0].rare == (sorted(once) if grouped else [])
+    assert found.apply(pl.DataFrame({"v": ["o5", "never"]}))[:, 0].tolist()[1] == found.codes[0] - 1
+    assert (found.apply(pl.DataFrame({"v": ["o5"]}))[0, 0] == found.codes[0] - 1) == grouped
+
+
+def test_the_most_frequent_have_a_code(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(preparation, "MOST_CODES", 5)
+    values = [f"v{k:03}" for k in range(150) for _ in range(5 if k < 4 else 3 if k == 77 else 2)]
+    found = Preparation.learn(pl.DataFrame({"v": values}), {"v": "categorical"}, coded=True)
+    assert found.categories[0].frequent == ["v000", "v001", "v002", "v003", "v077"]
+    assert found.codes == (6,)
 
 
 def test_what_is_not_known_begins_at_nothing() -> None:
@@ -150,13 +170,33 @@ def test_trials_of_tuning_know_the_codes() -> None:
     assert task.sign() != plain.sign()
 
 
+def test_tune_hands_the_codes_on(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    pytest.importorskip("optuna", reason="a search for settings needs backlit[tune]")
+    seen: list[Task] = []
+
+    def look(task: Task, path: Any) -> None:
+        seen.append(task)
+        raise ConfigurationError("it has been looked at")
+
+    monkeypatch.setattr("backlit.cli.tune.open_study", look)
+    TABLE.with_columns(pl.Series("y", VALUES)).write_csv(tmp_path / "towns.csv")
+    files = [str(tmp_path / "towns.csv"), "--out", str(tmp_path / "model")]
+    assert run(["tune", *files, "--target", "y", "--trials", "1"]) == 2
+    (count,) = seen[0].codes
+    assert count > 140
+
+
 def test_the_lab_goes_on_with_the_codes(model: Any) -> None:
     from backlit.lab.building import build_network
+    from backlit.lab.exports import _about_columns
     from backlit.lab.reading import _given_model
     from backlit.lab.settings import Settings
 
-    net = build_network(Settings(), _given_model(model, "model").material)
-    assert net.layers[0].categories == model.preparation.codes
+    material = _given_model(model, "model").material
+    assert build_network(Settings(), material).layers[0].categories == model.preparation.codes
+    assert _about_columns(material) == (
+        "# Columns of X (standardised, categories one-hot, the last ones codes): a, side_left, side_right, town.\n"
+    )
 
 
 def test_train_says_so(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -58,7 +58,7 @@ def check_spec(spec: Any) -> None:
     if not isinstance(layers, list | tuple) or not 1 <= len(layers) <= LAYER_LIMIT:
         raise _wrong(f"layers: they are a list of 1 to {LAYER_LIMIT}")
     for index, layer in enumerate(layers):
-        if not isinstance(layer, Layer) and not _is_record(layer):
+        if not isinstance(layer, Layer) and not _is_layer(layer):
             raise _wrong(f"layer {index}")
     if not isinstance(spec["loss"], Loss) and not _is_record(spec["loss"]):
         raise _wrong("loss")
@@ -75,21 +75,24 @@ def _wrong(what: str) -> ConfigurationError:
 
 
 def _is_record(value: Any) -> bool:
-    """Whether it is a few settings by name, each a number, a short text, a list of numbers, or a record of scalars."""
-    return _has_names(value) and all(
-        _is_scalar(setting)
-        or _is_short_list(setting)
-        or (_has_names(setting) and all(map(_is_scalar, setting.values())))
-        for setting in value.values()
-    )
-
-
-def _has_names(value: Any) -> bool:
+    """Whether it is a few settings by name, each a number or a short text."""
     return (
         isinstance(value, dict)
         and len(value) <= _ENTRY_LIMIT
         and all(isinstance(name, str) and len(name) <= _NAME_LIMIT for name in value)
+        and all(_is_scalar(setting) for setting in value.values())
     )
+
+
+def _is_layer(value: Any) -> bool:
+    """The same, but for settings that layers of its kind have as a list of whole numbers or as a record."""
+    if not isinstance(value, dict) or not isinstance(value.get("kind"), str):
+        return _is_record(value)
+    composed = getattr(LAYERS.get(value["kind"]), "composed", ())
+    parts = [setting for name, setting in value.items() if name in composed]
+    if not all(_is_scalar(part) or _is_record(part) or _is_short_list(part) for part in parts):
+        return False
+    return _is_record({name: setting for name, setting in value.items() if name not in composed})
 
 
 def _is_short_list(value: Any) -> bool:

@@ -105,7 +105,7 @@ def tune(
     weight = balanced_weights(model, table.y) if choice.balanced else None
     rows = Rows(table.X, model.encode(table.y), weight, model.classes is not None)
     outputs = 1 if model.classes is None else len(model.classes)
-    of = Task(rows, outputs, table.recipe, seed, engine, table.model.preparation.codes)
+    of = Task(rows, outputs, table.recipe, seed, engine, model.preparation.codes)
     show.release()
     kept = open_study(of, study)
     if done := finished_trials(kept):

@@ -29,8 +29,10 @@ if TYPE_CHECKING:
 #: Categories of a column beyond the most frequent ones share one column, or the whole column becomes codes: a name
 #: would fill the memory.
 MOST_CATEGORIES: Final = 100
-#: Of a column of codes the most frequent ones have a code each, where more than one row has them.
+#: So many of a column of codes, the most frequent ones, have a code of their own.
 MOST_CODES: Final = 10_000
+#: Values of one row each teach what values never seen are, where there are at least so many: fewer are chance.
+ENOUGH_RARE: Final = 100
 #: Rare categories that are remembered, to tell them from values never seen.
 MOST_RARE: Final = 10_000
 #: Standardised numbers stay within ± this.
@@ -398,13 +400,14 @@ def _learn_categories(column: pl.Series, *, coded: bool) -> Categories:
 
 
 def _coded(name: str, counts: Mapping[str, int], *, missing: bool) -> Categories:
-    """Values with a code each where more than one row has them: those of one row teach what the unknown ones are."""
+    """Values with a code each, but for those of one row where these are many; the last code is that of all others."""
     values = sorted((-count, value) for value, count in counts.items())
-    frequent = [value for count, value in values if count < -1][:MOST_CODES]
-    rare = [value for _, value in values[len(frequent) :]]
+    several = sum(count < -1 for count, _ in values)
+    own = min(MOST_CODES, several if len(values) - several >= ENOUGH_RARE else len(values))
+    rare = [value for _, value in values[own:]]
     return Categories(
         name,
-        sorted(frequent),
+        sorted(value for _, value in values[:own]),
         rare[:MOST_RARE],
         rare_column=True,
         missing=missing,

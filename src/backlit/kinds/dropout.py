@@ -68,6 +68,7 @@ class Dropout(Layer):
     builtin: ClassVar[bool] = True
     same_in_inference: ClassVar[bool] = True
     random: ClassVar[bool] = True
+    composed: ClassVar[tuple[str, ...]] = ("rate",)
 
     def __init__(self, rate: float | ScheduleFunction | Mapping[str, Any]) -> None:
         given = schedule_from_spec(rate) if isinstance(rate, Mapping) else rate  # from a file

@@ -78,6 +78,7 @@ class Embedding(Layer):
     """
 
     builtin: ClassVar[bool] = True
+    composed: ClassVar[tuple[str, ...]] = ("categories",)
     weight: Array
     weight_gradient: Array
 

@@ -103,6 +103,8 @@ class Layer:
         What a rate of the layer follows from epoch to epoch, where it does: see `begin_epoch`.
     categories : tuple of int
         How many categories each of the last features has a code of, where the layer takes codes: it is then the first.
+    composed : tuple of str
+        Settings that `describe` may give as a list of whole numbers, or by names, and not as one number or text.
     takes_sparse : bool
         Whether ``work.a[i]`` may be sparse rows, where layer i is the first: see `kinds.products`.
 
@@ -134,6 +136,7 @@ class Layer:
     mixes_rows: ClassVar[bool] = False
     affine: ClassVar[bool] = False
     takes_sparse: ClassVar[bool] = False
+    composed: ClassVar[tuple[str, ...]] = ()
     categories: tuple[int, ...] = ()
     _bound: tuple[str, ...] = ()
 
