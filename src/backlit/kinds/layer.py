@@ -99,6 +99,8 @@ class Layer:
         Whether in training the rows of a batch depend on each other: batch norm.
     affine : bool
         Whether it is z = a_in W + b and a = f(z), with z in its room: what one parameter changes is then one unit.
+    weight_uses : int
+        How often a row of the batch meets each weight: once, but where several members share it.
     takes_sparse : bool
         Whether ``work.a[i]`` may be sparse rows, where layer i is the first: see `kinds.products`.
 
@@ -123,6 +125,7 @@ class Layer:
     kernel: ClassVar[Kernel | None] = None
     inputs: int = 0
     outputs: int = 0
+    weight_uses: int = 1
     builtin: ClassVar[bool] = False
     same_in_inference: ClassVar[bool] = False
     random: ClassVar[bool] = False
