@@ -10,8 +10,12 @@ import numpy as np
 import pytest
 
 import backlit as bl
+from backlit.compiled.describe import most_threads
 from backlit.exceptions import ConfigurationError
+from backlit.kinds.optimizers import initial_state
 from backlit.kinds.parallel_kernel import PARALLEL_KERNEL
+from backlit.training.choose import estimated_seconds
+from backlit.training.job import Job
 
 N, INPUTS, K, FIRST, SECOND = 6, 4, 3, 4, 2
 RNG = np.random.default_rng(5)
@@ -117,6 +121,26 @@ def test_both_engines_learn_the_same(activation: str, batch: int) -> None:
         )  # fmt: skip
         values.append(net.parameters.values)
     np.testing.assert_allclose(values[1], values[0], rtol=0, atol=1e-12)
+
+
+def test_every_member_is_counted_as_work() -> None:
+    """What chooses engine and threads goes by the arithmetic, which is not that of as many parameters."""
+    members = bl.Network([bl.ParallelDense(50, 40, "relu"), bl.Dense(1)], inputs=100)
+    assert members.row_work == members.parameters.size + 39 * 100 * 50
+    dense = bl.Network([bl.Dense(50, "relu"), bl.Dense(1)], inputs=100)
+    assert dense.row_work == dense.parameters.size
+    rows = np.zeros((10_000, 100), np.float32)
+    seconds, threads = [], []
+    for net in (members, dense):
+        job = Job(
+            net, rows, np.zeros((10_000, 1), np.float32), None, bl.SGD(),
+            initial_state(bl.SGD(), net.parameters.size, net.dtype), batch_size=500,
+        )  # fmt: skip
+        seconds.append(estimated_seconds(job, 1))
+        threads.append(most_threads(net, 500, 64))
+    # 20 steps of 6 · 500 operations for each multiplication
+    assert seconds[0] > 20 * 6 * 500 * 40 * 100 * 50 / 6e10 > 10 * seconds[1]
+    assert threads[0] > threads[1]
 
 
 class Described:

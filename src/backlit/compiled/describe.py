@@ -142,4 +142,4 @@ def check_own_loss(net: Network, X: Any, Y: Array) -> None:
 
 def most_threads(net: Network, n: int, n_threads: int, least_work: int = LEAST_WORK) -> int:
     """How many of the threads the passes over n rows are worth: there are about three products a layer."""
-    return max(1, min(n_threads, 3 * n * net.parameters.size // least_work))
+    return max(1, min(n_threads, 3 * n * net.row_work // least_work))

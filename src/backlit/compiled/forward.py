@@ -140,7 +140,7 @@ class CompiledForward:
         self._n_threads = n_threads
         self._inputs, self._outputs, self._dtype = net.inputs, net.outputs, net.dtype
         self._takes_codes, self._check_codes = bool(net.layers[0].categories), net.layers[0].check_inputs
-        self._scale, self._state, self._work = net.input_scale, net.parameters.state, net.parameters.size
+        self._scale, self._state, self._work = net.input_scale, net.parameters.state, net.row_work
         width, size = max(layer.outputs for layer in net.layers), net.dtype.itemsize
         self._block = max(FEWEST, min(BLOCK // width, MOST))
         self._panels = min(PANELS // PANEL, -(-width * size // (WIDTH * VECTOR)))

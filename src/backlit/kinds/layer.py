@@ -105,6 +105,8 @@ class Layer:
         How many categories each of the last features has a code of, where the layer takes codes: it is then the first.
     composed : tuple of str
         Settings that `describe` may give as a list of whole numbers, or by names, and not as one number or text.
+    weight_uses : int
+        How often a row of the batch meets each weight: once, but where several members share it.
     takes_sparse : bool
         Whether ``work.a[i]`` may be sparse rows, where layer i is the first: see `kinds.products`.
 
@@ -130,6 +132,7 @@ class Layer:
     kernel: ClassVar[Kernel | None] = None
     inputs: int = 0
     outputs: int = 0
+    weight_uses: int = 1
     builtin: ClassVar[bool] = False
     same_in_inference: ClassVar[bool] = False
     random: ClassVar[bool] = False

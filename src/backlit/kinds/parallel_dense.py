@@ -121,6 +121,7 @@ class ParallelDense(Layer):
         self.weight_init = check_initializer(weight_init)
         self.bias_init = check_initializer(bias_init)
         self.outputs = self.members * self.units
+        self.weight_uses = self.members
         self.features = 0  # p
 
     def build(self, inputs: int) -> dict[str, tuple[int, ...]]:

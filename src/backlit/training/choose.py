@@ -174,7 +174,7 @@ def estimated_seconds(job: Job, epochs: int) -> float:
 
 def _seconds_of_epoch(net: Network, X: Any, n: int, batch_size: int) -> float:
     parameters = net.parameters.size
-    dense, sparse = parameters, 0.0
+    dense, sparse = net.row_work, 0.0
     if stays_sparse(net, X):
         # z and dL/dW over the stored numbers; nobody needs dL/da_in. The first rows stand for all.
         stored = X.sparse_rows(slice(0, batch_size)).data.size
