@@ -11,8 +11,8 @@ import pytest
 pytest.importorskip("numba", reason="the compiled engine needs backlit[fast]")
 import numba
 
+from backlit.compiled import math, rows
 from backlit.compiled import products as compiled_products
-from backlit.compiled import rows
 from backlit.kinds import numbers
 
 pytestmark = pytest.mark.xdist_group("compiled")
@@ -187,3 +187,15 @@ def test_sine_and_cosine_of_turns(dtype: str) -> None:
     assert np.abs(found - expected).max() < 2.0 * np.finfo(dtype).eps
     turns(np.array([np.inf, -np.inf, np.nan], dtype), found[0], found[1])
     assert np.isnan(found[:, :3]).all()
+
+
+def test_loops_may_take_vectors_as_wide_as_the_processor_has() -> None:
+    def double(x: Any) -> None:
+        for i in range(x.size):
+            x[i] *= 2.0
+
+    part = math.compiled(double)
+    called = math.whole(lambda x: part(x))
+    called(np.ones(64, np.float32))
+    for code in (*called.overloads.values(), *part.overloads.values()):
+        assert '"prefer-vector-width"="512"' in str(code.library._final_module)
