@@ -138,14 +138,17 @@ def _turn_rows(A: Array, a: int, row: int, m: int, depth: int, rows: Array) -> N
 def _copy(B: Array, first: int, columns: int, k: int, depth: int, panels: Array, width: int) -> None:
     """Panel after panel of so many columns of B, from the `first` on, and its rows k … k + depth."""
     lanes, size = width // WIDTH, depth * width
-    whole = columns - columns % lanes
+    whole = columns - columns % width
     for p in range(depth):
-        place = (k + p) * B.shape[1] + first
-        for start in range(0, whole, lanes):
-            store(load(B, place + start), panels, start // width * size + p * width + start % width)
-        if whole < columns:
-            some = load_some(B, place + whole, columns - whole)
-            store(some, panels, whole // width * size + p * width + whole % width)
+        place, target = (k + p) * B.shape[1] + first, p * width
+        for _ in range(0, whole, width):
+            for vector in range(WIDTH):
+                store(load(B, place + vector * lanes), panels, target + vector * lanes)
+            place += width
+            target += size
+        for start in range(0, columns - whole, lanes):
+            some = load_some(B, place + start, min(lanes, columns - whole - start))
+            store(some, panels, target + start)
 
 
 @compiled
