@@ -25,6 +25,7 @@ pytest.importorskip("numba", reason="the compiled engine needs backlit[fast]")
 from backlit.compiled import engine as compiled_engine
 from backlit.compiled import team
 from backlit.compiled.engine import CompiledEngine
+from backlit.compiled.products import DEPTH, FEW_ROWS
 from backlit.compiled.update import BLOCK
 
 pytestmark = pytest.mark.xdist_group("compiled")
@@ -150,14 +151,22 @@ def test_fit_takes_n_threads_and_gives_the_same_bits(batch_size: int | None, mon
         np.testing.assert_array_equal(values, found[0])
 
 
-def test_a_weight_of_several_pieces_is_that_of_the_reference(monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.parametrize(
+    ("inputs", "units", "batch_size"),
+    [(1000, [2100, 2], 32), (1000, [300], FEW_ROWS), (BLOCK // 300 + 100, [300, 2], DEPTH + 5)],
+    ids=["whose delta is copied once", "whose delta alone is copied", "whose delta is copied for each"],
+)
+def test_a_weight_of_several_pieces_is_that_of_the_reference(
+    inputs: int, units: list[int], batch_size: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
     all_threads(monkeypatch)
     rng = np.random.default_rng(4)
-    X, y = rng.normal(size=(64, 1000)), rng.normal(size=(64, 2))
+    X, y = rng.normal(size=(2 * batch_size, inputs)), rng.normal(size=(2 * batch_size, units[-1]))
     found = []
     for settings in ({"engine": "reference"}, {"n_threads": 1}, {"n_threads": 3}):
-        net = bl.Network([bl.Dense(2 * BLOCK // 1000 + 7, "tanh"), bl.Dense(2)], inputs=1000, seed=2)
-        defaults: dict[str, Any] = {"engine": "compiled", "optimizer": bl.SGD(0.01), "batch_size": 32, "epochs": 1}
+        net = bl.Network([bl.Dense(n, "tanh") for n in units], inputs=inputs, seed=2)
+        defaults: dict[str, Any] = {"engine": "compiled", "optimizer": bl.SGD(0.01), "epochs": 1}
+        defaults["batch_size"] = batch_size
         bl.fit(net, X, y, progress=False, **{**defaults, **settings})
         found.append(net.parameters.values)
     np.testing.assert_allclose(found[1], found[0], atol=1e-6)

@@ -87,7 +87,7 @@ def forward_for(plan: Plan, dtype: np.dtype[Any]) -> Any:
         """
         inputs, outputs, last = rows.shape[1], result.shape[1], layers.shape[0] - 1
         panel = PANEL // memory.itemsize
-        room = Room(matrix(memory, _NOTHING, panels, panel), memory[:0], memory[:0])
+        room = Room(matrix(memory, _NOTHING, panels, panel), memory[:0], memory[:0], memory[:0])
         known = refer(Known(layers, settings, memory, state, state, room, None, False))
         ones = memory[panels * panel : panels * panel + block]
         found = 0

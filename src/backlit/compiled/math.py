@@ -1,9 +1,8 @@
 """Compiling the functions of the kinds, and the exponential and its relatives in machine code.
 
 What a kind has for the compiled engine (`kinds/`) is plain Python: `compiled` makes machine code of it and of all that
-it calls. The functions of `kinds/numbers.py` that the C library computes one number at a time are replaced for float32:
-written out as below, without branches, the compiler computes as many of them at once as a vector of the processor
-holds.
+it calls. Functions of `kinds/numbers.py` that the C library computes one number at a time are replaced: written out as
+below, without branches, the compiler computes as many of them at once as a vector of the processor holds.
 """
 
 from __future__ import annotations
@@ -130,13 +129,57 @@ def _exp_float32(x: Any) -> Any:
     return _f(np.inf) if x > _LARGEST else y
 
 
+#: For functions that LLVM takes for too long to put them where they are called, in a loop of vectors.
+_WITHIN: Final[Any] = {**_OPTIONS, "forceinline": True}
+
+
+def _within(function: Callable[..., Any]) -> Any:
+    return _jit(**_WITHIN)(with_compiled(function))
+
+
+_d: Final = np.float64
+_SMALLEST_64, _LARGEST_64 = _d(-745.1332), _d(709.782712893384)  # where eˣ leaves the float64 numbers
+_PER_LN2_64, _LN2_HIGH_64, _LN2_LOW_64 = _d(1.4426950408889634), _d(6.93145751953125e-1), _d(1.42860682030941723212e-6)
+_ROUND_64: Final = _d(1.5 * 2**52)
+_ROUND_BITS: Final = np.int64(0x4338000000000000)
+
+
+@_within
+def _exp_float64(x: Any) -> Any:
+    # the same with the first 14 terms of the series of eʳ, whose rest is below 4e-18. The constants are those of exp.c
+    inside = _SMALLEST_64 if x < _SMALLEST_64 else (_LARGEST_64 if x > _LARGEST_64 else x)
+    rounded = inside * _PER_LN2_64 + _ROUND_64
+    n = rounded - _ROUND_64
+    r = inside - n * _LN2_HIGH_64 - n * _LN2_LOW_64
+    p = _d(1 / 6227020800)
+    p = p * r + _d(1 / 479001600)
+    p = p * r + _d(1 / 39916800)
+    p = p * r + _d(1 / 3628800)
+    p = p * r + _d(1 / 362880)
+    p = p * r + _d(1 / 40320)
+    p = p * r + _d(1 / 5040)
+    p = p * r + _d(1 / 720)
+    p = p * r + _d(1 / 120)
+    p = p * r + _d(1 / 24)
+    p = p * r + _d(1 / 6)
+    p = p * r + _d(0.5)
+    p = p * r * r + r + _d(1.0)
+    whole = np.int64(same_bits(rounded, np.int64) - _ROUND_BITS)
+    half = whole >> np.int64(1)
+    rest = whole - half
+    y = p * same_bits(np.int64((half + np.int64(1023)) << np.int64(52)), np.float64)
+    y = y * same_bits(np.int64((rest + np.int64(1023)) << np.int64(52)), np.float64)
+    y = _d(0.0) if x < _SMALLEST_64 else y
+    return _d(np.inf) if x > _LARGEST_64 else y
+
+
 @overload(numbers.exp, jit_options=_OPTIONS)
 def _exp(x: Any) -> Any:
     def of_float32(x: Any) -> Any:
         return _exp_float32(x)
 
     def of_float64(x: Any) -> Any:
-        return math.exp(x)
+        return _exp_float64(x)
 
     return of_float32 if x == types.float32 else of_float64
 
@@ -156,13 +199,33 @@ def _tanh_float32(x: Any) -> Any:
     return near if size < _f(0.625) else away
 
 
-@overload(numbers.tanh, jit_options=_OPTIONS)
+@_within
+def _tanh_float64(x: Any) -> Any:
+    # the same with a quotient of polynomials near 0. Source: Moshier, Cephes, tanh.c (1995)
+    size, square = abs(x), x * x
+    p = _d(-9.64399179425052238628e-1)
+    p = p * square + _d(-9.92877231001918586564e1)
+    p = p * square + _d(-1.61468768441708447952e3)
+    q = square + _d(1.12811678491632931402e2)
+    q = q * square + _d(2.23548839060100448583e3)
+    q = q * square + _d(4.84406305325125486048e3)
+    # one quotient for both: x + x³ p/q, and 1 − 2/(e²ˣ + 1)
+    near, above, below = size < _d(0.625), p * square * x, _exp_float64(size + size) + _d(1.0)
+    above = above if near else _d(2.0)
+    below = q if near else below
+    quotient = above / below
+    close, away = quotient + x, _d(1.0) - quotient
+    away = -away if x < _d(0.0) else away
+    return close if near else away
+
+
+@overload(numbers.tanh, jit_options=_WITHIN)
 def _tanh(x: Any) -> Any:
     def of_float32(x: Any) -> Any:
         return _tanh_float32(x)
 
     def of_float64(x: Any) -> Any:
-        return math.tanh(x)
+        return _tanh_float64(x)
 
     return of_float32 if x == types.float32 else of_float64
 

@@ -32,10 +32,21 @@ _Compiler: Any = CompilerBase
 _Lowering: Any = NativeLowering
 
 
+def _with_wide_vectors(ir_module: Any) -> Any:
+    """The code of a module whose loops may take vectors as wide as the processor has: LLVM's guess is half of that."""
+    for function in ir_module.functions:
+        if function.blocks:
+            set.add(function.attributes, '"prefer-vector-width"="512"')
+    return ir_module
+
+
 class _PartLibrary(_Library):  # type: ignore[misc]
     """The code of a part, as it was generated; what it calls is linked where the whole is."""
 
     _with_all: Any = None
+
+    def add_ir_module(self, ir_module: Any) -> None:
+        super().add_ir_module(_with_wide_vectors(ir_module))
 
     def _optimize_functions(self, module: Any) -> None:
         module.data_layout = self._codegen._data_layout
@@ -60,6 +71,9 @@ class _PartLibrary(_Library):  # type: ignore[misc]
 
 class _WholeLibrary(_Library):  # type: ignore[misc]
     """The code of a function that Python calls, linked once with every part below it."""
+
+    def add_ir_module(self, ir_module: Any) -> None:
+        super().add_ir_module(_with_wide_vectors(ir_module))
 
     def finalize(self) -> None:
         below = _all_below(self._linking_libraries)

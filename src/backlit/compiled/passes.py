@@ -68,6 +68,7 @@ def passes(plan: Plan) -> tuple[Any, Any]:
     def backward(chain: Chain, team: Team, n: int, y: Array, w: Array) -> None:
         """Fill the team member's rows of the losses and of every delta, as `Network.backward_pass` does."""
         last = chain.layers.shape[0] - 1
+        chain.room.held[0] = 0  # the deltas are about to change
         output, outputs = chain.layers[last], y.shape[1]
         start, stop = share(n, ROWS, team)
         first, rows = start * outputs, stop - start

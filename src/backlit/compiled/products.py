@@ -21,7 +21,7 @@ from .math import compiled, teach
 from .rows import outer, row_times_matrix, row_times_transposed
 from .stored import Stored, multiply_stored, multiply_stored_transposed
 from .tiles import HEIGHTS, TILES, WIDTH
-from .vectors import VECTOR, flat, load, load_some, matrix, store, transpose_4_by_4
+from .vectors import VECTOR, flat, load, load_some, matrix, place_of, store, transpose_4_by_4
 
 #: Up to this many rows, or this many bytes of B, a copy would not pay: B is read where it stands.
 FEW_ROWS: Final = 16
@@ -30,7 +30,7 @@ SMALL: Final = 2**14
 #: Rows of a panel, which stays in the first cache, and bytes of the panels that are made at once, which stay in the
 #: second: row by row of B, as memory is read fastest. And bytes of one.
 DEPTH: Final = 256
-PANELS: Final = 2**19
+PANELS: Final = 2**20
 PANEL: Final = DEPTH * WIDTH * VECTOR
 
 TALL, LOW = HEIGHTS
@@ -44,7 +44,7 @@ FAR: Final = 2**10
 BLOCK: Final = 20 * TALL
 
 #: Numbers of a gradient that stay in a cache.
-GRADIENTS: Final = 2**15
+GRADIENTS: Final = 2**16
 
 
 class Room(NamedTuple):
@@ -53,6 +53,7 @@ class Room(NamedTuple):
     panels: Array  # of B, (PANELS / (DEPTH · a panel's width), DEPTH · WIDTH vectors)
     rows: Array  # of A, turned, in tiles: BLOCK · DEPTH numbers, and a vector more
     gradients: Array  # (GRADIENTS,): of some rows of a parameter, on their way to the optimiser
+    held: Array  # (1,): where the delta begins of which all panels are there, or 0; (0,) where no gradients are made
 
 
 def room_for_products(dtype: Any) -> Room:
@@ -61,7 +62,7 @@ def room_for_products(dtype: Any) -> Room:
     panels = PANELS // size
     numbers = numbers_in_vectors(panels + BLOCK * DEPTH + VECTOR // size, dtype)
     made = numbers[:panels].reshape(-1, PANEL // size)
-    return Room(made, numbers[panels:], np.empty(GRADIENTS, dtype))
+    return Room(made, numbers[panels:], np.empty(GRADIENTS, dtype), np.zeros(1, np.int64))
 
 
 def numbers_in_vectors(count: int, dtype: Any) -> Array:
@@ -76,6 +77,7 @@ def numbers_in_vectors(count: int, dtype: Any) -> Array:
 # Numba compiles a function anew for every number that is written out where it is called: these have a type alone.
 _START, _SIDE_BY_SIDE = np.intp(0), np.intp(1)
 _AS_IT_IS, _TURNED = np.bool_(False), np.bool_(True)
+_ONCE = np.bool_(False)
 
 
 def _column_of_tiles(vectors: int) -> Any:
@@ -138,14 +140,17 @@ def _turn_rows(A: Array, a: int, row: int, m: int, depth: int, rows: Array) -> N
 def _copy(B: Array, first: int, columns: int, k: int, depth: int, panels: Array, width: int) -> None:
     """Panel after panel of so many columns of B, from the `first` on, and its rows k … k + depth."""
     lanes, size = width // WIDTH, depth * width
-    whole = columns - columns % lanes
+    whole = columns - columns % width
     for p in range(depth):
-        place = (k + p) * B.shape[1] + first
-        for start in range(0, whole, lanes):
-            store(load(B, place + start), panels, start // width * size + p * width + start % width)
-        if whole < columns:
-            some = load_some(B, place + whole, columns - whole)
-            store(some, panels, whole // width * size + p * width + whole % width)
+        place, target = (k + p) * B.shape[1] + first, p * width
+        for _ in range(0, whole, width):
+            for vector in range(WIDTH):
+                store(load(B, place + vector * lanes), panels, target + vector * lanes)
+            place += width
+            target += size
+        for start in range(0, columns - whole, lanes):
+            some = load_some(B, place + start, min(lanes, columns - whole - start))
+            store(some, panels, target + start)
 
 
 @compiled
@@ -168,8 +173,21 @@ def _turn(B: Array, first: int, columns: int, k: int, depth: int, panels: Array,
 
 
 @compiled
-def _product(A: Array, first: int, row: int, column: int, B: Array, turned: Any, C: Array, room: Room) -> None:
-    """C ← A B, or A Bᵀ where B is turned. A[i, k] is at first + i · row + k · column of its memory."""
+def all_panels_fit(B: Array, room: Room) -> bool:
+    """Whether there is room for all panels of a B at once."""
+    terms, n = B.shape
+    width = room.panels.shape[1] // DEPTH
+    return bool(terms <= DEPTH and terms * ((n + width - 1) // width * width) <= room.panels.size)
+
+
+@compiled
+def _product(
+    A: Array, first: int, row: int, column: int, B: Array, turned: Any, C: Array, room: Room, again: Any
+) -> None:  # fmt: skip
+    """C ← A B, or A Bᵀ where B is turned. A[i, k] is at first + i · row + k · column of its memory.
+
+    Of a B that comes `again` the panels are kept for the next time, where there is room for all of them.
+    """
     m, n = C.shape
     terms = B.shape[1] if turned else B.shape[0]
     width = room.panels.shape[1] // DEPTH
@@ -181,13 +199,16 @@ def _product(A: Array, first: int, row: int, column: int, B: Array, turned: Any,
     longest = (terms + pieces - 1) // pieces
     at_once = n if in_place else room.panels.size // (longest * width) * width
     source, step = (B, n) if in_place else (room.panels, width)
+    known = again and room.held[0] == place_of(B)
+    if room.held.size and not (in_place or known):
+        room.held[0] = place_of(B) if again and all_panels_fit(B, room) else 0
     for left in range(0, n, at_once):
         columns = min(at_once, n - left)
         for k in range(0, terms, longest):
             depth = min(longest, terms - k)
             if turned:
                 _turn(B, left, columns, k, depth, room.panels, width)
-            elif not in_place:
+            elif not (in_place or known):
                 _copy(B, left, columns, k, depth, room.panels, width)
             for top in range(0, m, BLOCK):
                 stop = min(top + BLOCK, m)
@@ -226,17 +247,17 @@ def _product(A: Array, first: int, row: int, column: int, B: Array, turned: Any,
 
 def multiply(A: Array, B: Array, C: Array, chain: Any) -> None:
     """C ← A B, of (m, k) and (k, n), all contiguous."""
-    _product(A, _START, A.shape[1], _SIDE_BY_SIDE, B, _AS_IT_IS, C, chain.room)
+    _product(A, _START, A.shape[1], _SIDE_BY_SIDE, B, _AS_IT_IS, C, chain.room, _ONCE)
 
 
 def multiply_left_transposed(A: Array, first: int, B: Array, C: Array, chain: Any) -> None:
     """C ← A[:, first : first + m]ᵀ B, of (k, ·) and (k, n), all contiguous; C is (m, n)."""
-    _product(A, first, _SIDE_BY_SIDE, A.shape[1], B, _AS_IT_IS, C, chain.room)
+    _product(A, first, _SIDE_BY_SIDE, A.shape[1], B, _AS_IT_IS, C, chain.room, _ONCE)
 
 
 def multiply_right_transposed(A: Array, B: Array, C: Array, chain: Any) -> None:
     """C ← A Bᵀ, of (m, k) and (n, k), all contiguous."""
-    _product(A, _START, A.shape[1], _SIDE_BY_SIDE, B, _TURNED, C, chain.room)
+    _product(A, _START, A.shape[1], _SIDE_BY_SIDE, B, _TURNED, C, chain.room, _ONCE)
 
 
 # What the kernels of the layers call (`kinds/kernel.py`).
@@ -260,7 +281,9 @@ def _multiply_input_transposed(
     elif chain.single_rows:
         outer(a_in, first, B, C)
     else:
-        multiply_left_transposed(a_in, first, B, C, chain)
+        # delta stays as it is while the gradients are made: a factor of all rows of them
+        is_delta = place_of(B) == place_of(chain.memory) + chain.layers[i, kernel.DELTA] * C.itemsize
+        _product(a_in, first, _SIDE_BY_SIDE, a_in.shape[1], B, _AS_IT_IS, C, chain.room, is_delta)
 
 
 def _kernel_multiply_input(chain: Any, i: Any, a_in: Array, first: Any, B: Array, C: Array) -> None:

@@ -11,17 +11,17 @@ from .chain import IS_WEIGHT, LAYER, LEFT, PART, ROW, START, STOP, Chain, Rule
 from .math import compiled
 from .passes import ROWS, one_compiled
 from .plan import Plan
-from .products import GRADIENTS, SMALL
+from .products import GRADIENTS, SMALL, all_panels_fit
 from .stored import are_stored
 from .team import Team, share, wait
 from .vectors import placed
 
-#: Numbers of a parameter that are worked on at once, in rows a multiple of the heights of a tile: the optimiser comes
-#: while their gradient is still in a cache, and the panels of delta are made for many rows at once. LINE is the least
-#: that is worth another thread.
+#: Numbers of a parameter that are worked on at once, in rows a multiple of the heights of a tile, where the panels of
+#: delta have to be made for each of them: for many rows at once. LINE is the least that is worth another thread.
 BLOCK, TALL, LINE = 2**20, 24, 2**10
 
-#: Where delta is small, so that nothing is made of it for many rows: then they stay in the first cache.
+#: Where delta is small, so that no panels are made of it: then they stay in the first cache. Where all panels stay,
+#: GRADIENTS at once, whose gradient never leaves the second one before the optimiser has come.
 NEAR: Final = 2**12
 
 #: Sums over the whole vector are made of sums over pieces of it, each of so many sums at once.
@@ -186,13 +186,15 @@ def gradients_and_update(plan: Plan, *, summed: bool = False) -> Any:
             a_in, delta = around(chain, part, a_0)
             first, stop = share((part[STOP] - begin) // row, max(ROWS, LINE // row), team)
             near = delta.size * delta.itemsize <= SMALL
-            height = max((NEAR if near else BLOCK) // row, TALL) // TALL * TALL
+            stays = near or all_panels_fit(delta, chain.room)
+            block = NEAR if near else (GRADIENTS if stays else BLOCK)
+            height = max(block // row, TALL) // TALL * TALL
             # of sparse rows all stored numbers are gone through each time: that is once
             once = i == 0 and are_stored(chain.stored)
             if once:
                 out = sums[begin + first * row : begin + stop * row]
                 layer_gradient(kernel, chain, i, part[PART], a_in, delta, first, stop, out)
-            aside = moves and near and not (summed or keep or later or once or part[LEFT] == 1)
+            aside = moves and stays and not (summed or keep or later or once or part[LEFT] == 1)
             for top in range(first, stop, height):
                 bottom = min(top + height, stop)
                 start, end = begin + top * row, begin + bottom * row

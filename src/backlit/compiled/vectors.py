@@ -154,6 +154,17 @@ def placed(typing: Any, part: Any, start: Any, size: Any) -> Any:
 
 
 @instruction
+def place_of(typing: Any, array: Any) -> Any:
+    """Where an array begins in memory, as a number."""
+
+    def generate(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
+        address = address_of(context, builder, signature.args[0], arguments[0])
+        return builder.ptrtoint(address, context.get_value_type(types.intp))
+
+    return types.intp(array), generate
+
+
+@instruction
 def same_bits(typing: Any, number: Any, like: Any) -> Any:
     """The bits of a number as one of another type."""
 
