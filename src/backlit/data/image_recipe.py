@@ -20,7 +20,7 @@ from ..network import Network
 from .deforming import Deformation
 
 #: Minutes up to which hidden layers so wide are taken, with their learning rate: wider ones take more time to learn.
-_WIDTHS: Final = ((10.0, (512, 512), 0.004), (60.0, (1024, 1024), 0.003), (math.inf, (2048, 2048), 0.002))
+_WIDTHS: Final = ((10.0, (512, 512), 0.004), (60.0, (1024, 1024), 0.001), (math.inf, (2048, 2048), 0.0007))
 WARM_UP: Final = 0.1  # share of the epochs in which the learning rate rises
 
 
