@@ -54,7 +54,7 @@ def recipe_of(settings: Settings) -> ImageRecipe:
         raise ConfigurationError(
             "--preset best of images goes by the clock, which differs between processes: leave one of the two out"
         )
-    recipe = replace(image_recipe(settings.minutes), **settings.given)
+    recipe = replace(image_recipe(settings.minutes, settings.given.get("hidden")), **settings.given)
     return replace(recipe, learning_rate=settings.rate()) if "optimizer" in settings.given else recipe
 
 

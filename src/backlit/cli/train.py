@@ -85,7 +85,7 @@ def train(
         Rows of a step. [default: 32 to 256 by the size of the table, for images 64]
     learning_rate
         At the beginning, of images with --preset best after a tenth of the epochs; it falls along half a cosine.
-        [default: 0.003, for images 0.002; of another optimiser its own]
+        [default: 0.003, for images 0.002, with --preset best by the width of the layers; of another optimiser its own]
     dropout
         Rate after each hidden layer. [default: 0.1, for images 0]
     preset

@@ -19,8 +19,10 @@ from ..kinds.schedules import CosineDecay
 from ..network import Network
 from .deforming import Deformation
 
-#: Minutes up to which hidden layers so wide are taken, with their learning rate: wider ones take more time to learn.
-_WIDTHS: Final = ((10.0, (512, 512), 0.004), (60.0, (1024, 1024), 0.001), (math.inf, (2048, 2048), 0.0007))
+#: Minutes up to which hidden layers so wide are taken: wider ones take more time to learn.
+_WIDTHS: Final = ((10.0, (512, 512)), (60.0, (1024, 1024)), (math.inf, (2048, 2048)))
+#: Units of the widest layer up to which a learning rate is taken: of wide layers half the units die at a higher one.
+_RATES: Final = ((512, 0.004), (1024, 0.001), (math.inf, 0.0007))
 WARM_UP: Final = 0.1  # share of the epochs in which the learning rate rises
 
 
@@ -50,6 +52,8 @@ class ImageRecipe:
     --------
     >>> image_recipe(minutes=5).hidden
     (512, 512)
+    >>> image_recipe(minutes=5, hidden=[1000]).learning_rate
+    0.001
     """
 
     hidden: tuple[int, ...]
@@ -95,8 +99,9 @@ def network_of_bytes(
     return Network(whole, inputs=inputs, loss=loss, seed=seed, input_scale=1.0 / 255.0)
 
 
-def image_recipe(minutes: float | None = None) -> ImageRecipe:
-    """The recipe for so many minutes of training; 30 unless told."""
+def image_recipe(minutes: float | None = None, hidden: Sequence[int] | None = None) -> ImageRecipe:
+    """The recipe for so many minutes of training, 30 unless told, with hidden layers of its own or those given."""
     given = 30.0 if minutes is None else minutes
-    hidden, rate = next((hidden, rate) for most, hidden, rate in _WIDTHS if given <= most)
-    return ImageRecipe(hidden, rate)
+    own = next(own for most, own in _WIDTHS if given <= most)
+    widths = tuple(hidden or own)
+    return ImageRecipe(widths, next(rate for widest, rate in _RATES if max(widths) <= widest))
