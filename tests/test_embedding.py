@@ -154,7 +154,7 @@ def test_machine_code_is_given_no_such_code() -> None:
     rows[7, 2] = 5.0
     net = network()
     with pytest.raises(DataError, match="X has 5 in row 7, column 2"):
-        bl.fit(net, rows, Y, epochs=1, progress=False, engine="compiled")
+        bl.fit(net, rows, Y, epochs=1, batch_size=4, progress=False, engine="compiled")
 
 
 @pytest.mark.parametrize("row", [65_535, 65_536, 69_999])
