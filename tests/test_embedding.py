@@ -103,6 +103,8 @@ def test_the_kernel_reads_nothing_for_what_is_no_code() -> None:
     assert np.isnan(a[:6, 2:4]).all()
     np.testing.assert_array_equal(a[:, 4:], np.tile(layer.weight[5], (len(rows), 1)))
     np.testing.assert_array_equal(a[6], [1.0, 2.0, *layer.weight[2], *layer.weight[5]])
+    layer.kernel.forward(chain, 0, np.array([[1.0, 2.0, 0.0, -1.0]]), a, np.ones(1), 0, None, 0, 1)
+    assert np.isnan(a[0]).tolist() == [False] * 4 + [True] * K  # and not the last row of the column before
     out = np.ones(8 * K)
     layer.kernel.gradient(chain, 0, 0, rows, np.ones((len(rows), 6)), 0, 8, out)
     assert out.reshape(8, K)[:, 0].tolist() == [0, 0, 1, 0, 0, 7, 0, 0]
@@ -144,6 +146,15 @@ def test_a_code_that_no_category_has(ask: Callable[..., Any], value: float) -> N
         f"X has {value:g} in row 7, column 2, where Embedding([5, 3], size=2) takes a code, a whole number from 0 to "
         "4: number the categories first"
     )
+
+
+def test_machine_code_is_given_no_such_code() -> None:
+    pytest.importorskip("numba", reason="the compiled engine needs backlit[fast]")
+    rows = X.copy()
+    rows[7, 2] = 5.0
+    net = network()
+    with pytest.raises(DataError, match="X has 5 in row 7, column 2"):
+        bl.fit(net, rows, Y, epochs=1, batch_size=4, progress=False, engine="compiled")
 
 
 @pytest.mark.parametrize("row", [65_535, 65_536, 69_999])
@@ -229,10 +240,11 @@ def test_the_script_by_hand(others: int, tmp_path: Path) -> None:
     script["train"](rows, Y, epochs=6, batch_size=4)
     bl.fit(net, rows, Y, epochs=6, batch_size=4, optimizer=bl.SGD(0.05), progress=False, engine="reference")
     np.testing.assert_allclose(script["W0"], net.parameters.view("0.weight"), rtol=1e-12)
-    wrong = rows.copy()
-    wrong[0, -1] = -1.0
-    with pytest.raises(ValueError, match="a code is not one of 0, 1, 2"):
-        script["forward"](wrong)
+    for code in (-1.0, 0.5, 3.0):
+        wrong = rows.copy()
+        wrong[0, -1] = code
+        with pytest.raises(ValueError, match="a code is not one of 0, 1, 2"):
+            script["forward"](wrong)
     made_up, _ = script["made_up_rows"]()
     assert set(made_up[:, -1]) == {0.0, 1.0, 2.0}
 

@@ -12,11 +12,12 @@ import pytest
 
 import backlit as bl
 from backlit.cli import run
-from backlit.data import preparation
+from backlit.data import categories
+from backlit.data.categories import ENOUGH_RARE, MOST_CATEGORIES
 from backlit.data.description import describe, described
 from backlit.data.learning import learn_table, network_maker, new_model
 from backlit.data.members import Rows, Running
-from backlit.data.preparation import ENOUGH_RARE, MOST_CATEGORIES, Preparation
+from backlit.data.preparation import Preparation
 from backlit.data.recipe import recipe_for
 from backlit.data.tuning import Task, fold_loss
 from backlit.exceptions import ConfigurationError, ModelFileError
@@ -91,7 +92,7 @@ def test_many_values_of_one_row_each_teach_what_others_are(single: int, grouped:
 
 
 def test_the_most_frequent_have_a_code(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(preparation, "MOST_CODES", 5)
+    monkeypatch.setattr(categories, "MOST_CODES", 5)
     values = [f"v{k:03}" for k in range(150) for _ in range(5 if k < 4 else 3 if k == 77 else 2)]
     found = Preparation.learn(pl.DataFrame({"v": values}), {"v": "categorical"}, coded=True)
     assert found.categories[0].frequent == ["v000", "v001", "v002", "v003", "v077"]

@@ -21,7 +21,8 @@ from .network import Network
 #: The types, beyond scikit-learn's, NumPy's and SciPy's own, that a saved estimator may hold. An optimiser may stand
 #: in a file of its own, and is known by the name of the table it is in as well.
 TRUSTED_TYPES: Final = (
-    "backlit.data.preparation.Categories",
+    "backlit.data.categories.Categories",
+    "backlit.data.preparation.Categories",  # of files that were written when it stood there
     "backlit.data.preparation.Dates",
     "backlit.data.preparation.Numbers",
     "backlit.data.preparation.Preparation",

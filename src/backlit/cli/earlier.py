@@ -6,8 +6,9 @@ from typing import Any
 
 import numpy as np
 
+from ..data.categories import Categories, as_canonical
 from ..data.model import Reading, TableModel
-from ..data.preparation import Categories, Numbers, Preparation, as_canonical
+from ..data.preparation import Numbers, Preparation
 
 
 def from_pipeline(pipeline: Any) -> TableModel:

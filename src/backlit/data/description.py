@@ -13,8 +13,9 @@ from ..files import read_json
 from ..network import Network
 from ..parameters import Array
 from ..training.history import History
+from .categories import Categories
 from .model import Reading, TableModel
-from .preparation import Categories, Dates, Numbers, Preparation
+from .preparation import Dates, Numbers, Preparation
 from .values import DAY_FORMATS
 
 #: Names of the arrays of a preparation in a file begin with this, and no parameter's name does.

@@ -20,21 +20,13 @@ import numpy as np
 
 from ..exceptions import NonFiniteError, TableError
 from ..parameters import Array
+from .categories import Categories, category_index, learn_categories
 from .columns import Kind, typed
-from .values import canonical, day_format, moments
+from .values import day_format, moments
 
 if TYPE_CHECKING:
     import polars as pl
 
-#: Categories of a column beyond the most frequent ones share one column, or the whole column becomes codes: a name
-#: would fill the memory.
-MOST_CATEGORIES: Final = 100
-#: So many of a column of codes, the most frequent ones, have a code of their own.
-MOST_CODES: Final = 10_000
-#: Values of one row each teach what values never seen are, where there are at least so many: fewer are chance.
-ENOUGH_RARE: Final = 100
-#: Rare categories that are remembered, to tell them from values never seen.
-MOST_RARE: Final = 10_000
 #: Standardised numbers stay within ± this.
 CLIP: Final = 3.0
 _BLOCK_NUMBERS: Final = 2**20  # numbers that are looked at in one piece
@@ -67,33 +59,6 @@ class Dates:
     first: int
     clock: bool
     parts: Numbers
-
-
-@final
-@dataclass
-class Categories:
-    """A column of categories: those with a column, or code, of their own, the rare ones, and whether some were missing.
-
-    With `coded` it is one column of whole numbers: those of the frequent ones, of a missing value, and of all others.
-    """
-
-    name: str
-    frequent: list[str]
-    rare: list[str] = field(default_factory=list)
-    rare_column: bool = False
-    missing: bool = False
-    all_known: bool = True  # false where there were too many rare ones to remember
-    coded: bool = False
-
-    @property
-    def count(self) -> int:
-        """How many values are told apart."""
-        return len(self.frequent) + self.missing + self.rare_column
-
-    @property
-    def width(self) -> int:
-        """Columns of the matrix."""
-        return 1 if self.coded else self.count
 
 
 @final
@@ -147,7 +112,7 @@ class Preparation:
         numbers = _learn_numbers(_blocks(table, _of(kinds, "numeric"), rows), _of(kinds, "numeric"))
         dates = [_learn_dates(_take(table.get_column(name), rows)) for name in _of(kinds, "date")]
         texts = [_take(table.get_column(name), rows) for name in _of(kinds, "categorical")]
-        found = [_learn_categories(column, coded=coded) for column in texts]
+        found = [learn_categories(column, coded=coded) for column in texts]
         return cls(kinds, numbers, dates, found)
 
     @property
@@ -216,7 +181,7 @@ class Preparation:
         matrix = np.empty((height, self.width), dtype=dtype)  # (n_rows, width)
         place = self._fill_numbers(table, rows, matrix, first)
         for found in self.in_order:
-            index = _category_index(_take(table.get_column(found.name), rows), found)  # (n_rows,)
+            index = category_index(_take(table.get_column(found.name), rows), found)  # (n_rows,)
             if found.coded:
                 matrix[:, place] = index
             else:
@@ -248,7 +213,7 @@ class Preparation:
         self._fill_numbers(table, None, numbers, first)
         codes = np.empty((table.height, len(self.categories)), dtype=np.uint8)
         for j, found in enumerate(self.categories):
-            codes[:, j] = _category_index(table.get_column(found.name), found) + 1
+            codes[:, j] = category_index(table.get_column(found.name), found) + 1
         return numbers, codes
 
     def _fill_numbers(self, table: pl.DataFrame, rows: Array | None, matrix: Array, first: int) -> int:
@@ -385,76 +350,6 @@ def date_parts(column: pl.Series, form: str, first: int, clock: bool, *, before:
         parts += [of_day.sin(), of_day.cos()]
     frame = pl.DataFrame({"w": when}).select(part.cast(pl.Float64).alias(str(i)) for i, part in enumerate(parts))
     return np.array(frame.fill_null(float("nan")).to_numpy().T)
-
-
-# ── categories ───────────────────────────────────────────────────────────────────────────────────────────────
-
-
-def _learn_categories(column: pl.Series, *, coded: bool) -> Categories:
-    """The values of a column: the most frequent in the order of their texts, the others rare."""
-    counts = dict(column.alias("value").drop_nulls().value_counts(name="count").rows())
-    missing = bool(column.null_count())
-    if coded and len(counts) + missing > MOST_CATEGORIES:
-        return _coded(column.name, counts, missing=missing)
-    return categories_of(column.name, counts, missing=missing)
-
-
-def _coded(name: str, counts: Mapping[str, int], *, missing: bool) -> Categories:
-    """Values with a code each, but for those of one row where these are many; the last code is that of all others."""
-    values = sorted((-count, value) for value, count in counts.items())
-    several = sum(count < -1 for count, _ in values)
-    own = min(MOST_CODES, several if len(values) - several >= ENOUGH_RARE else len(values))
-    rare = [value for _, value in values[own:]]
-    return Categories(
-        name,
-        sorted(value for _, value in values[:own]),
-        rare[:MOST_RARE],
-        rare_column=True,
-        missing=missing,
-        all_known=len(rare) <= MOST_RARE,
-        coded=True,
-    )
-
-
-def categories_of(name: str, counts: Mapping[str, int], *, missing: bool) -> Categories:
-    """The same from the number of rows that each value has."""
-    values = sorted((-count, value) for value, count in counts.items())
-    if len(values) + missing <= MOST_CATEGORIES:
-        return Categories(name, sorted(value for _, value in values), missing=missing)
-    most = MOST_CATEGORIES - 1 - missing
-    rare = [value for _, value in values[most:]]
-    return Categories(
-        name,
-        sorted(value for _, value in values[:most]),
-        rare[:MOST_RARE],
-        rare_column=True,
-        missing=missing,
-        all_known=len(rare) <= MOST_RARE,
-    )
-
-
-def _category_index(column: pl.Series, learnt: Categories) -> Array:
-    """The column of each value among those of its category, −1 for none; what was never seen is rare."""
-    import polars as pl
-
-    last = learnt.count - 1
-    other = last if learnt.rare_column else -1
-    places = pl.Series(range(len(learnt.frequent)), dtype=pl.Int64)
-    if learnt.frequent:
-        index = column.replace_strict(
-            pl.Series(learnt.frequent, dtype=pl.String), places, default=other, return_dtype=pl.Int64
-        )
-    else:
-        index = pl.Series([other] * len(column), dtype=pl.Int64)
-    gap = len(learnt.frequent) if learnt.missing else other
-    return index.set(column.is_null(), gap).to_numpy()
-
-
-def as_canonical(values: Iterable[str]) -> list[str]:
-    """Categories in their canonical texts, each once."""
-    import polars as pl
-
-    return list(dict.fromkeys(canonical(pl.Series(list(values), dtype=pl.String)).to_list()))
 
 
 def _told_apart(names: list[str]) -> list[str]:

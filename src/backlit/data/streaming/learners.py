@@ -7,8 +7,9 @@ from typing import TYPE_CHECKING, Final, final
 import numpy as np
 
 from ...parameters import Array
+from ..categories import Categories, categories_of
 from ..columns import require_numbers
-from ..preparation import DAY, Categories, Dates, Numbers, categories_of, date_names, date_parts, scale_of
+from ..preparation import DAY, Dates, Numbers, date_names, date_parts, scale_of
 from .facts import Counts
 from .sketch import CAPACITY, Moments, Quantiles
 

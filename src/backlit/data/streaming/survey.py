@@ -13,6 +13,7 @@ import numpy as np
 
 from ...exceptions import ConfigurationError, LabelError, TableError
 from ...parameters import Array
+from ..categories import Categories
 from ..choosing import EMPTY, MOST_VALUES, TOO_MANY
 from ..columns import Kind, looks_like_data, resolve_column
 from ..leaving import (
@@ -25,7 +26,7 @@ from ..leaving import (
     named_like_counts,
     never_the_same,
 )
-from ..preparation import Categories, Dates, Numbers, Preparation
+from ..preparation import Dates, Numbers, Preparation
 from ..targets import Task, labels_of, left_out_remark, task_of
 from .facts import ColumnFacts, number_of
 from .holding import HELD, HeldOut

@@ -6,8 +6,9 @@ from typing import Any, Final
 
 import numpy as np
 
+from ...data.categories import Categories
 from ...data.model import TableModel
-from ...data.preparation import CLIP, Categories, Preparation
+from ...data.preparation import CLIP, Preparation
 from ...exceptions import ConfigurationError
 from ...parameters import Array
 from ...randomness import keyed_generator
