@@ -90,8 +90,7 @@ and loaded by the processes after that, with Numba's import in both times.
 
 Where a figure is not reached: nearly three quarters of a compilation are Numba's own work in Python (types, and LLVM's
 text), a sixth LLVM's optimisation and a tenth its machine code; about 50 small functions are compiled, for each kind of
-job anew. Of the load, a third is the import of Numba, a fifth that of SciPy's BLAS, which Numba looks for, a quarter
-Numba's tables of functions.
+job anew. Of the load, about two fifths are the import of Numba, and as much Numba's tables of functions.
 """,
 }
 

@@ -138,6 +138,18 @@ def test_importing_backlit_does_not_import_numba() -> None:
     assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
 
 
+def test_numba_looks_for_blas_when_it_is_called_for_and_not_before() -> None:
+    code = (
+        "import sys, numba, numpy as np, backlit.compiled.engine\n"
+        "called = numba.njit(lambda x: x + 1.0)(1.0)\n"
+        "assert 'scipy.linalg' not in sys.modules\n"
+        "assert numba.np.linalg.ensure_blas.__name__ == 'ensure_blas'\n"
+        "product = numba.njit(lambda A, B: np.dot(A, B))(np.eye(2), np.ones((2, 2)))\n"
+        "assert 'scipy.linalg' in sys.modules and (product == 1.0).all()"
+    )
+    assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
+
+
 # ── what it leaves behind ──────────────────────────────────────────────────────────────────────────────────
 def test_the_history_is_that_of_the_reference() -> None:
     one, other = network(), network()

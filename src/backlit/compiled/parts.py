@@ -19,6 +19,11 @@ from numba.core.compiler import CompilerBase, DefaultPassBuilder
 from numba.core.compiler_machinery import register_pass
 from numba.core.typed_passes import NativeLowering, NopythonRewrites
 
+from . import numba_alone
+
+#: Importing it changes how Numba is loaded.
+_LOADED = numba_alone
+
 # Numba numbers the functions of a process, and a number is part of a function's name in machine code. Code that comes
 # from the disk has the numbers of the process that compiled it: two of the same name, of which the first one found runs
 # in place of both. So the numbers of every process begin somewhere else.
