@@ -107,7 +107,8 @@ def _together(net: Network, i: int, k: int, front: int) -> Layer:
         return Parametric(layer.f)
     if net.parameters.names_of(i) or net.parameters.buffer_names_of(i):
         raise ConfigurationError(
-            f"networks become one where layers besides Dense learn nothing, and layer {i} is {layer!r}: leave it out"
+            "networks become one where layers besides Dense learn nothing, but for a Parametric that stands behind a "
+            f"Dense, and layer {i} is {layer!r}: leave it out"
         )
     return layer
 

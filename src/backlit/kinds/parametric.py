@@ -31,10 +31,10 @@ class Parametric(Layer):
     "Delving deep into rectifiers" (2015), whose slope below zero is 1 − α_j. Before it stands a `Dense` without an
     activation, whose z it takes.
 
-    Source: the parametric activation of RealMLP, Holzmüller, Grinsztajn & Steinwart, "Better by default" (2024), who
-    take selu for classes and mish for values, begin at α = 1 as here, and give α a tenth of the learning rate of the
-    weights. Backlit has one rate for all parameters. α has neither penalty nor weight decay, which would pull it
-    towards the identity.
+    Source: the parametric activation of RealMLP, Holzmüller, Grinsztajn & Steinwart, "Better by default" (2024), with
+    selu for classes and mish for values. It begins at α = 1 as here, and gives α a tenth of the learning rate of the
+    weights, and, in its authors' program, their weight decay, which draws f towards the identity. Backlit has one rate
+    for all parameters, and α has neither penalty nor weight decay.
 
     Parameters
     ----------
@@ -114,7 +114,8 @@ class Parametric(Layer):
         np.dot(work.ones, product, out=self.share_gradient)
         # dL/dz = dL/da ⊙ a′, a′ = 1 − α + α ⊙ f′(z)
         if below:
-            self.f.slope(z, f, slope, product)
+            write_slope: Any = self.f.slope  # which it has: see __init__
+            write_slope(z, f, slope, product)
             slope *= self.share
             slope += 1.0 - self.share
             np.multiply(delta, slope, out=work.delta[i - 1])
