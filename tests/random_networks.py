@@ -133,6 +133,8 @@ def _draw_layer(rng: np.random.Generator) -> Any:
 def _made(rng: np.random.Generator, make: Any) -> Any:
     """What `make` makes of arguments that are drawn by their names."""
     given = {name: _DRAWS[name](rng) for name in inspect.signature(make).parameters}
+    while make is LAYERS["Parametric"] and ACTIVATIONS[given["activation"]].slope is None:
+        given["activation"] = _DRAWS["activation"](rng)
     if "units" in given and ACTIVATIONS[given["activation"]].sums_to_one:
         given["units"] += 1
     return make(**given)

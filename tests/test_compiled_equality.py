@@ -53,6 +53,7 @@ LAYERS = {
     "Scale": bl.Scale("scaled_normal"),
     "NumericEmbedding": bl.NumericEmbedding(2, frequencies=5, scale=0.7, columns=3),
     "ParallelDense": bl.ParallelDense(4, 3, "softmax", bias_init="scaled_normal"),
+    "Parametric": bl.Parametric("silu", "scaled_normal"),
 }
 PENALTIES: dict[str, dict[str, Any]] = {
     "none": {},

@@ -37,7 +37,7 @@ COMPILING = [name for name, activation in ACTIVATIONS.items() if activation.comp
 BETWEEN = {
     "Dropout": bl.Dropout(0.3), "BatchNorm": bl.BatchNorm(epsilon=0.1), "LayerNorm": bl.LayerNorm(),
     "Scale": bl.Scale("scaled_normal"), "NumericEmbedding": bl.NumericEmbedding(2, columns=3),
-    "ParallelDense": bl.ParallelDense(4, 3, "tanh"),
+    "ParallelDense": bl.ParallelDense(4, 3, "tanh"), "Parametric": bl.Parametric("mish", 0.7),
 }  # fmt: skip
 
 

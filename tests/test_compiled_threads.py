@@ -53,7 +53,7 @@ def job(dtype: str, rule: str, n_threads: int) -> Job:
     optimizer, penalties = RULES[rule]
     layers = [
         bl.Embedding(CODES, size=5), bl.Scale("scaled_normal"), bl.NumericEmbedding(scale=0.5, columns=13),
-        bl.Dense(37, "relu"), bl.Dropout(bl.CosineDecay(0.5, epochs=2)), bl.BatchNorm(),
+        bl.Dense(37), bl.Parametric("mish", "scaled_normal"), bl.Dropout(bl.CosineDecay(0.5, epochs=2)), bl.BatchNorm(),
         bl.ParallelDense(11, 3, "tanh"), bl.ParallelDense(7, 3, "softmax", shared=False),
         bl.Dense(21, "tanh", bias=False), bl.LayerNorm(), bl.Dense(3, "softmax"),
     ]  # fmt: skip

@@ -88,8 +88,8 @@ SETTINGS: dict[str, tuple[Call, str]] = {
     "no layers": (lambda: bl.Network([], inputs=2), "a network needs at least one layer, received none"),
     "not a layer": (
         lambda: bl.Network([30], inputs=2),
-        "a layer is one of Dense, Dropout, BatchNorm, LayerNorm, Scale, NumericEmbedding, Embedding, ParallelDense or "
-        "your own Layer, received 30",
+        "a layer is one of Dense, Dropout, BatchNorm, LayerNorm, Scale, NumericEmbedding, Embedding, "
+        "ParallelDense, Parametric or your own Layer, received 30",
     ),
     "dropout last": (
         lambda: bl.Network([bl.Dense(2), bl.Dropout(0.5)], inputs=2),

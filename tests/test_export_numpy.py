@@ -206,7 +206,7 @@ def test_every_optimiser(optimizer: Any, bare: Callable[..., str], tmp_path: Pat
 #: What layers cannot be made without.
 ARGUMENTS: dict[str, tuple[Any, ...]] = {
     "Dense": (6, "tanh"), "Dropout": (0.3,),
-    "ParallelDense": (3, 2, "softmax"),
+    "ParallelDense": (3, 2, "softmax"), "Parametric": ("sigmoid", 0.7),
 }  # fmt: skip
 
 

@@ -84,7 +84,7 @@ def test_the_slope_of_leaky_relu_below_zero_is_a_hundredth(tmp_path: Path) -> No
 #: What layers cannot be made without.
 ARGUMENTS: dict[str, tuple[Any, ...]] = {
     "Dense": (6, "tanh"), "Dropout": (0.3,),
-    "ParallelDense": (3, 2, "softmax"),
+    "ParallelDense": (3, 2, "softmax"), "Parametric": ("sigmoid", 0.7),
 }  # fmt: skip
 
 

@@ -65,7 +65,7 @@ def test_losses_keep_their_settings(tmp_path: Path, loss: Any) -> None:
 def test_every_layer_comes_back(name: str, tmp_path: Path) -> None:
     known: dict[str, Any] = {
         "Dense": bl.Dense(3, "relu", bias=False), "Dropout": bl.Dropout(0.25),
-        "ParallelDense": bl.ParallelDense(3, 2, "relu"),
+        "ParallelDense": bl.ParallelDense(3, 2, "relu"), "Parametric": bl.Parametric("gelu", 0.5),
     }  # fmt: skip
     made = known.get(name) or LAYERS[name]()
     net = bl.Network([bl.Dense(4, "tanh"), made, bl.Dense(2)], inputs=2, seed=5)

@@ -274,7 +274,7 @@ RNG = np.random.default_rng(0)
 X = RNG.standard_normal((9, 3))
 OWN: dict[str, tuple[Any, ...]] = {
     "Dropout": (0.3,), "Dense": (4, "gelu"),
-    "ParallelDense": (3, 2, "gelu"),
+    "ParallelDense": (3, 2, "gelu"), "Parametric": ("silu", 0.7),
 }  # fmt: skip
 
 

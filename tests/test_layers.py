@@ -261,6 +261,8 @@ DESCRIBED: list[bl.Layer] = [
     bl.Embedding(5),
     bl.ParallelDense(4, 3, "tanh", weight_init="he_normal", bias_init=0.5),
     bl.ParallelDense(2, 1, shared=False),
+    bl.Parametric("mish", "scaled_normal"),
+    bl.Parametric(),
 ]
 
 

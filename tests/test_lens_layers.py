@@ -399,7 +399,7 @@ def test_what_counts_as_a_layer_with_weights() -> None:
 
 ARGUMENTS: dict[str, tuple[Any, ...]] = {
     "Scale": (1.2,), "Dropout": (0.3,),
-    "ParallelDense": (3, 2, "tanh"),
+    "ParallelDense": (3, 2, "tanh"), "Parametric": ("tanh", 0.7),
 }  # fmt: skip
 LAYERS: list[Callable[[], Layer]] = [
     *(partial(kind, *ARGUMENTS.get(name, ())) for name, kind in kinds.LAYERS.items()

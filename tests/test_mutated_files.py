@@ -60,8 +60,8 @@ KINDS = {"age": "numeric", "day": "date", "town": "categorical"}
 def network(inputs: int = 3) -> bl.Network:
     layers = [
         bl.NumericEmbedding(1, frequencies=2, columns=1), bl.Dense(4, "tanh"), bl.BatchNorm(),
-        bl.Dropout(bl.CosineDecay(0.2, 9)), bl.LayerNorm(), bl.Scale(), bl.ParallelDense(2, 2, "tanh"),
-        bl.Dense(2, "softmax"),
+        bl.Dropout(bl.CosineDecay(0.2, 9)), bl.LayerNorm(), bl.Scale(), bl.Parametric("tanh"),
+        bl.ParallelDense(2, 2, "tanh"), bl.Dense(2, "softmax"),
     ]  # fmt: skip
     return bl.Network(layers, inputs=inputs, loss="cross_entropy", l2=0.01, dtype="float64")
 

@@ -55,6 +55,7 @@ NAMES = [
     "OnnxReport",
     "ParallelDense",
     "ParameterVector",
+    "Parametric",
     "RMSprop",
     "Recorder",
     "Recording",

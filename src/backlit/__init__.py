@@ -15,7 +15,18 @@ from typing import TYPE_CHECKING, Any
 from .checking.gradcheck import FiniteDifference, GradientReport, check_gradients
 from .checking.gradreport import EpsilonSweep
 from .exceptions import BacklitError, BacklitWarning
-from .kinds import BatchNorm, Dense, Dropout, Embedding, Layer, LayerNorm, NumericEmbedding, ParallelDense, Scale
+from .kinds import (
+    BatchNorm,
+    Dense,
+    Dropout,
+    Embedding,
+    Layer,
+    LayerNorm,
+    NumericEmbedding,
+    ParallelDense,
+    Parametric,
+    Scale,
+)
 from .kinds.losses import cross_entropy, huber, quantile
 from .kinds.optimizers import SGD, Adagrad, Adam, AdamW, Lion, RMSprop
 from .kinds.schedules import CosineCycles, CosineDecay, ExponentialDecay, FlatCosine, InverseDecay, StepDecay
@@ -95,6 +106,7 @@ __all__ = [
     "OnnxReport",
     "ParallelDense",
     "ParameterVector",
+    "Parametric",
     "RMSprop",
     "Recorder",
     "Recording",

@@ -158,7 +158,7 @@ def copied_layers(layers: Sequence[Layer]) -> Layers:
 
 def is_own(layer: Layer) -> bool:
     """Whether a layer, its activation or its schedule is of the user's own making, which no file can hold."""
-    if not layer.builtin or (layer.activation is not None and not layer.activation.builtin):
+    if not layer.builtin or (layer.function is not None and not layer.function.builtin):
         return True
     return layer.schedule is not None and is_own_schedule(layer.schedule)
 

@@ -145,9 +145,10 @@ def hidden_gradient(loss: float, epsilon: float = EPSILON) -> float:
 def sides(net: Network, work: Workspace) -> list[Array]:
     """On which side of its kink every relu-like unit and every loss term stands, after a forward pass."""
     found: list[Array] = []
-    for layer, z in zip(net.layers, work.z, strict=True):
-        if layer.activation is not None:
-            found.extend(z > kink for kink in layer.activation.kinks)
+    for layer, a_in, z in zip(net.layers, work.a[:-1], work.z, strict=True):
+        if layer.function is not None:
+            taken = z if layer.activation is not None else a_in
+            found.extend(taken > kink for kink in layer.function.kinks)
     if net.loss_function.sides is not None:
         found.append(net.loss_function.sides(work.a[-1], work.y))
     return found
@@ -157,8 +158,8 @@ def _kink_names(net: Network) -> list[str]:
     """What the arrays of `sides` stand for."""
     found = []
     for index, layer in enumerate(net.layers):
-        if layer.activation is not None:
-            found += [f"a {layer.activation.name} kink of layer {index}"] * len(layer.activation.kinks)
+        if layer.function is not None:
+            found += [f"a {layer.function.name} kink of layer {index}"] * len(layer.function.kinks)
     if net.loss_function.sides is not None:
         found.append(f"a kink of the loss {net.loss_function.name}")
     return found

@@ -88,8 +88,8 @@ def described(net: Network, plan: Plan, places: Sequence[int]) -> tuple[Array, A
         layers[i, [INPUTS, OUTPUTS]] = layer.inputs, layer.outputs
         layers[i, KERNEL] = place_among(plan.kernels, layer.kernel)
         layers[i, BY_COLUMNS] = layer.kernel is not None and layer.kernel.by_columns
-        if layer.activation is not None:
-            layers[i, ACTIVATION] = place_among(plan.activations, layer.activation)
+        if layer.function is not None:
+            layers[i, ACTIVATION] = place_among(plan.activations, layer.function)
         layers[i, PARAMETERS] = _first_of(place, starts)
         layers[i, BUFFERS] = _first_of(place, parameters.buffer_starts)
         settings[i, : len(layer.kernel_settings())] = layer.kernel_settings()

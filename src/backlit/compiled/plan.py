@@ -106,7 +106,7 @@ def plan_for(
 def plan_to_predict(net: Network) -> Plan:
     """The same for a network's predictions."""
     layers = [layer for layer in net.layers if not layer.same_in_inference]
-    activations = [layer.activation for layer in layers if layer.activation is not None]
+    activations = [layer.function for layer in layers if layer.function is not None]
     return _known(only_forward(_ordered(layer.kernel for layer in layers), _ordered(activations)), TO_PREDICT)
 
 
@@ -144,7 +144,7 @@ def loss_of(net: Network) -> Loss | Pair:
 
 def _needed(net: Network, updates: tuple[Callable[..., Any], ...], *, clips: bool, sparse: bool) -> Plan:
     loss = loss_of(net)
-    activations = [layer.activation for layer in net.layers if layer.activation is not None]
+    activations = [layer.function for layer in net.layers if layer.function is not None]
     return Plan(
         _ordered(layer.kernel for layer in net.layers),
         _ordered(activations),

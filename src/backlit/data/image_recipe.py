@@ -22,7 +22,7 @@ from .deforming import Deformation
 #: Minutes up to which hidden layers so wide are taken: wider ones take more time to learn.
 _WIDTHS: Final = ((10.0, (512, 512)), (60.0, (1024, 1024)), (math.inf, (2048, 2048)))
 #: Units of the widest layer up to which a learning rate is taken: of wide layers half the units die at a higher one.
-_RATES: Final = ((512, 0.004), (1024, 0.001), (math.inf, 0.0007))
+_RATES: Final = ((512, 0.002), (1024, 0.001), (math.inf, 0.0007))
 WARM_UP: Final = 0.1  # share of the epochs in which the learning rate rises
 
 

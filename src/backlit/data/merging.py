@@ -6,7 +6,8 @@ kind: hidden layers side by side, and the output layers, each divided by the num
     z = 1/k Σ_j (a_j V_j + c_j) = [a_1 … a_k] [V_1; …; V_k]/k + mean(c_j)
 
 Between two hidden layers stand the weights of each network as a block, and zeros elsewhere: no network sees another.
-An embedding has what all networks have learnt beside each other, and each network reads the numbers made of its own.
+An embedding has what all networks have learnt beside each other, and each network reads the numbers made of its own;
+the shares of a parametric activation behind a hidden layer stand side by side as its units do.
 """
 
 from __future__ import annotations
@@ -17,7 +18,7 @@ from typing import Any
 import numpy as np
 
 from ..exceptions import ConfigurationError
-from ..kinds import Dense, Embedding, Layer, NumericEmbedding
+from ..kinds import Dense, Embedding, Layer, NumericEmbedding, Parametric
 from ..network import Network
 from ..parameters import Array
 
@@ -28,8 +29,8 @@ def merged(networks: Sequence[Network]) -> Network:
     Parameters
     ----------
     networks : sequence of Network
-        Made of `Dense` and of layers that have no parameters; before them there may be an `Embedding`, and then a
-        `NumericEmbedding` of features that all networks share. All with the same layers.
+        Made of `Dense`, of `Parametric` behind one, and of layers that have no parameters; before them there may be an
+        `Embedding`, and then a `NumericEmbedding` of features that all networks share. All with the same layers.
 
     Raises
     ------
@@ -56,6 +57,11 @@ def merged(networks: Sequence[Network]) -> Network:
     places = [np.arange(first.inputs)] * k  # of what a network's first dense layer takes, among what all of them take
     for i in range(front):
         places = _embed(net, networks, i, places)
+    for i, layer in enumerate(layers):
+        if isinstance(layer, Parametric):
+            net.parameters.view(f"{i}.share")[...] = np.hstack(
+                [member.parameters.view(f"{i}.share") for member in networks]
+            )
     for i in dense:
         weights = [member.parameters.view(f"{i}.weight") for member in networks]  # k of (inputs, units)
         biases = np.stack([member.parameters.view(f"{i}.bias") for member in networks])  # (k, units)
@@ -97,9 +103,12 @@ def _together(net: Network, i: int, k: int, front: int) -> Layer:
         return NumericEmbedding(
             k * layer.size, frequencies=k * layer.frequencies, scale=layer.scale, columns=layer.embedded
         )
+    if isinstance(layer, Parametric) and any(isinstance(before, Dense) for before in net.layers[:i]):
+        return Parametric(layer.f)
     if net.parameters.names_of(i) or net.parameters.buffer_names_of(i):
         raise ConfigurationError(
-            f"networks become one where layers besides Dense learn nothing, and layer {i} is {layer!r}: leave it out"
+            "networks become one where layers besides Dense learn nothing, but for a Parametric that stands behind a "
+            f"Dense, and layer {i} is {layer!r}: leave it out"
         )
     return layer
 

@@ -16,6 +16,7 @@ from .layer import Layer
 from .layer_norm import LayerNorm
 from .numeric_embedding import NumericEmbedding
 from .parallel_dense import ParallelDense
+from .parametric import Parametric
 from .scale import Scale
 
 __all__ = [
@@ -30,6 +31,7 @@ __all__ = [
     "LayerNorm",
     "NumericEmbedding",
     "ParallelDense",
+    "Parametric",
     "Scale",
     "get_activation",
     "layer_from_spec",
@@ -38,8 +40,10 @@ __all__ = [
 #: The layers by the name that their description has in a file: a closed list, never an import path.
 LAYERS: Final[dict[str, type[Any]]] = {
     layer.__name__: layer
-    for layer in (Dense, Dropout, BatchNorm, LayerNorm, Scale, NumericEmbedding, Embedding, ParallelDense)
-}
+    for layer in (
+        Dense, Dropout, BatchNorm, LayerNorm, Scale, NumericEmbedding, Embedding, ParallelDense, Parametric
+    )
+}  # fmt: skip
 
 
 def layer_from_spec(spec: Spec | Layer) -> Layer:

@@ -143,6 +143,14 @@ class Layer:
     categories: tuple[int, ...] = ()
     _bound: tuple[str, ...] = ()
 
+    @property
+    def function(self) -> Activation | None:
+        """The activation that it calls, which its kernel needs and a file has to know.
+
+        A layer that has one without an `activation` calls it on what it takes.
+        """
+        return self.activation
+
     # ── assembly ─────────────────────────────────────────────────────────────────────────────────────────
 
     def build(self, inputs: int) -> dict[str, tuple[int, ...]]:

@@ -151,8 +151,8 @@ def _obstacle_of_network(net: Network) -> str | None:
 def _without_kernel(layer: Layer) -> str | None:
     if layer.kernel is None:
         return f"the layer {layer!r} has no kernel"
-    if layer.activation is not None and not layer.activation.compiles:
-        return f"the activation {layer.activation.name!r} has no kernel"
+    if layer.function is not None and not layer.function.compiles:
+        return f"the activation {layer.function.name!r} has no kernel"
     return None
 
 
