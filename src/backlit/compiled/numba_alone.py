@@ -17,7 +17,9 @@ def _nothing() -> None:
 
 def _import_without_a_look() -> None:
     numba_linalg: Any = linalg  # without types
-    ensure_blas = numba_linalg.ensure_blas
+    ensure_blas = getattr(numba_linalg, "ensure_blas", None)
+    if ensure_blas is None:  # a Numba that does not look
+        return
     numba_linalg.ensure_blas = _nothing
     try:
         import numba.np.arraymath  # noqa: F401 — which looks as it is imported
