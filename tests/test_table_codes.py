@@ -205,4 +205,4 @@ def test_train_says_so(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> No
     command = ["train", str(tmp_path / "towns.csv"), "--target", "y", "--preset", "fast", "--epochs", "1"]
     assert not run([*command, "--out", str(tmp_path / "model")])
     told = " ".join(capsys.readouterr().out.split())
-    assert "of columns with many, each with 8 numbers that are learnt (Embedding)" in told
+    assert "of long columns, each with 8 numbers that are learnt (Embedding)" in told

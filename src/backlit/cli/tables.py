@@ -216,7 +216,7 @@ def _facts(model: TableModel, learnt: Learnt, rows_val: int, recipe: Recipe, *, 
         found["members"] = f"{learnt.members} networks of {layers} hidden units that predict together, as one network"
     if codes := model.preparation.codes:
         known = " and ".join(f"{count - 1:,}" for count in codes)
-        found["categories"] = f"{known} of columns with many, each with {CODED} numbers that are learnt (Embedding)"
+        found["categories"] = f"{known} of long columns, each with {CODED} numbers that are learnt (Embedding)"
     if any(isinstance(layer, NumericEmbedding) for layer in model.network.layers):
         found["numbers"] = "with cosines beside them (NumericEmbedding), which was better on rows not learnt from"
     return found
