@@ -20,7 +20,7 @@ import numpy as np
 import backlit as bl
 from backlit.checking.batch_loss import FrozenBatch
 from backlit.data import find_mnist
-from measure import environment
+from measure import PEAK, environment
 
 ROUNDS = 11
 
@@ -41,7 +41,7 @@ _FIT = 'bl.fit(net, X, y, epochs=1, optimizer=bl.Adam(0.001), engine="compiled",
 def main() -> None:
     print("| | measured | to reach | |\n|---|---|---|---|")
     engine()
-    memory()  # before this process is large itself: Linux counts its own peak in that of the processes that it starts
+    memory()
     predictions()
     gradients()
 
@@ -136,11 +136,10 @@ def memory() -> None:
         print("| MNIST is not here | | | |")
         return
     code = (
-        "import resource, sys\n"
+        f"{PEAK}import atexit, sys\n"
         f"sys.argv = ['backlit', 'train', {str(mnist)!r}, '--hidden', '128', '--epochs', '2', '--engine', 'compiled',\n"
         "    '--out', sys.argv[1] + '/m.backlit', '--json']\n"
-        "import atexit\n"
-        "atexit.register(lambda: print(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss // 1024))\n"
+        "atexit.register(lambda: print(peak() // 2**20))\n"
         "from backlit.cli import main\n"
         "main()\n"
     )

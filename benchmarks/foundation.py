@@ -24,6 +24,7 @@ from sklearn.neural_network import MLPClassifier
 
 import backlit as bl
 from backlit.data import find_mnist
+from measure import PEAK
 
 ROUNDS = 7
 ROWS = 5000
@@ -103,8 +104,7 @@ def command_line() -> None:
     with tempfile.TemporaryDirectory() as folder:
         arguments = ["train", str(mnist), "--hidden", "128", "--epochs", "10", "--seed", "0", "--json", "--out"]
         program = (
-            "import resource, sys; from backlit.cli import run; run(sys.argv[1:]);"
-            "sys.stderr.write(f'\\n{resource.getrusage(resource.RUSAGE_SELF).ru_maxrss}')"
+            f"{PEAK}\nimport sys; from backlit.cli import run; run(sys.argv[1:]); sys.stderr.write(f'\\n{{peak()}}')"
         )
         started = time.perf_counter()
         done = subprocess.run(
@@ -115,11 +115,11 @@ def command_line() -> None:
         )
         took = time.perf_counter() - started
     result = json.loads(done.stdout)
-    peak = int(done.stderr.split()[-1]) / 1024
+    most = int(done.stderr.split()[-1]) / 2**20
     print(f"\n`backlit train mnist {' '.join(arguments[2:-2])}`\n")
     print("| test accuracy | peak memory | seconds, all in all |")
     print("|---|---|---|")
-    print(f"| {100 * result['test']['accuracy']:.2f} % | {peak:.0f} MB | {took:.0f} |")
+    print(f"| {100 * result['test']['accuracy']:.2f} % | {most:.0f} MB | {took:.0f} |")
 
 
 def imports() -> None:

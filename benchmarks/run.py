@@ -39,10 +39,10 @@ Keras runs on JAX. "Products alone" are the matrix products of a step through th
 every implementation that calls it. Backlit has products of its own (`compiled/products.py`), and can be faster than
 that.
 
-Where a figure is not reached: in 784-30-10 and 20-64-64-2 the products alone take nine and six tenths of our step; what
-is left is the optimiser, the order of the rows, and their way from memory. 784-128-64-10 and 784-800-10 are bound by
-their arithmetic, on two cores by what one of them waits for the other and for memory as well: the products alone leave
-no room for the goals there.
+Where a figure is not reached: in 20-64-64-2 the products alone take six tenths of our step; what is left is Adam, whose
+root and quotient no processor does at once, the order of the rows, and many small pieces. In 784-30-10 the products
+through BLAS take as long as our whole step. On two cores 784-128-64-10 is bound by what one of them waits for the other
+and for memory.
 """,
     "growth": """## How the cost grows
 

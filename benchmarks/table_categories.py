@@ -12,13 +12,14 @@ from __future__ import annotations
 import argparse
 import json
 import os
-import resource
 import subprocess
 import sys
 import time
 from typing import Any
 
 import numpy as np
+
+from measure import peak
 
 ROWS, LEARNT = 20_000, 16_000
 WAYS = ("grouped", "codes")
@@ -64,7 +65,7 @@ def learn(way: str, cities: int, task: str, seed: int, preset: str, effect: floa
     else:
         right = model.predict_proba(X[LEARNT:])[np.arange(ROWS - LEARNT), (y[LEARNT:] == "yes").astype(int)]
         loss = -np.log(np.clip(right, 1e-7, 1.0)).mean()
-    memory = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss // 1024
+    memory = peak() // 2**20
     parameters = model.model_.network.parameters.size
     return {"loss": float(loss), "seconds": seconds, "memory": memory, "parameters": parameters}
 

@@ -20,6 +20,8 @@ from pathlib import Path
 
 import numpy as np
 
+from measure import PEAK
+
 BASE = "import numpy, polars"
 MAIN = "from backlit.cli import main; main()"
 FILES = {
@@ -33,7 +35,7 @@ FILES = {
         "Preparation.learn(f, k := find_kinds(f)).apply(f, dtype=np.float32)"
     ),
 }
-AFTER = ";import resource; print(time.perf_counter() - t, resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024)"
+AFTER = "; print(time.perf_counter() - t, peak())"
 
 
 def write_tables(folder: Path, rows: int) -> None:
@@ -97,7 +99,7 @@ def large_file(folder: Path, rows: int, rounds: int) -> bool:
     for _ in range(rounds):
         for name, code in FILES.items():
             done = subprocess.run(
-                [sys.executable, "-c", code + AFTER], cwd=folder, check=True, capture_output=True, text=True
+                [sys.executable, "-c", PEAK + code + AFTER], cwd=folder, check=True, capture_output=True, text=True
             )
             took, peak = map(float, done.stdout.split())
             found[name].append((took, peak))

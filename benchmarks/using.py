@@ -12,7 +12,7 @@ import numpy as np
 
 import backlit as bl
 from backlit.training.threads import blas_limit
-from measure import environment
+from measure import PEAK, environment
 
 CALLS = 1_000
 
@@ -89,16 +89,14 @@ def in_turn(calls: Sequence[Callable[[], object]], rounds: int) -> list[tuple[fl
 
 
 _MEMORY = """
-import resource, sys
 import numpy as np, backlit as bl
 from backlit.data import find_mnist, read_image_folder
 import backlit.compiled.engine
-peak = lambda: resource.getrusage(resource.RUSAGE_SELF).ru_maxrss // 1024
 bare = peak()
 {load}
 net = bl.Network({layers}, inputs=X.shape[1], loss="cross_entropy", input_scale=1 / 255)
 bl.fit(net, X, y, epochs=2, batch_size=128, optimizer=bl.Adam(0.001), engine="compiled", progress=False)
-print(bare, peak() - bare, X.nbytes // 2**20)
+print(bare, (peak() - bare) // 2**20, X.nbytes // 2**20)
 """
 
 
@@ -113,7 +111,7 @@ def memory(quick: bool) -> str:
         )
     lines = ["| training | the data | peak over the bare interpreter | to reach | |", "|---|---|---|---|---|"]
     for name, load, layers in cases:
-        code = _MEMORY.format(load=load, layers=layers)
+        code = PEAK + _MEMORY.format(load=load, layers=layers)
         output = subprocess.run(
             [sys.executable, "-c", code], capture_output=True, text=True, check=True, env=environment(1)
         ).stdout
