@@ -54,8 +54,8 @@ alone.
 
 784-256-10 with Adam in batches of 128, the learning rate falling along half a cosine over six epochs (scikit-learn:
 constant); the look at the test set after every epoch is included. On one core. To reach: 60 % of JAX's time. That is
-**not reached**, nor can it be: an epoch is 49 billion multiplications and additions, a quarter of a second at the peak of
-this core; four of them in 60 % of JAX's time would leave the products 82 % of the peak, and nothing for all else.
+**not reached**, nor can it be: an epoch is 49 billion multiplications and additions, a quarter of a second at the peak
+of this core; four of them in 60 % of JAX's time need 82 % of the peak, and leave nothing for all else.
 """,
     "using": """## Prediction and memory
 

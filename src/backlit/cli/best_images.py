@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import statistics
 import time
 from collections.abc import Callable
 from dataclasses import replace
@@ -21,10 +22,12 @@ from ..training.callbacks import Callback
 from ..training.checkpoint import read_checkpoint
 from ..training.fit import fit
 from ..training.history import History
+from ..training.threads import usable_threads
 from . import show
 from .settings import MOST_WATCHED, Settings
 
-_MEASURED_STEPS: Final = 40  # whose time tells how many epochs there are in the minutes given
+_MEASURED_STEPS: Final = 40  # whose time, the middle one of five, tells how many epochs there are in the minutes given
+_MEASURED_TIMES: Final = 5
 _KEPT: Final = 0.08  # share of the time that is left for callbacks, for measuring, and for steps that take longer
 
 
@@ -130,15 +133,35 @@ def _seconds_of_epochs(
     making = (time.perf_counter() - begun) * len(y) / n
     net = recipe.network(source.shape[1], classes, settings.seed)
     engine = settings.engine if settings.engine != "auto" else "compiled" if find_spec("numba") else "reference"
-    for _ in range(2):  # the first time, it is compiled
+    begun = 0.0
+    for times in (1, _MEASURED_TIMES):  # the first time, it is compiled
+        begun = time.process_time()
         history = fit(
             net,
             made,
             y[:n],
-            epochs=1,
+            epochs=times,
             batch_size=recipe.batch_size,
-            optimizer=recipe.optimizer_for(1),
+            optimizer=recipe.optimizer_for(times),
             engine=engine,
             progress=False,
         )
-    return making, max(making, history["seconds"][-1] * len(y) / n)
+    worked = (time.process_time() - begun) / _MEASURED_TIMES
+    learning = statistics.median(history["seconds"])
+    return making, seconds_together(making, learning * len(y) / n, worked * len(y) / n, usable_threads(None))
+
+
+def seconds_together(making: float, learning: float, worked: float, cores: int) -> float:
+    """What an epoch takes whose pictures are made while the network learns from others.
+
+    Making keeps one core busy, learning as many as make `worked` seconds of the processor in `learning` of the clock:
+    the epoch takes as long as the slower one, and no less than the work of both on all cores.
+
+    Examples
+    --------
+    >>> seconds_together(making=1.0, learning=1.5, worked=3.0, cores=2)    # neither core has a moment for the other
+    2.0
+    >>> seconds_together(making=1.0, learning=1.5, worked=3.0, cores=8)
+    1.5
+    """
+    return max(making, learning, (making + worked) / cores)
