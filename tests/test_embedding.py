@@ -79,6 +79,12 @@ def test_gradients(weight: np.ndarray | None) -> None:
     assert len(report.rows) == net.parameters.size
 
 
+def test_what_a_row_looks_up_is_its_work() -> None:
+    net = bl.Network([bl.Embedding([1_000, 50], size=4), bl.Dense(3)], inputs=3)
+    assert net.row_work == 2 * 4 + 9 * 3 + 3
+    assert bl.Embedding(np.int64(7)).categories == bl.Embedding(np.array(7)).categories == (7,)
+
+
 def test_codes_may_be_all_that_there_is() -> None:
     net = bl.Network([bl.Embedding(COUNTS), bl.Dense(2)], inputs=2, dtype="float64")
     assert bl.check_gradients(net, X[:, 2:].astype(np.uint8), Y).ok
@@ -173,7 +179,7 @@ def test_rows_that_are_made_when_asked_are_looked_at_as_they_come() -> None:
             out[...] = X[rows]
             out[0, 3] = 3.0
 
-    with pytest.raises(DataError, match="X has 3 in row 0, column 3"):
+    with pytest.raises(DataError, match="X has 3 in row 0 of a batch, column 3"):
         bl.fit(network(), Source(), Y, epochs=1, progress=False)
 
 
@@ -183,6 +189,8 @@ def test_rows_that_are_made_when_asked_are_looked_at_as_they_come() -> None:
         (([],), "categories must be 1 to 4,096 numbers, one for each column, received 0"),
         (([3, 0],), "categories must be a whole number of at least 1, received 0"),
         (([2.5],), "categories must be a whole number of at least 1, received 2.5"),
+        (([[3], [4, 5]],), "categories must be a whole number of at least 1, received [3]"),
+        ((np.zeros((2, 2)),), "categories must be a whole number of at least 1, received [0.0, 0.0]"),
         (
             (2**24 + 1,),
             "a column has at most 16,777,216 categories, whose codes float32 holds, received 16,777,217",

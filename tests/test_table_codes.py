@@ -99,6 +99,12 @@ def test_the_most_frequent_have_a_code(monkeypatch: pytest.MonkeyPatch) -> None:
     assert found.codes == (6,)
 
 
+def test_what_categories_learn_takes_time_that_is_planned_for() -> None:
+    """20 seconds of one core: every step goes over 8 numbers of each of 200,000 categories."""
+    assert recipe_for(20_000, 20, 1, codes=[101] * 16).members == 5
+    assert recipe_for(20_000, 20, 1, codes=[12_500] * 16).members == 1
+
+
 def test_what_is_not_known_begins_at_nothing() -> None:
     recipe = recipe_for(500, 4, 1)
     net = network_maker(4, 1, recipe, classes=False, codes=(120, 200))(3)

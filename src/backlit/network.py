@@ -494,13 +494,13 @@ class Network:
 
     @property
     def row_work(self) -> int:
-        """About how many multiplications a row costs forwards: a parameter is met once, a weight by every member."""
+        """About how many multiplications a row costs forwards: a parameter is met once, a weight as its layer says."""
         shapes = self.parameters.shapes
         more = sum(
-            (self.layers[int(name.split(".")[0])].weight_uses - 1) * math.prod(shapes[name])
+            (self.layers[int(name.split(".")[0])].weight_uses - 1.0) * math.prod(shapes[name])
             for name in self.parameters.weight_names
         )
-        return self.parameters.size + more
+        return round(self.parameters.size + more)
 
     def width(self, *, sparse: bool = False, training: bool = False) -> int:
         """Numbers of the widest array that one row fills; sparse rows that are taken as they are fill next to none."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, Final, Literal, final
@@ -88,12 +88,12 @@ class Settings:
         kind: Any = OPTIMIZERS[self.optimizer]
         return float(kind().learning_rate) if self.learning_rate is None else self.learning_rate
 
-    def recipe(self, rows: int, inputs: int, outputs: int) -> Recipe:
+    def recipe(self, rows: int, inputs: int, outputs: int, codes: Sequence[int] = ()) -> Recipe:
         """The recipe for a table, with what was asked for in place of its own."""
         # a checkpoint is of one network
         preset: Preset = self.preset if self.keeping.checkpoint is None else "fast"
         watched = self.validation is None or bool(self.held_out(0.0))  # "--validation 0" leaves no row out
-        found = replace(recipe_for(rows, inputs, outputs, preset), watched=watched, **self.given)
+        found = replace(recipe_for(rows, inputs, outputs, preset, codes=codes), watched=watched, **self.given)
         return replace(found, learning_rate=self.rate()) if "optimizer" in self.given else found
 
     @property

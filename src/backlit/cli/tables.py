@@ -73,7 +73,8 @@ def prepared_table(file: str, choice: Choice, reading: Reading, settings: Settin
         train, validation = split_rows(len(y), held, seed=settings.seed, labels=y if classes is not None else None)
     model = new_model(features, kinds, y, name, classes=classes, rows=train)
     model.reading, model.columns = reading, columns
-    recipe = settings.recipe(len(train), model.preparation.width, 1 if classes is None else len(classes))
+    outputs, codes = 1 if classes is None else len(classes), model.preparation.codes
+    recipe = settings.recipe(len(train), model.preparation.width, outputs, codes)
     dtype = model.network.dtype
     X, X_val = (model.preparation.apply(features, rows, dtype) for rows in (train, validation))
     y, y_val = y[train], y[validation]

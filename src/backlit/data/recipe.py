@@ -7,6 +7,7 @@ the figures, and those of the other half.
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import pairwise
 from typing import Final, Literal, final
@@ -34,6 +35,7 @@ _FEWEST_TO_TRY: Final = 100  # rows, below which a fold is too small to tell whi
 # What the reference engine does: operations of the matrix products, and the calls of one step.
 _OPERATIONS_PER_SECOND: Final = 2e10
 _SECONDS_PER_STEP: Final = 1.5e-4
+_SECONDS_PER_CODE: Final = CODED * 3e-9  # of a step, in which the optimiser goes over what every category has learnt
 
 
 @final
@@ -89,8 +91,12 @@ class Recipe:
         return max(10, math.ceil(0.3 * self.epochs))
 
 
-def recipe_for(rows: int, inputs: int, outputs: int, preset: Preset = "default") -> Recipe:
+def recipe_for(
+    rows: int, inputs: int, outputs: int, preset: Preset = "default", *, codes: Sequence[int] = ()
+) -> Recipe:
     """The recipe for a table of so many rows to learn from, inputs of the network, and outputs.
+
+    Some of the inputs may be `codes` of so many categories each.
 
     Raises
     ------
@@ -102,11 +108,11 @@ def recipe_for(rows: int, inputs: int, outputs: int, preset: Preset = "default")
     batch_size = 32 if rows < 2_000 else 64 if rows < 8_000 else 128 if rows < 50_000 else 256
     fewest, most = _EPOCHS
     epochs = min(max(math.ceil(_STEPS * batch_size / rows), fewest), most)
-    widths = (inputs, *hidden, outputs)
+    widths = (inputs + (CODED - 1) * len(codes), *hidden, outputs)
     parameters = sum(a * b for a, b in pairwise(widths))
     # three products a layer, of one multiplication and one addition for a weight and a row
     products = 6.0 * rows * parameters / _OPERATIONS_PER_SECOND
-    of_epoch = products + math.ceil(rows / batch_size) * _SECONDS_PER_STEP
+    of_epoch = products + math.ceil(rows / batch_size) * (_SECONDS_PER_STEP + sum(codes) * _SECONDS_PER_CODE)
     affordable = max(1, int(_SECONDS[preset] / of_epoch))  # epochs of all members together
     members = min(_MEMBERS[preset], max(1, affordable // fewest), rows)
     embedded = EMBEDDED if members > 1 and rows >= _FEWEST_TO_TRY else 0

@@ -200,7 +200,8 @@ def _learnt(estimator: Any, table: Any, y: Array, classes: Array | None) -> Any:
         raise TableError("X has no column to learn from: every column is empty, dropped, or names a row")
     model = new_model(table, kinds, y, "y", classes=classes)
     inputs = model.preparation.width
-    recipe = recipe_for(len(y), inputs, 1 if classes is None else len(classes), estimator.preset)
+    outputs, codes = 1 if classes is None else len(classes), model.preparation.codes
+    recipe = recipe_for(len(y), inputs, outputs, estimator.preset, codes=codes)
     model.columns = (*table.columns, "y")
     model.optimizer, model.learning_rate = recipe.optimizer, recipe.learning_rate
     X = model.preparation.apply(table, dtype=model.network.dtype)

@@ -40,8 +40,9 @@ class Embedding(Layer):
 
         dL/dE_j[v] = Σ_{rows with v_j = v} dL/de_j
 
-    It is E_j times a one-hot row, without the zeros: what it costs does not hang on how many categories there are. A
-    code says which and not how much, so there is no derivative with respect to it. Only the rows themselves hold
+    It is E_j times a one-hot row, without the zeros: what a row costs does not hang on how many categories there are; a
+    step of training goes over all of E once. A code says which and not how much, so there is no derivative with
+    respect to it. Only the rows themselves hold
     codes: the layer is the first of its network, whose inputs are then not scaled.
 
     E has penalties and weight decay, and begins at N(0, 1/k), so that a row is about as long as a one-hot one. PyTorch
@@ -83,7 +84,8 @@ class Embedding(Layer):
     weight_gradient: Array
 
     def __init__(self, categories: Sequence[int] | int, size: int = 8) -> None:
-        given = [categories] if np.ndim(categories) == 0 else list(categories)  # type: ignore[arg-type]
+        listed = categories.tolist() if isinstance(categories, np.ndarray) else categories
+        given = list(listed) if isinstance(listed, Sequence) else [listed]
         if not 1 <= len(given) <= _MOST_COLUMNS:
             raise ConfigurationError(
                 f"categories must be 1 to {_MOST_COLUMNS:,} numbers, one for each column, received {len(given)}"
@@ -104,6 +106,7 @@ class Embedding(Layer):
             )
         self.inputs = inputs
         self.outputs = self.others + len(self.categories) * self.size
+        self.weight_uses = len(self.categories) / sum(self.categories)
         return {"weight": (sum(self.categories), self.size)}
 
     def initial_value(self, name: str, shape: tuple[int, ...], rng: np.random.Generator) -> Array | float:
@@ -122,14 +125,15 @@ class Embedding(Layer):
         """The row of E with which each column begins, shape (c,)."""
         return np.cumsum([0, *self.categories[:-1]])
 
-    def rows_of(self, X: Array, first: int = 0) -> Array:
-        """The row of E for each code of the rows X, whose first one has the number `first`; shape (n, c)."""
+    def rows_of(self, X: Array, first: int | None = None) -> Array:
+        """The row of E for each code of the rows X, shape (n, c); an error counts from `first`, or in the batch."""
         codes = X[:, self.others :]
         right = (codes >= 0) & (codes < np.array(self.categories)) & (codes == np.floor(codes))
         if not right.all():
             row, j = (int(place) for place in np.argwhere(~right)[0])
+            place = f"row {row} of a batch" if first is None else f"row {first + row}"
             raise DataError(
-                f"X has {codes[row, j]:.9g} in row {first + row}, column {self.others + j}, where {self!r} takes a "
+                f"X has {codes[row, j]:.9g} in {place}, column {self.others + j}, where {self!r} takes a "
                 f"code, a whole number from 0 to {self.categories[j] - 1}: number the categories first"
             )
         return np.asarray(codes.astype(np.int64) + self.starts)
@@ -165,7 +169,7 @@ class Embedding(Layer):
     # ── the compiled engine ──────────────────────────────────────────────────────────────────────────────
 
     def kernel_settings(self) -> tuple[float, ...]:
-        return (float(len(self.categories)), float(self.size), *map(float, self.categories))
+        return (float(len(self.categories)), float(self.size), *map(float, self.categories), *map(float, self.starts))
 
     # ── other programs ───────────────────────────────────────────────────────────────────────────────────
 
@@ -192,7 +196,8 @@ class Embedding(Layer):
     def onnx(self, graph: Any, x: str) -> str:
         found = []
         for j, (start, count) in enumerate(zip(self.starts, self.categories, strict=True)):
-            # each column looks into its own rows: a code beyond them is an error there too
+            # each column looks into its own rows: a code beyond them is an error there too, one below 0 counts from
+            # the end, and of one that is not whole the whole part is taken
             code = graph.cast(graph.columns(x, np.array([self.others + j])), np.int64)  # (n, 1)
             found.append(graph.op("Gather", graph.constant(self.weight[start : start + count]), code, axis=0))
         e = found[0] if len(found) == 1 else graph.op("Concat", *found, axis=2)  # (n, 1, c · k)
@@ -256,9 +261,7 @@ def _row(settings: Array, j: int, code: Any) -> int:
     if code >= 0 and code < settings[2 + j]:
         row = int(code)
         if row == code:
-            for before in range(j):
-                row += int(settings[2 + before])
-            return row
+            return row + int(settings[2 + int(settings[0]) + j])
     return -1
 
 

@@ -105,8 +105,8 @@ class Layer:
         How many categories each of the last features has a code of, where the layer takes codes: it is then the first.
     composed : tuple of str
         Settings that `describe` may give as a list of whole numbers, or by names, and not as one number or text.
-    weight_uses : int
-        How often a row of the batch meets each weight: once, but where several members share it.
+    weight_uses : float
+        How often a row of the batch meets each weight: once, unless members share it, or a row looks some up.
     takes_sparse : bool
         Whether ``work.a[i]`` may be sparse rows, where layer i is the first: see `kinds.products`.
 
@@ -132,7 +132,7 @@ class Layer:
     kernel: ClassVar[Kernel | None] = None
     inputs: int = 0
     outputs: int = 0
-    weight_uses: int = 1
+    weight_uses: float = 1.0
     builtin: ClassVar[bool] = False
     same_in_inference: ClassVar[bool] = False
     random: ClassVar[bool] = False
