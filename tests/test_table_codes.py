@@ -92,7 +92,7 @@ def test_many_values_of_one_row_each_teach_what_others_are(single: int, grouped:
 
 
 def test_the_most_frequent_have_a_code(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(categories, "MOST_CODES", 5)
+    monkeypatch.setattr(categories, "MOST_OWN", 5)
     values = [f"v{k:03}" for k in range(150) for _ in range(5 if k < 4 else 3 if k == 77 else 2)]
     found = Preparation.learn(pl.DataFrame({"v": values}), {"v": "categorical"}, coded=True)
     assert found.categories[0].frequent == ["v000", "v001", "v002", "v003", "v077"]

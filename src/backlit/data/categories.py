@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 #: would fill the memory.
 MOST_CATEGORIES: Final = 100
 #: So many of a column of codes, the most frequent ones, have a code of their own.
-MOST_CODES: Final = 10_000
+MOST_OWN: Final = 10_000
 #: Values of one row each teach what values never seen are, where there are at least so many: fewer are chance.
 ENOUGH_RARE: Final = 100
 #: Rare categories that are remembered, to tell them from values never seen.
@@ -63,7 +63,7 @@ def _coded(name: str, counts: Mapping[str, int], *, missing: bool) -> Categories
     """Values with a code each, but for those of one row where these are many; the last code is that of all others."""
     values = sorted((-count, value) for value, count in counts.items())
     several = sum(count < -1 for count, _ in values)
-    own = min(MOST_CODES, several if len(values) - several >= ENOUGH_RARE else len(values))
+    own = min(MOST_OWN, several if len(values) - several >= ENOUGH_RARE else len(values))
     rare = [value for _, value in values[own:]]
     return Categories(
         name,
