@@ -145,7 +145,7 @@ def test_it_comes_back_from_files_and_copies(tmp_path: Path) -> None:
 def test_a_function_of_ones_own_is_in_no_file_and_no_script(tmp_path: Path) -> None:
     net = network(lambda epoch: 0.1)
     assert net.astype("float32").layers[1].rate == 0.1  # type: ignore[attr-defined]
-    with pytest.raises(ConfigurationError):
+    with pytest.raises(ConfigurationError, match="a loss or a schedule of your own, which no file can hold"):
         bl.save(net, tmp_path / "net")
     with pytest.raises(ConfigurationError, match=r"the dropout rate .* is a function of your own"):
         bl.export_numpy(net, tmp_path / "by_hand.py")
@@ -179,7 +179,7 @@ def test_onnx_knows_nothing_of_it(tmp_path: Path) -> None:
     assert bl.export_onnx(net, tmp_path / "net.onnx").largest_difference < 1e-9
 
 
-@pytest.mark.parametrize("given", [None, "0.1", "much", [0.1], 1j, 10**400])
+@pytest.mark.parametrize("given", [None, "0.1", "much", [0.1], 1j, 10**400], ids=lambda given: type(given).__name__)
 def test_a_schedule_that_gives_no_number(given: Any) -> None:
     told = re.escape(f"{given!r} at epoch 3: it must be a number")
     with pytest.raises(ConfigurationError, match=f"^the schedule gave the dropout rate {told}$"):
