@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import pickle
+import re
 import runpy
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +18,7 @@ from backlit.kinds.optimizers import initial_state
 from backlit.kinds.schedules import schedule_from_spec
 from backlit.lab.building import settings_of
 from backlit.lens.step.trace import trace_batch
+from backlit.training.communicators import SerialCommunicator
 from backlit.training.job import Job
 from backlit.training.reference import ReferenceEngine
 
@@ -68,17 +71,53 @@ def test_each_epoch_is_trained_as_with_the_number_of_its_rate() -> None:
 
 @pytest.mark.parametrize("own", [False, True])
 def test_a_resumed_run_has_the_bits_of_an_unbroken_one(own: bool, tmp_path: Path) -> None:
-    schedule: Any = (lambda epoch: 0.5 / (1.0 + epoch)) if own else SCHEDULE
-    whole, parts = network(schedule), network(schedule)
+    def schedule() -> Any:
+        """Of one's own, each time another one at another address, as in another process."""
+        return (lambda epoch: 0.5 / (1.0 + epoch)) if own else SCHEDULE
+
+    whole, parts = network(schedule()), network(schedule())
     fit(whole)
     history = fit(parts, epochs=2)
     fit(parts, epochs=3, resume=history)
     assert parts.parameters.values.tobytes() == whole.parameters.values.tobytes()
-    if not own:
-        killed, again = network(), network()
-        fit(killed, epochs=3, callbacks=[bl.Checkpoint(tmp_path / "run", every=0)])
-        fit(again, epochs=5, resume=tmp_path / "run")
-        assert again.parameters.values.tobytes() == whole.parameters.values.tobytes()
+    killed, again = network(schedule()), network(schedule())
+    fit(killed, epochs=3, callbacks=[bl.Checkpoint(tmp_path / "run", every=0)])
+    fit(again, epochs=5, resume=tmp_path / "run")
+    assert again.parameters.values.tobytes() == whole.parameters.values.tobytes()
+
+
+def falling(epoch: float, by: float) -> float:
+    return 0.5 - by * epoch
+
+
+class Constant:
+    def __call__(self, epoch: float) -> float:
+        return 0.25
+
+
+@pytest.mark.parametrize(
+    ("schedule", "text"),
+    [
+        (lambda epoch: 0.1, "<function <lambda>>"),
+        (partial(falling, by=0.01), "functools.partial(<function falling>, by=0.01)"),
+        (Constant(), f"<{__name__}.Constant object>"),
+    ],
+)
+def test_the_description_of_ones_own_has_no_address(schedule: Any, text: str) -> None:
+    assert bl.Dropout(schedule).describe() == {"kind": "Dropout", "rate": text}
+
+
+def test_processes_compare_the_rates_of_ones_own(monkeypatch: pytest.MonkeyPatch) -> None:
+    found: list[Any] = []
+    monkeypatch.setattr(
+        SerialCommunicator, "agree", lambda self, describe, ahead: found.append(describe()["dropout rates"])
+    )
+    for by in (0.01, 0.02):
+        net = bl.Network(
+            [bl.Dropout(0.125), bl.Dropout(lambda epoch, by=by: falling(epoch, by)), bl.Dense(2)], inputs=3
+        )
+        fit(net)
+    assert found == [[[0.125] * 3, [0.5, 0.48, 0.46]], [[0.125] * 3, [0.5, 0.46, 0.42]]]
 
 
 def test_it_comes_back_from_files_and_copies(tmp_path: Path) -> None:
@@ -106,7 +145,7 @@ def test_it_comes_back_from_files_and_copies(tmp_path: Path) -> None:
 def test_a_function_of_ones_own_is_in_no_file_and_no_script(tmp_path: Path) -> None:
     net = network(lambda epoch: 0.1)
     assert net.astype("float32").layers[1].rate == 0.1  # type: ignore[attr-defined]
-    with pytest.raises(ConfigurationError):
+    with pytest.raises(ConfigurationError, match="a loss or a schedule of your own, which no file can hold"):
         bl.save(net, tmp_path / "net")
     with pytest.raises(ConfigurationError, match=r"the dropout rate .* is a function of your own"):
         bl.export_numpy(net, tmp_path / "by_hand.py")
@@ -138,6 +177,15 @@ def test_onnx_knows_nothing_of_it(tmp_path: Path) -> None:
     pytest.importorskip("onnxruntime", reason="onnxruntime is not installed")
     net = network()
     assert bl.export_onnx(net, tmp_path / "net.onnx").largest_difference < 1e-9
+
+
+@pytest.mark.parametrize("given", [None, "0.1", "much", [0.1], 1j, 10**400], ids=lambda given: type(given).__name__)
+def test_a_schedule_that_gives_no_number(given: Any) -> None:
+    told = re.escape(f"{given!r} at epoch 3: it must be a number")
+    with pytest.raises(ConfigurationError, match=f"^the schedule gave the dropout rate {told}$"):
+        bl.Dropout(lambda epoch: given if epoch == 3 else 0.1).begin_epoch(3)
+    with pytest.raises(ConfigurationError, match=f"^the schedule gave the learning rate {told}$"):
+        fit(network(0.1), optimizer=bl.SGD(lambda epoch: given if epoch == 3 else 0.1))
 
 
 # ── the lens ─────────────────────────────────────────────────────────────────────────────────────────────────

@@ -366,7 +366,7 @@ def test_a_file_is_refused(own: str, tmp_path: Path) -> None:
     with pytest.raises(ConfigurationError) as caught:
         bl.save(network(own=own), tmp_path / "net.backlit")
     assert str(caught.value) == (
-        "the network has a layer, an activation or a loss of your own, which no file can hold: "
+        "the network has a layer, an activation, a loss or a schedule of your own, which no file can hold: "
         "save net.parameters.values with numpy.save, and make the network anew"
     )
     assert not list(tmp_path.iterdir())

@@ -174,7 +174,7 @@ def test_an_activation_of_your_own(tmp_path: Path) -> None:
         bl.export_numpy(net, tmp_path / "never.py")
     with pytest.raises(ConfigurationError, match=r"layer 0: the activation 'sin' is your own function"):
         bl.export_onnx(net, tmp_path / "never.onnx")
-    with pytest.raises(ConfigurationError, match="an activation or a loss of your own, which no file can hold"):
+    with pytest.raises(ConfigurationError, match="a loss or a schedule of your own, which no file can hold"):
         bl.save(net, tmp_path / "never")
 
 

@@ -145,6 +145,36 @@ def test_a_file_whose_codes_are_not_the_networks(model: Any) -> None:
     assert str(caught.value) == f"the description of the table has codes of [{count}] categories, the network of [7]"
 
 
+@pytest.mark.parametrize(
+    ("first", "inputs", "told"),
+    [([], 4, r"codes of \[\d+\] categories, the network of \[\]"), ([], 5, "4 inputs, the network 5"),
+     ([bl.Embedding([7])], 4, r"categories, the network of \[7\]")],
+)  # fmt: skip
+def test_what_could_not_be_loaded_is_not_saved(
+    model: Any, first: list[Any], inputs: int, told: str, tmp_path: Path
+) -> None:
+    other = replace(model, network=bl.Network([*first, bl.Dense(1)], inputs=inputs))
+    with pytest.raises(ConfigurationError, match=rf"{told}: make the network for the preparation"):
+        bl.save(other, tmp_path / "model")
+    assert not list(tmp_path.iterdir())
+
+
+def once_each() -> Any:
+    """A model of a column in which no value comes twice, so that all have the code of those never seen."""
+    frame = pl.DataFrame({"town": [f"town {k}" for k in range(ENOUGH_RARE + 1)]})
+    values = np.arange(ENOUGH_RARE + 1.0)
+    new = new_model(frame, {"town": "categorical"}, values, "y", classes=None)
+    assert new.preparation.codes == (1,)
+    new.network = bl.Network([bl.Embedding([1]), bl.Dense(1)], inputs=1, seed=3)
+    new.network.parameters.values[:] = np.arange(1.0, 1.0 + new.network.parameters.size)
+    return new
+
+
+def test_a_column_of_which_nothing_is_known_is_exported(tmp_path: Path) -> None:
+    pytest.importorskip("onnxruntime", reason="onnxruntime is not installed")
+    assert bl.export_onnx(once_each(), tmp_path / "model.onnx").largest_difference < 1e-5
+
+
 def test_what_a_column_of_codes_does(model: Any) -> None:
     effects = {column.name: column for column in column_effects(model, TABLE, VALUES, repeats=2).columns}
     assert effects["town"].permuted > effects["a"].permuted > 5 * effects["side"].permuted
@@ -212,3 +242,16 @@ def test_train_says_so(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> No
     assert not run([*command, "--out", str(tmp_path / "model")])
     told = " ".join(capsys.readouterr().out.split())
     assert "of long columns, each with 8 numbers that are learnt (Embedding)" in told
+
+
+def test_train_is_silent_about_a_column_of_which_nothing_is_known(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    once = pl.DataFrame(
+        {"town": [f"town {k}" for k in range(300)], "a": np.arange(300.0), "y": np.arange(300.0) ** 0.5}
+    )
+    once.write_csv(tmp_path / "towns.csv")
+    command = ["train", str(tmp_path / "towns.csv"), "--target", "y", "--preset", "fast", "--epochs", "1"]
+    assert not run([*command, "--categorical", "town", "--out", str(tmp_path / "model")])
+    assert "long columns" not in capsys.readouterr().out
+    assert bl.load(tmp_path / "model").preparation.codes == (1,)  # type: ignore[union-attr]

@@ -109,7 +109,7 @@ def _network_file(
     """The pieces of a network's file, with further arrays and metadata in it."""
     if net.has_own():
         raise ConfigurationError(
-            "the network has a layer, an activation or a loss of your own, which no file can hold: "
+            "the network has a layer, an activation, a loss or a schedule of your own, which no file can hold: "
             "save net.parameters.values with numpy.save, and make the network anew"
         )
     check_spec(net.spec())

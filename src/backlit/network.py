@@ -580,7 +580,7 @@ class Network:
         return state
 
     def has_own(self) -> bool:
-        """Whether a layer, an activation or the loss is of the user's own making, which no file can hold."""
+        """Whether a layer, an activation, a schedule or the loss is of your own making, which no file can hold."""
         return not self.loss_function.builtin or any(is_own(layer) for layer in self.layers)
 
     def __setstate__(self, state: dict[str, Any]) -> None:

@@ -215,8 +215,9 @@ def _facts(model: TableModel, learnt: Learnt, rows_val: int, recipe: Recipe, *, 
     if learnt.members > 1:
         layers = "-".join(map(str, recipe.hidden))
         found["members"] = f"{learnt.members} networks of {layers} hidden units that predict together, as one network"
-    if codes := model.preparation.codes:
-        known = " and ".join(f"{count - 1:,}" for count in codes)
+    # the last code is that of all others, and where it is the only one nothing is known of the column
+    if several := [count for count in model.preparation.codes if count > 1]:
+        known = " and ".join(f"{count - 1:,}" for count in several)
         found["categories"] = f"{known} of long columns, each with {CODED} numbers that are learnt (Embedding)"
     if any(isinstance(layer, NumericEmbedding) for layer in model.network.layers):
         found["numbers"] = "with cosines beside them (NumericEmbedding), which was better on rows not learnt from"

@@ -8,7 +8,7 @@ from typing import Any, Final
 
 import numpy as np
 
-from ..exceptions import ModelFileError
+from ..exceptions import ConfigurationError, ModelFileError
 from ..files import read_json
 from ..network import Network
 from ..parameters import Array
@@ -25,8 +25,16 @@ _KINDS: Final = ("numeric", "categorical", "date")
 
 
 def describe(model: TableModel) -> tuple[str, dict[str, Array]]:
-    """JSON and arrays that hold all of a model but its network."""
+    """JSON and arrays that hold all of a model but its network.
+
+    Raises
+    ------
+    ConfigurationError
+        Where the network does not take what the preparation makes.
+    """
     preparation = model.preparation
+    if wrong := _misfit(preparation, model.network):
+        raise ConfigurationError(f"{wrong}: make the network for the preparation, with an Embedding of its codes first")
     arrays = {f"{PREFIX}numbers": _stacked(preparation.numbers)}
     arrays |= {f"{PREFIX}date.{i}": _stacked(date.parts) for i, date in enumerate(preparation.dates)}
     if model.errors is not None:
@@ -103,16 +111,19 @@ def described(text: str, arrays: dict[str, Array], network: Network) -> TableMod
         model = _model(found, arrays, network)
     except (KeyError, TypeError, ValueError, AttributeError, RecursionError, OverflowError) as error:
         raise ModelFileError(f"the description of the table is damaged ({error})") from error
-    if model.preparation.width != network.inputs:
-        raise ModelFileError(
-            f"the description of the table has {model.preparation.width} inputs, the network {network.inputs}"
-        )
-    if model.preparation.codes != network.layers[0].categories:
-        raise ModelFileError(
-            f"the description of the table has codes of {list(model.preparation.codes)} categories, the network of "
-            f"{list(network.layers[0].categories)}"
-        )
+    if wrong := _misfit(model.preparation, network):
+        raise ModelFileError(wrong)
     return model
+
+
+def _misfit(preparation: Preparation, network: Network) -> str:
+    """What a network does not take of a preparation's columns, in words; empty where it takes them."""
+    codes, categories = list(preparation.codes), list(network.layers[0].categories)
+    if preparation.width != network.inputs:
+        return f"the description of the table has {preparation.width} inputs, the network {network.inputs}"
+    if codes != categories:
+        return f"the description of the table has codes of {codes} categories, the network of {categories}"
+    return ""
 
 
 def _model(found: dict[str, Any], arrays: dict[str, Array], network: Network) -> TableModel:

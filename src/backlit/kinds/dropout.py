@@ -14,7 +14,7 @@ from ..randomness import keyed_generator
 from ..typing import ScheduleFunction, Spec
 from .kernel import OUTPUTS, ROOM, Kernel, draw_uniform_factors, flat, matrix, multiply_elements
 from .layer import Computation, Layer, Moment, axes
-from .schedules import is_own_schedule, schedule_from_spec, schedule_script, schedule_spec
+from .schedules import schedule_from_spec, schedule_script, schedule_spec, scheduled
 from .script import LayerText, number
 
 _MASK_SOURCE: Final = '''
@@ -77,20 +77,23 @@ class Dropout(Layer):
         self.begin_epoch(0.0)
 
     def begin_epoch(self, epoch: float) -> None:
+        self.rate = self.rate_at(epoch)
+
+    def rate_at(self, epoch: float) -> float:
+        """The rate at a time in epochs."""
         if self.schedule is None:
-            return
-        rate = float(self.schedule(float(epoch)))
+            return self.rate
+        rate = scheduled(self.schedule, "dropout rate", float(epoch))
         if not 0.0 <= rate < 1.0:
             raise ConfigurationError(
                 f"the schedule gave the dropout rate {rate:g} at epoch {epoch:g}: it must be at least 0 and below 1"
             )
-        self.rate = rate
+        return rate
 
     def describe(self) -> Spec:
         if self.schedule is None:
             return {"kind": "Dropout", "rate": self.rate}
-        own = is_own_schedule(self.schedule)
-        return {"kind": "Dropout", "rate": repr(self.schedule) if own else schedule_spec(self.schedule)}
+        return {"kind": "Dropout", "rate": schedule_spec(self.schedule)}
 
     def room(self, n: int, dtype: np.dtype[Any], training: bool) -> dict[str, Array]:
         """The mask m; and room for random numbers, float32 for every dtype, so that all draw the same mask."""

@@ -9,6 +9,7 @@ as well, and has its rate at the beginning of an epoch throughout it.
 from __future__ import annotations
 
 import math
+import re
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from typing import Any, Final, final
@@ -247,6 +248,8 @@ class CosineCycles:
 SCHEDULES: Final = (StepDecay, ExponentialDecay, InverseDecay, CosineDecay, FlatCosine, CosineCycles)
 
 
+_ADDRESS: Final = re.compile(r" at 0x[0-9A-Fa-f]+")
+
 _NAMED: Final[dict[str, Any]] = {schedule.__name__: schedule for schedule in SCHEDULES}
 
 
@@ -255,14 +258,19 @@ def is_own_schedule(schedule: Any) -> bool:
     return _NAMED.get(type(schedule).__name__) is not type(schedule)
 
 
-def schedule_spec(schedule: Any) -> Spec:
-    """The description of one of Backlit's, in values that JSON can hold.
+def schedule_spec(schedule: Any) -> Spec | str:
+    """The description of one of Backlit's, in values that JSON can hold; of any other, its text, the same in all runs.
 
     Examples
     --------
     >>> schedule_spec(ExponentialDecay(0.5, rate=0.9))
     {'name': 'ExponentialDecay', 'initial': 0.5, 'rate': 0.9}
+    >>> schedule_spec(lambda epoch: 0.1 * epoch)
+    '<function <lambda>>'
     """
+    if is_own_schedule(schedule):
+        # another process has it at another address, and that must not keep a run from going on
+        return _ADDRESS.sub("", repr(schedule))
     return {"name": type(schedule).__name__, **asdict(schedule)}
 
 
@@ -321,11 +329,34 @@ def check_learning_rate(learning_rate: LearningRate) -> LearningRate:
     return not_negative("learning_rate", learning_rate)
 
 
+def scheduled(schedule: ScheduleFunction, what: str, epoch: float) -> float:
+    """What a schedule gives at a time in epochs; `what` is the name of it in the sentence of an error.
+
+    Raises
+    ------
+    ConfigurationError
+        For anything that is no number.
+
+    Examples
+    --------
+    >>> scheduled(StepDecay(1.0, factor=0.5, every=10), "learning rate", 10.0)
+    0.5
+    """
+    given: Any = schedule(epoch)
+    wrong = f"the schedule gave the {what} {given!r} at epoch {epoch:g}: it must be a number"
+    if isinstance(given, str | bytes):
+        raise ConfigurationError(wrong)
+    try:
+        return float(given)
+    except (TypeError, ValueError, OverflowError) as error:
+        raise ConfigurationError(wrong) from error
+
+
 def rate_at(learning_rate: LearningRate, epoch: float) -> float:
     """The learning rate at a time in epochs."""
     if not callable(learning_rate):
         return learning_rate
-    rate = float(learning_rate(epoch))
+    rate = scheduled(learning_rate, "learning rate", epoch)
     if not (rate >= 0.0 and math.isfinite(rate)):
         raise ConfigurationError(
             f"the schedule gave the learning rate {rate} at epoch {epoch:g}: it must be finite and at least 0"

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 import numpy as np
 
+from ..kinds.dropout import Dropout
 from ..kinds.schedules import rate_at
 from ..typing import EpochSource, StreamedSource
 from .callbacks import keeps
@@ -55,6 +56,11 @@ def whole_description(training: Training, job: Job) -> dict[str, Any]:
         "data to validate on": None if training.validation is None else fingerprint(training.validation),
         "epochs": epochs,
         "engine": training.engine,
+        "dropout rates": [
+            [layer.rate_at(float(epoch)) for epoch in (0, (epochs - 1) // 2, epochs - 1)]
+            for layer in job.net.layers
+            if isinstance(layer, Dropout)
+        ],
         "learning rate": [rate_at(rate, time) for time in (0.0, 0.5, float(epochs))],
         "parameters to begin with": zlib.crc32(job.net.parameters.state.data),
         "optimiser's memory": zlib.crc32(np.ascontiguousarray(job.state.slots).data),

@@ -75,9 +75,9 @@ def _clipped(graph: Graph, s: str) -> str:
 def _category(graph: Graph, tensor: str, learnt: Categories) -> str:
     """A column for each frequent value, one for "" where values were missing, one for all others; or their code."""
     known = [*learnt.frequent, *([""] if learnt.missing else [])]
-    if not known:
+    if not known:  # 1 in the column of all others; as a code, the only one, 0
         size = graph.op("Equal", tensor, graph.constant([[""]], numbers=False))
-        return graph.cast(graph.op("Or", size, graph.op("Not", size)))
+        return graph.cast(graph.op("And" if learnt.coded else "Or", size, graph.op("Not", size)))
     matches = graph.cast(graph.op("Equal", tensor, graph.constant([known], numbers=False)))  # (n, known)
     if learnt.coded:  # the last code is that of all others
         last = len(known)
