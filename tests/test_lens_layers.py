@@ -604,7 +604,7 @@ def test_a_recording_of_batch_norm_comes_back_with_its_statistics(tmp_path: Path
     assert repr(again.optimizer) == repr(recording.optimizer)
     for step in (0, 5, 11):
         assert again.player().at(step).to_dict() == recording.player().at(step).to_dict()
-    with pytest.raises(bl.BacklitError, match="a layer, an activation or a loss of your own"):
+    with pytest.raises(bl.BacklitError, match="a layer, an activation, a loss or a schedule of your own"):
         recorded(bl.Dense(2, "tanh"), Twice(), bl.Dense(2))[1].recording.save(tmp_path / "own")
 
 

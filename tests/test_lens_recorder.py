@@ -285,7 +285,7 @@ def test_what_no_file_can_hold(tmp_path: Path) -> None:
         own_rate.save(tmp_path / "run")
     net = bl.Network([bl.Dense(2, (lambda z: z, lambda z: np.ones_like(z)))], inputs=3)
     own_activation, _ = recorded(Recorder(), net, (X, X[:, :2]), epochs=1)
-    with pytest.raises(ConfigurationError, match="an activation or a loss of your own"):
+    with pytest.raises(ConfigurationError, match="an activation, a loss or a schedule of your own"):
         own_activation.save(tmp_path / "run")
 
     class Own:

@@ -58,7 +58,9 @@ def write_recording(recording: Recording, path: str | os.PathLike[str]) -> None:
     from safetensors.numpy import save
 
     if "own" in recording.net.__getstate__():
-        raise ConfigurationError("the network has a layer, an activation or a loss of your own, which no file can hold")
+        raise ConfigurationError(
+            "the network has a layer, an activation, a loss or a schedule of your own, which no file can hold"
+        )
     if recording.data is None and recording.n > _ROW_LIMIT:
         raise ConfigurationError(
             f"a file holds recordings of at most {_ROW_LIMIT:,} rows, received one of {recording.n:,}: record fewer"
