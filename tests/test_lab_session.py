@@ -68,6 +68,30 @@ def test_going_back_and_on_again_gives_the_same_bits() -> None:
     assert len(run.losses) == 13
 
 
+def test_the_dropout_that_is_shown_is_that_of_the_step_that_comes_next() -> None:
+    net = bl.Network([bl.Dense(6, "tanh"), bl.Dropout(bl.StepDecay(0.8, factor=0.5, every=1)), bl.Dense(1)], inputs=2)
+    run = course(net, bl.SGD(0.02), rows=16)  # two steps an epoch
+    rates = {}
+
+    def loss_shown(rate: float) -> float:
+        """The factor of what dropout keeps is 1 / (1 − rate)."""
+        trace = run.scene().trace
+        mask = trace.layers[1].mask
+        assert mask is not None
+        assert set(np.unique(mask.round(5))) == {0.0, np.float32(1 / (1 - rate)).round(5)}
+        return trace.loss
+
+    for step in range(6):
+        shown = loss_shown(0.8 * 0.5 ** (step // 2))
+        run.advance(1)
+        rates[step] = net.layers[1].rate
+        assert run.losses[step] == pytest.approx(shown, rel=1e-6)
+    for step in (4, 2, 0):
+        run.go_to(step)
+        assert loss_shown(0.8 * 0.5 ** (step // 2)) == pytest.approx(run.losses[step], rel=1e-6)
+        assert net.layers[1].rate == rates[max(0, step - 1)]
+
+
 def test_a_recording_that_thins_out_still_goes_back_to_every_step() -> None:
     net = bl.Network([bl.Dense(4, "tanh"), bl.Dense(1)], inputs=2)
     rng = np.random.default_rng(0)

@@ -162,7 +162,8 @@ class Course:
         """A pass of the step that comes next, over any rows."""
         net = self.net.astype(self.net.dtype)
         net.classes = None  # the targets are encoded already
-        return trace_batch(net, X, Y, row_labels=labels, step=self.step if self.in_training else None)
+        step = self.step if self.in_training else None
+        return trace_batch(net, X, Y, row_labels=labels, step=step, epoch=self.epochs_done)
 
     def take(self, trace: Trace) -> StepTaken:
         """What the optimiser would make of a pass; nothing changes."""
@@ -257,6 +258,7 @@ class Course:
             values, state = self.recording.before(min(step, self.recording.last_step))
             self.net.parameters.values[:] = values
             self.job.state.slots[:], self.job.state.step = state.slots, state.step
+            self.net.begin_epoch(max(0, self.step - 1) // self.job.steps)  # as the step before this one left it
             self.version += 1
         if step > self.step:
             self.advance(step - self.step)
