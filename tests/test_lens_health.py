@@ -240,7 +240,7 @@ CODED = np.column_stack([X, np.arange(len(X)) % 50])
         ([bl.Embedding(50), bl.LayerNorm(), bl.ParallelDense(8, members=2)], CODED),
         ([bl.Embedding(50), bl.NumericEmbedding(3, columns=6)], CODED),
     ],
-    ids=repr,
+    ids=["parallel", "numeric", "coded", "coded and normed", "coded and numeric"],
 )
 def test_the_column_that_is_not_scaled_is_one_of_the_numbers_that_come_in(layers: list[Any], data: Array) -> None:
     net = classifier(*layers, inputs=data.shape[1])
