@@ -13,9 +13,12 @@ from backlit.lab import changing, looking, moving
 from backlit.lab.asking import Asked
 from backlit.lab.course import Course
 from backlit.lab.frames import pack, unpack
-from backlit.lab.session import Session
+from backlit.lab.material import from_arrays
+from backlit.lab.session import Given, Session
 
 SPIRAL = {"data": {"name": "spiral", "rows": 60, "held_out": 0.5}, "training": {"batch_size": 7, "optimizer": "Adam"}}
+
+CODED = np.column_stack([np.linspace(-1.0, 1.0, 24), np.arange(24) % 4])
 
 
 def ask(session: Session, command: Any, /, **fields: Any) -> dict[str, Any]:
@@ -66,6 +69,30 @@ def test_going_back_and_on_again_gives_the_same_bits() -> None:
         assert run.step == step
     assert run.history.epochs == 3
     assert len(run.losses) == 13
+
+
+def test_the_dropout_that_is_shown_is_that_of_the_step_that_comes_next() -> None:
+    net = bl.Network([bl.Dense(6, "tanh"), bl.Dropout(bl.StepDecay(0.8, factor=0.5, every=1)), bl.Dense(1)], inputs=2)
+    run = course(net, bl.SGD(0.02), rows=16)  # two steps an epoch
+    rates = {}
+
+    def loss_shown(rate: float) -> float:
+        """The factor of what dropout keeps is 1 / (1 − rate)."""
+        trace = run.scene().trace
+        mask = trace.layers[1].mask
+        assert mask is not None
+        assert set(np.unique(mask.round(5))) == {0.0, np.float32(1 / (1 - rate)).round(5)}
+        return trace.loss
+
+    for step in range(6):
+        shown = loss_shown(0.8 * 0.5 ** (step // 2))
+        run.advance(1)
+        rates[step] = net.layers[1].rate
+        assert run.losses[step] == pytest.approx(shown, rel=1e-6)
+    for step in (4, 2, 0):
+        run.go_to(step)
+        assert loss_shown(0.8 * 0.5 ** (step // 2)) == pytest.approx(run.losses[step], rel=1e-6)
+        assert net.layers[1].rate == rates[max(0, step - 1)]
 
 
 def test_a_recording_that_thins_out_still_goes_back_to_every_step() -> None:
@@ -174,6 +201,44 @@ def test_what_if_changes_the_pass_and_not_the_data() -> None:
     assert not seen(session)[0]["what_if"]
     with pytest.raises(ConfigurationError, match="nothing to undo"):
         ask(session, changing.undo)
+
+
+def test_what_if_targets_that_add_up_to_one_share_what_is_left() -> None:
+    session = Session({"data": {"name": "iris"}})
+    Y = session.course.job.Y[session.course.rows()][0]
+    mine = int(Y.argmax())
+    other = (mine + 1) % 3
+    ask(session, changing.edit, what="target", column=mine, value=0.5)
+    wanted = np.full(3, 0.25)
+    wanted[mine] = 0.5
+    assert seen(session)[0]["target"] == pytest.approx(wanted.tolist())
+    ask(session, changing.edit, what="target", column=other, value=1.0)
+    assert seen(session)[0]["target"] == pytest.approx(np.eye(3)[other].tolist())
+    ask(session, changing.undo)
+    ask(session, changing.undo)
+    assert seen(session)[0]["target"] == pytest.approx(Y.tolist())
+
+
+@pytest.mark.parametrize(
+    ("fields", "message"),
+    [
+        ({"what": "input", "column": 1, "value": 2.5}, "2.5 .* a whole number from 0 to 3"),
+        ({"what": "input", "column": 1, "value": 4.0}, "a whole number from 0 to 3"),
+        ({"what": "input", "column": 0, "value": 1e39}, "float32"),
+        ({"what": "target", "column": 0, "value": 1e39}, "float32"),
+    ],
+)
+def test_what_no_pass_can_be_made_of_is_refused_and_changes_nothing(fields: dict[str, Any], message: str) -> None:
+    net = bl.Network([bl.Embedding(4, size=2), bl.Dense(1)], inputs=2)
+    session = Session(given=Given(from_arrays(net, CODED, CODED[:, 0]), net))
+    before = seen(session)
+    with pytest.raises(BacklitError, match=message):
+        ask(session, changing.edit, **fields)
+    header, arrays = seen(session)
+    assert (header["undo"], header["what_if"]) == (0, False)
+    assert np.array_equal(arrays["gradient"], before[1]["gradient"])
+    ask(session, changing.edit, what="input", column=1, value=3.0)
+    assert seen(session)[0]["what_if"]
 
 
 @pytest.mark.parametrize("scope", ["batch", "sample"])
@@ -286,9 +351,6 @@ def test_running_trains_by_the_clock_and_stops_at_a_lost_loss() -> None:
 
 
 def test_a_network_from_outside_is_shown_and_trained_as_a_copy() -> None:
-    from backlit.lab.material import from_arrays
-    from backlit.lab.session import Given
-
     net = bl.Network([bl.LayerNorm(), bl.Dense(20, "relu"), bl.Dense(3, "softmax")], inputs=4, loss="cross_entropy")
     X = np.random.default_rng(0).normal(size=(40, 4))
     y = np.array(["a", "b", "c", "a"] * 10)

@@ -228,6 +228,41 @@ def test_inputs_that_are_not_scaled(scale: float, columns: int) -> None:
     assert "inputs_not_scaled" not in names(health(scaled, X * scale, LABELS))
 
 
+CODED = np.column_stack([X, np.arange(len(X)) % 50])
+
+
+@pytest.mark.parametrize(
+    ("layers", "data"),
+    [
+        ([bl.ParallelDense(16, members=2, activation="tanh")], X),
+        ([bl.NumericEmbedding(3)], X),
+        ([bl.Embedding(50), bl.Dense(8, "tanh")], CODED),
+        ([bl.Embedding(50), bl.LayerNorm(), bl.ParallelDense(8, members=2)], CODED),
+        ([bl.Embedding(50), bl.NumericEmbedding(3, columns=6)], CODED),
+    ],
+    ids=["parallel", "numeric", "coded", "coded and normed", "coded and numeric"],
+)
+def test_the_column_that_is_not_scaled_is_one_of_the_numbers_that_come_in(layers: list[Any], data: Array) -> None:
+    net = classifier(*layers, inputs=data.shape[1])
+    report = health(net, data, LABELS)
+    assert "inputs_not_scaled" not in names(report)  # of codes up to 49 as well
+    large = data.copy()
+    large[:, 4] *= 300.0
+    report = health(net, large, LABELS)
+    if any(isinstance(layer, bl.LayerNorm) for layer in layers):
+        assert "inputs_not_scaled" not in names(report)
+        return
+    finding = found(report, "inputs_not_scaled")
+    assert (finding.numbers["column"], finding.numbers["columns_above"]) == (4, 1)
+    assert "1 column of 6 exceed" in finding.cause
+    assert finding.numbers["largest"] == pytest.approx(300.0 * np.sqrt((X[:, 4] ** 2).mean()), rel=1e-6)
+
+
+def test_codes_have_no_size() -> None:
+    net = classifier(bl.Embedding(50), inputs=1)
+    assert "inputs_not_scaled" not in names(health(net, CODED[:, -1:], LABELS))
+
+
 def test_a_step_that_raises_the_loss_it_was_to_lower() -> None:
     # L = ½ w² on one weight: a step of SGD(η) from w promises −η w², and changes L by ½ w² ((1 − η)² − 1).
     net = bl.Network([bl.Dense(1, weight_init=3.0, bias=False)], inputs=1, dtype="float64")

@@ -239,6 +239,18 @@ def test_a_gradient_is_told_by_its_factors() -> None:
     assert list(ledger.trace.layers[2].values) == ["a_in", "f(a_in)", "a", "dL/da"]
 
 
+def test_at_the_inputs_its_slope_is_written_too() -> None:
+    net = bl.Network([bl.Parametric("tanh", init=0.75), bl.Dense(1)], inputs=X.shape[1], dtype="float64")
+    work = net.workspace(N)
+    work.load(X, Y[:, :1])
+    work.room[0]["slope"].fill(np.nan)
+    net.forward_pass(work)
+    net.backward_pass(work)
+    symbol, slope = net.layers[0].through(work.room[0])
+    assert symbol == "a′"
+    np.testing.assert_allclose(slope, 0.25 + 0.75 * (1.0 - np.tanh(X) ** 2), rtol=1e-12)
+
+
 def test_its_shapes_fit() -> None:
     net = network()
     layer = net.layers[2]

@@ -230,7 +230,10 @@ def test_the_lab_goes_on_with_the_codes(model: Any) -> None:
     from backlit.lab.settings import Settings
 
     material = _given_model(model, "model").material
-    assert build_network(Settings(), material).layers[0].categories == model.preparation.codes
+    net = build_network(Settings(), material)
+    assert net.layers[0].categories == model.preparation.codes
+    unknown = np.flatnonzero(~net.parameters.view("0.weight").any(axis=1))
+    assert unknown.tolist() == (np.cumsum(model.preparation.codes) - 1).tolist()
     assert _about_columns(material) == (
         "# Columns of X (standardised, categories one-hot, the last ones codes): a, side_left, side_right, town.\n"
     )

@@ -144,7 +144,7 @@ def network_maker(
     """New networks by their seeds: hidden layers as the recipe has them, and a softmax or one linear output.
 
     The last of the inputs are `codes` of so many categories each, the last of which stands for all that are not known:
-    it begins at 0 and, where no row has it, stays there. The first `columns` of the inputs are embedded.
+    see `knowing_nothing`. The first `columns` of the inputs are embedded.
     """
     layers: list[Layer] = [Embedding(codes, CODED)] if codes else []
     if columns:
@@ -157,12 +157,24 @@ def network_maker(
     loss = "cross_entropy" if classes else "squared_error"
 
     def make(seed: int) -> Network:
-        net = Network(layers, inputs=inputs, loss=loss, seed=seed)
-        if codes:
-            net.parameters.view("0.weight")[np.cumsum(codes) - 1] = 0.0
-        return net
+        return knowing_nothing(Network(layers, inputs=inputs, loss=loss, seed=seed))
 
     return make
+
+
+def knowing_nothing(net: Network) -> Network:
+    """A new network of a table, with 0 for the categories that are not known: where no row has one, it stays there.
+
+    Examples
+    --------
+    >>> net = knowing_nothing(Network([Embedding([3, 2], size=1), Dense(1)], inputs=2, seed=0))
+    >>> np.flatnonzero(net.parameters.view("0.weight")[:, 0] == 0.0)
+    array([2, 4])
+    """
+    codes = net.layers[0].categories
+    if codes:
+        net.parameters.view("0.weight")[np.cumsum(codes) - 1] = 0.0
+    return net
 
 
 def _calibrated(model: TableModel, trained: Trained, y: Array, weight: Array | None) -> Array:

@@ -112,12 +112,12 @@ class Parametric(Layer):
         np.subtract(f, z, out=product)
         product *= delta
         np.dot(work.ones, product, out=self.share_gradient)
-        # dL/dz = dL/da ⊙ a′, a′ = 1 − α + α ⊙ f′(z)
+        # dL/dz = dL/da ⊙ a′, a′ = 1 − α + α ⊙ f′(z), which the lens shows of the first layer that learns, too
+        write_slope: Any = self.f.slope  # which it has: see __init__
+        write_slope(z, f, slope, product)
+        slope *= self.share
+        slope += 1.0 - self.share
         if below:
-            write_slope: Any = self.f.slope  # which it has: see __init__
-            write_slope(z, f, slope, product)
-            slope *= self.share
-            slope += 1.0 - self.share
             np.multiply(delta, slope, out=work.delta[i - 1])
 
     # ── the compiled engine ──────────────────────────────────────────────────────────────────────────────

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import MISSING, fields, replace
 from typing import Any, Final
 
+from ..data.learning import knowing_nothing
 from ..kinds import ACTIVATIONS, Dense, Dropout, Embedding, Layer
 from ..kinds.losses import get_loss
 from ..kinds.optimizers import Optimizer
@@ -55,7 +56,7 @@ def build_network(settings: Settings, material: Material) -> Network:
             layers.append(Dropout(hidden.dropout))
     output = _output(chosen, material)
     layers.append(Dense(_output_units(output, material), output, weight_init=chosen.init))
-    return Network(
+    net = Network(
         layers,
         inputs=material.X_train.shape[1],
         loss=_loss(chosen, material, output),
@@ -64,6 +65,7 @@ def build_network(settings: Settings, material: Material) -> Network:
         dtype="float64",
         seed=chosen.seed,
     )
+    return knowing_nothing(net)
 
 
 def _output(chosen: NetworkSettings, material: Material) -> str:

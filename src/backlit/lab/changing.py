@@ -50,11 +50,28 @@ def _what_if(session: Session, asked: Asked, what: str, value: float) -> Change:
     column = asked.whole("column", most=size - 1)
     before = session.what_if.as_dict()
     after = session.what_if.as_dict()
-    after["inputs" if what == "input" else "targets"][column] = value
     name = material.input_names[column] if what == "input" else f"y_{column}"
     if what == "target" and material.task == "classification" and not 0.0 <= value <= 1.0:
         raise ConfigurationError(f"a target of a class is between 0 and 1, received {value!r}")
+    if what == "input":
+        after["inputs"][column] = value
+    else:
+        after["targets"] |= _targets(session, column, value)
+    _, row, X, Y = session.rows_with(WhatIf(**after))
+    session.course.check_rows(X[row : row + 1], Y[row : row + 1])
     return Change(f"{name} of this sample: {number(value)}", session.course.step, before, after)
+
+
+def _targets(session: Session, column: int, value: float) -> dict[int, float]:
+    """What a target becomes; where they add up to 1, the others share what is left of it as they did."""
+    net = session.course.net
+    if not net.output_layer.activation.sums_to_one:
+        return {column: value}
+    _, row, _, Y = session.rows_with(session.what_if)
+    others = {k: float(target) for k, target in enumerate(Y[row]) if k != column}
+    total = sum(others.values())
+    shares = {k: target / total if total > 0.0 else 1.0 / len(others) for k, target in others.items()}
+    return {column: value, **{k: share * (1.0 - value) for k, share in shares.items()}}
 
 
 def _apply(session: Session, change: Change, state: Array | dict[str, Any]) -> None:

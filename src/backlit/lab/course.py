@@ -160,9 +160,19 @@ class Course:
 
     def trace(self, X: Array, Y: Array, labels: list[str]) -> Trace:
         """A pass of the step that comes next, over any rows."""
+        net = self._taking_values()
+        step = self.step if self.in_training else None
+        return trace_batch(net, X, Y, row_labels=labels, step=step, epoch=self.epochs_done)
+
+    def check_rows(self, X: Array, Y: Array) -> None:
+        """Refuse, in a sentence of the network's own, rows that no pass can be made of."""
+        self._taking_values().check_data(X, Y)
+
+    def _taking_values(self) -> Network:
+        """A copy of the network for targets that are encoded already."""
         net = self.net.astype(self.net.dtype)
-        net.classes = None  # the targets are encoded already
-        return trace_batch(net, X, Y, row_labels=labels, step=self.step if self.in_training else None)
+        net.classes = None
+        return net
 
     def take(self, trace: Trace) -> StepTaken:
         """What the optimiser would make of a pass; nothing changes."""
@@ -257,6 +267,7 @@ class Course:
             values, state = self.recording.before(min(step, self.recording.last_step))
             self.net.parameters.values[:] = values
             self.job.state.slots[:], self.job.state.step = state.slots, state.step
+            self.net.begin_epoch(max(0, self.step - 1) // self.job.steps)  # as the step before this one left it
             self.version += 1
         if step > self.step:
             self.advance(step - self.step)

@@ -258,17 +258,23 @@ class Session:
         course = self.course
         if self.chosen is None and not self.what_if:
             return Sample(course.scene(), 0, 0)
-        rows = course.rows() if self.chosen is None else np.array([self.chosen])
-        row = self.row if self.chosen is None else 0
-        X, Y, _ = taken((course.job.X, course.job.Y, None), rows)
-        X, Y = X.astype(np.float64), Y.copy()
-        for column, value in self.what_if.inputs.items():
-            X[row, column] = value
-        for column, value in self.what_if.targets.items():
-            Y[row, column] = value
+        rows, row, X, Y = self.rows_with(self.what_if)
         trace = course.trace(X, Y, [str(label) for label in rows])
         scene = Scene(course.recording, course.step, trace, course.take(trace), course.stages)
         return Sample(scene, row, int(rows[row]))
+
+    def rows_with(self, what_if: WhatIf) -> tuple[Array, int, Array, Array]:
+        """The rows that are looked at: their numbers, which of them is the current sample, and X and Y, changed so."""
+        course = self.course
+        rows = course.rows() if self.chosen is None else np.array([self.chosen])
+        row = min(self.row, len(rows) - 1) if self.chosen is None else 0
+        X, Y, _ = taken((course.job.X, course.job.Y, None), rows)
+        X, Y = X.astype(np.float64), Y.astype(np.float64)
+        for column, value in what_if.inputs.items():
+            X[row, column] = value
+        for column, value in what_if.targets.items():
+            Y[row, column] = value
+        return rows, row, X, Y
 
     def ledger(self, scope: str) -> Ledger:
         """Everything of the step that comes next: of the batch, or of the current sample as a batch of its own."""

@@ -136,8 +136,9 @@ def _not_finite(trace: Trace) -> Finding:
 
 
 def _inputs(trace: Trace) -> Iterator[Finding]:
-    # what reaches the first weights: a norm in front of them scales the inputs
-    X = next(layer.a_in for layer in trace.layers if adds_up(layer.layer)).astype(np.float64)  # (n, inputs)
+    X = _numbers_taken(trace)
+    if not X.size:
+        return  # codes alone
     sizes = np.sqrt((X * X).mean(axis=0))  # (inputs,)
     largest = int(sizes.argmax())
     above = int((sizes > _LARGE_INPUT).sum())
@@ -168,6 +169,15 @@ def _inputs(trace: Trace) -> Iterator[Finding]:
             f"The inputs are tiny: no column has a typical size above {size}, so the first weights hardly learn.",
             "Bring every column to mean 0 and spread 1 (StandardScaler); look whether they were scaled twice.",
         )
+
+
+def _numbers_taken(trace: Trace) -> Array:
+    """What reaches the first weights, shape (n, numbers): a norm in front scales it, and codes have no size."""
+    codes = len(trace.net.layers[0].categories)
+    weighted = {int(name.split(".")[0]) for name, shape in trace.net.parameters.shapes.items() if len(shape) > 1}
+    first = min(weighted - {0} if codes else weighted)  # the weights of codes are looked up, and hand numbers on
+    taken: Array = trace.layers[first].a_in[:, : trace.net.inputs - codes].astype(np.float64)
+    return taken
 
 
 def _saturated(trace: Trace, layer: LayerPass) -> Iterator[Finding]:
