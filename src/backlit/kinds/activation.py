@@ -117,6 +117,35 @@ class Activation:
         else:
             raise ConfigurationError(f"the activation {self.name!r} has neither a slope nor a Jacobian")
 
+    def text(self, i: int) -> ActivationText:
+        """Its source for the script of layer i.
+
+        Raises
+        ------
+        ConfigurationError
+            For a function of your own.
+        """
+        if self.script is None:
+            raise ConfigurationError(
+                f"the activation {self.name!r} of layer {i} is a function of your own, whose source no script can be "
+                "made of: use one of Backlit's"
+            )
+        return self.script
+
+    def node(self, graph: Any, z: str) -> str:
+        """What it makes of z in an ONNX graph.
+
+        Raises
+        ------
+        ConfigurationError
+            For a function of your own.
+        """
+        if self.onnx is None:
+            raise ConfigurationError(
+                f"the activation {self.name!r} is your own function, which ONNX cannot hold: use a named one"
+            )
+        return self.onnx(graph, z)
+
     def __repr__(self) -> str:
         return f"Activation({self.name!r})"
 

@@ -165,12 +165,7 @@ class Dense(Layer):
     # ── other programs ───────────────────────────────────────────────────────────────────────────────────
 
     def script(self, i: int, *, below: bool, given_delta: bool) -> LayerText:
-        text, inputs, units, shape = self.activation.script, self.inputs, self.units, f"(n, {self.units})"
-        if text is None:
-            raise ConfigurationError(
-                f"the activation {self.activation.name!r} of layer {i} is a function of your own, whose source no "
-                "script can be made of: use one of Backlit's"
-            )
+        text, inputs, units, shape = self.activation.text(i), self.inputs, self.units, f"(n, {self.units})"
         added, vector = (f" + b{i}", f" + ({units},)") if self.has_bias else ("", "")
         forward: list[Line] = [
             (f"z{i} = a{i} @ W{i}{added}", f"(n, {inputs}) ({inputs}, {units}){vector} = {shape}"),
@@ -196,14 +191,10 @@ class Dense(Layer):
         return LayerText(title, forward, (f"z{i}", f"a{i + 1}"), backward, helpers=text.helpers)
 
     def onnx(self, graph: Any, x: str) -> str:
-        if self.activation.onnx is None:
-            raise ConfigurationError(
-                f"the activation {self.activation.name!r} is your own function, which ONNX cannot hold: use a named one"
-            )
         z = graph.op("MatMul", x, graph.constant(self.weight))
         if self.bias is not None:
             z = graph.op("Add", z, graph.constant(self.bias))
-        return self.activation.onnx(graph, z)
+        return self.activation.node(graph, z)
 
     # ── the lens ─────────────────────────────────────────────────────────────────────────────────────────
 

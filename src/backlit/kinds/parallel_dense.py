@@ -233,12 +233,7 @@ class ParallelDense(Layer):
     # ── other programs ───────────────────────────────────────────────────────────────────────────────────
 
     def script(self, i: int, *, below: bool, given_delta: bool) -> LayerText:
-        text, k, p, units = self.activation.script, self.members, self.features, self.units
-        if text is None:
-            raise ConfigurationError(
-                f"the activation {self.activation.name!r} of layer {i} is a function of your own, whose source no "
-                "script can be made of: use one of Backlit's"
-            )
+        text, k, p, units = self.activation.text(i), self.members, self.features, self.units
         taken = f"a{i}[:, None, :]" if self.shared else f"a{i}.reshape(-1, {k}, {p})"
         rows, each, size = f"(n · {k}, {units})", f"(n · {k}, {p})", k * units
         forward: list[Line] = [
@@ -272,11 +267,6 @@ class ParallelDense(Layer):
         )
 
     def onnx(self, graph: Any, x: str) -> str:
-        if self.activation.onnx is None:
-            raise ConfigurationError(
-                f"the activation {self.activation.name!r} is your own function, which ONNX cannot hold: use a named one"
-            )
-
         def shaped(tensor: str, *sizes: int) -> str:
             return str(graph.op("Reshape", tensor, graph.constant(np.array(sizes, np.int64), numbers=False)))
 
@@ -285,7 +275,7 @@ class ParallelDense(Layer):
                      graph.constant(self.factor))  # fmt: skip
         q = shaped(graph.op("MatMul", c, graph.constant(self.weight)), -1, self.outputs)
         z = graph.op("Add", graph.op("Mul", q, graph.constant(self.scale)), graph.constant(self.bias))
-        return shaped(self.activation.onnx(graph, shaped(z, -1, self.units)), -1, self.outputs)
+        return shaped(self.activation.node(graph, shaped(z, -1, self.units)), -1, self.outputs)
 
     # ── the lens ─────────────────────────────────────────────────────────────────────────────────────────
 

@@ -128,12 +128,7 @@ class Parametric(Layer):
     # ── other programs ───────────────────────────────────────────────────────────────────────────────────
 
     def script(self, i: int, *, below: bool, given_delta: bool) -> LayerText:
-        text, size, shape = self.f.script, f"({self.inputs},)", f"(n, {self.inputs})"
-        if text is None:
-            raise ConfigurationError(
-                f"the activation {self.f.name!r} of layer {i} is a function of your own, whose source no script can be "
-                "made of: use one of Backlit's"
-            )
+        text, size, shape = self.f.text(i), f"({self.inputs},)", f"(n, {self.inputs})"
         forward: list[Line] = [
             (f"f{i} = {text.value.format(z=f'a{i}')}", shape),
             (f"a{i + 1} = (1 - share{i}) * a{i} + share{i} * f{i}", f"{size} ⊙ {shape} + {size} ⊙ {shape} = {shape}"),
@@ -152,12 +147,8 @@ class Parametric(Layer):
         return LayerText(title, forward, (f"f{i}", f"a{i + 1}"), backward, helpers=text.helpers)
 
     def onnx(self, graph: Any, x: str) -> str:
-        if self.f.onnx is None:
-            raise ConfigurationError(
-                f"the activation {self.f.name!r} is your own function, which ONNX cannot hold: use a named one"
-            )
         kept = graph.op("Mul", x, graph.constant(1.0 - self.share))
-        taken = graph.op("Mul", self.f.onnx(graph, x), graph.constant(self.share))
+        taken = graph.op("Mul", self.f.node(graph, x), graph.constant(self.share))
         return str(graph.op("Add", kept, taken))
 
     # ── the lens ─────────────────────────────────────────────────────────────────────────────────────────
