@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Final, final
 
@@ -64,16 +64,7 @@ def _coded(name: str, counts: Mapping[str, int], *, missing: bool) -> Categories
     values = sorted((-count, value) for value, count in counts.items())
     several = sum(count < -1 for count, _ in values)
     own = min(MOST_OWN, several if len(values) - several >= ENOUGH_RARE else len(values))
-    rare = [value for _, value in values[own:]]
-    return Categories(
-        name,
-        sorted(value for _, value in values[:own]),
-        rare[:MOST_RARE],
-        rare_column=True,
-        missing=missing,
-        all_known=len(rare) <= MOST_RARE,
-        coded=True,
-    )
+    return _divided(name, [value for _, value in values], own, missing=missing, coded=True)
 
 
 def categories_of(name: str, counts: Mapping[str, int], *, missing: bool) -> Categories:
@@ -81,15 +72,16 @@ def categories_of(name: str, counts: Mapping[str, int], *, missing: bool) -> Cat
     values = sorted((-count, value) for value, count in counts.items())
     if len(values) + missing <= MOST_CATEGORIES:
         return Categories(name, sorted(value for _, value in values), missing=missing)
-    most = MOST_CATEGORIES - 1 - missing
-    rare = [value for _, value in values[most:]]
+    own = MOST_CATEGORIES - 1 - missing
+    return _divided(name, [value for _, value in values], own, missing=missing, coded=False)
+
+
+def _divided(name: str, values: Sequence[str], own: int, *, missing: bool, coded: bool) -> Categories:
+    """The first so many values, the most frequent ones, are told apart; the others are rare."""
+    rare = list(values[own:])
+    known = len(rare) <= MOST_RARE
     return Categories(
-        name,
-        sorted(value for _, value in values[:most]),
-        rare[:MOST_RARE],
-        rare_column=True,
-        missing=missing,
-        all_known=len(rare) <= MOST_RARE,
+        name, sorted(values[:own]), rare[:MOST_RARE], rare_column=True, missing=missing, all_known=known, coded=coded
     )
 
 
